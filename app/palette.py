@@ -1,0 +1,40 @@
+"""Colours that mean something: one a head, the same in every chart and on every page.
+
+All of them reach a contrast of 3 : 1 against both backgrounds of ``.streamlit/config.toml``, and
+neighbours in the order stay apart under the common kinds of colour blindness.
+"""
+
+HEADS = (
+    "#3A82C8",  # blue
+    "#D9761A",  # orange
+    "#15977A",  # green
+    "#C2569B",  # magenta
+    "#1E9BB8",  # cyan
+    "#D14B4B",  # red
+    "#7F70D8",  # violet
+    "#8C8A1E",  # olive
+)
+NEUTRAL = "#7F8791"  # what belongs to no head: totals, the whole embedding, other values
+HELD_OUT = "#BC8B00"  # the held-out item, wherever it appears
+
+# From small to large, for numbers: years, popularity. Ends that vanish in neither theme.
+SEQUENCE = ("#3B6FB6", "#2A9D8F", "#C8A02B", "#D1603D")
+
+
+def head_colour(head: int) -> str:
+    """The colour of a head, counted from 0; from the ninth on they come again."""
+    return HEADS[head % len(HEADS)]
+
+
+def head_name(head: int) -> str:
+    """What a head is called as long as no evidence names it; people count from 1."""
+    return f"Head {head + 1}"
+
+
+def space_name(space: str) -> str:
+    """``all`` or ``head_<h>`` as a person reads it."""
+    return "Whole embedding" if space == "all" else head_name(int(space.removeprefix("head_")))
+
+
+def space_colour(space: str) -> str:
+    return NEUTRAL if space == "all" else head_colour(int(space.removeprefix("head_")))

@@ -1,0 +1,191 @@
+"""What a person has chosen: kept for the session, and in the address both ways.
+
+A choice lives under its name in a store of our own, because Streamlit forgets a widget's value when
+another page is opened. A widget is bound to it with :func:`key`; code reads it with :func:`get` and
+changes it with :func:`put`. The address is read when a session begins and when somebody goes back
+in the browser; it is written at the end of every page by :func:`publish`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, unquote
+
+import streamlit as st
+
+from text import one_line, shortened
+
+MAX_ITEMS = 1000  # clicks that an address or an edited history may hold
+MAX_K = 50
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A choice, its value before anybody chose, and how it is written in the address.
+
+    ``read`` raises ``ValueError`` with half a sentence ("must be ...") where the text is no value.
+    """
+
+    default: Any
+    read: Callable[[str], Any]
+    write: Callable[[Any], str] = str
+
+
+def _text(text: str) -> str:
+    if not text.strip():
+        raise ValueError("must not be empty")
+    return text.strip()
+
+
+def _among(*values: str) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if text not in values:
+            raise ValueError(f"must be one of {', '.join(values)}")
+        return text
+
+    return read
+
+
+def _k(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= MAX_K:
+        raise ValueError(f"must be a whole number from 1 to {MAX_K}")
+    return int(text)
+
+
+def _items(text: str) -> tuple[str, ...]:
+    items = tuple(unquote(part) for part in text.split(",") if part.strip())
+    if len(items) > MAX_ITEMS:
+        raise ValueError(f"may hold at most {MAX_ITEMS:,} items, not {len(items):,}")
+    return items
+
+
+def _write_items(items: tuple[str, ...]) -> str:
+    return ",".join(quote(item, safe="") for item in items)
+
+
+PERSON, EXAMPLE, OWN = "person", "example", "own"
+
+CHOICES: dict[str, Choice] = {
+    "checkpoint": Choice("", _text),
+    "source": Choice("", _among(PERSON, EXAMPLE, OWN)),
+    "user": Choice("", _text),
+    "example": Choice("", _text),
+    "items": Choice((), _items, _write_items),
+    "k": Choice(10, _k),
+    "scores": Choice("centred", _among("centred", "raw")),
+    "space": Choice("all", _text),
+    "beside": Choice("", _text),
+    "colour": Choice("", _text),
+    "value": Choice("", _text),
+    "item": Choice("", _text),
+    "overlay": Choice("on", _among("on", "off")),
+    "run": Choice("", _text),
+}
+
+_STORE, _ADDRESS, _NOTICES, _CHANGED = "choices", "address", "notices", "changed"
+
+
+def begin(owned: tuple[str, ...]) -> None:
+    """Called first in every run: takes over what widgets and the address say.
+
+    Args:
+        owned: The names that the page which is about to run keeps in its address.
+    """
+    store = st.session_state.setdefault(_STORE, {})
+    changed = st.session_state.pop(_CHANGED, False)
+    for name in CHOICES:
+        widget = _widget(name)
+        if widget in st.session_state and st.session_state[widget] != store.get(name):
+            changed = True
+            store[name] = st.session_state[widget]
+    address = st.query_params.to_dict()
+    # A click can arrive with the address of before the last answer. Only where nothing was
+    # clicked does an address that we did not write come from a person.
+    if address and address != st.session_state.get(_ADDRESS) and not changed:
+        _adopt(address, owned)
+
+
+def _adopt(address: dict[str, str], owned: tuple[str, ...]) -> None:
+    for name in owned:
+        _set(name, CHOICES[name].default)
+    for name, text in address.items():
+        choice = CHOICES.get(name)
+        if choice is None or name not in owned or name == "source":
+            notice(f"The address has {shortened(name, 40)!r}, which this page does not know.")
+            continue
+        try:
+            _set(name, choice.read(text))
+        except ValueError as error:
+            notice(f"In the address, {name} {error}: {shortened(text, 40)!r} is left aside.")
+    sources = [s for s, name in ((PERSON, "user"), (EXAMPLE, "example"), (OWN, "items"))
+               if name in address]
+    if sources:
+        put("source", sources[0])
+
+
+def publish(names: tuple[str, ...]) -> None:
+    """Called last by a page: writes its choices to the address, defaults left out."""
+    address = {}
+    for name in names:
+        value = get(name)
+        if value != CHOICES[name].default:
+            address[name] = CHOICES[name].write(value)
+    st.session_state[_ADDRESS] = address
+    if st.query_params.to_dict() != address:
+        st.query_params.from_dict(address)
+
+
+def person_names() -> tuple[str, ...]:
+    """The names in the address that say whose history is shown."""
+    own = {PERSON: "user", EXAMPLE: "example", OWN: "items"}.get(get("source"))
+    return ("checkpoint", own, "k") if own else ("checkpoint", "k")
+
+
+def get(name: str) -> Any:
+    return st.session_state.get(_STORE, {}).get(name, CHOICES[name].default)
+
+
+def put(name: str, value: Any) -> None:
+    """Sets a choice: before its widget is drawn, or in a callback."""
+    _set(name, value)
+    st.session_state[_CHANGED] = True
+
+
+def settle(name: str, value: Any) -> None:
+    """Sets a choice that nobody made, to what the page shows instead."""
+    _set(name, value)
+
+
+def _set(name: str, value: Any) -> None:
+    st.session_state.setdefault(_STORE, {})[name] = value
+    if _widget(name) in st.session_state:
+        st.session_state[_widget(name)] = value
+
+
+def key(name: str) -> str:
+    """The key for the widget of a choice, which starts at the choice's value."""
+    widget = _widget(name)
+    if widget not in st.session_state:
+        st.session_state[widget] = get(name)
+    return widget
+
+
+def keep(name: str, value: Any) -> Any:
+    """Takes over what a widget has just said."""
+    st.session_state[_STORE][name] = value
+    return value
+
+
+def notice(sentence: str) -> None:
+    """A sentence for the top of the page, shown once."""
+    st.session_state.setdefault(_NOTICES, []).append(one_line(sentence))
+
+
+def take_notices() -> list[str]:
+    return st.session_state.pop(_NOTICES, [])
+
+
+def _widget(name: str) -> str:
+    return f"choice-{name}"

@@ -1,0 +1,42 @@
+"""Text from data and from people, made safe for the three places that would interpret it.
+
+A title such as ``*NSYNC <b>x</b> $5 [a](b)`` has to be shown as it is, in HTML, in Streamlit's
+Markdown and in Plotly's labels.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$&^=])")
+_WORD_JOINER = "\u2060"  # invisible; keeps `:name:` and `:red[` from being read as shortcodes
+
+
+def one_line(text: str) -> str:
+    return " ".join(str(text).split())
+
+
+def shortened(text: str, length: int) -> str:
+    """At most ``length`` characters, cut at a word where that costs little."""
+    text = one_line(text)
+    if len(text) <= length:
+        return text
+    cut = text[: length - 1]
+    word = cut.rfind(" ")
+    return (cut[:word] if word > length * 0.7 else cut).rstrip(" ,;:-(") + "…"
+
+
+def for_html(text: str) -> str:
+    return html.escape(one_line(text))
+
+
+def for_markdown(text: str) -> str:
+    escaped = _MARKDOWN.sub(r"\\\1", one_line(text))
+    return re.sub(r":(?=\S)", f":{_WORD_JOINER}", escaped)
+
+
+def for_plotly(text: str, length: int | None = None) -> str:
+    """Plotly reads a few HTML tags, and TeX between dollars where MathJax is there."""
+    text = one_line(text) if length is None else shortened(text, length)
+    return html.escape(text, quote=False).replace("$", "&#36;")

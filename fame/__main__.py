@@ -1,0 +1,5 @@
+"""``python -m fame``."""
+
+from fame.cli import app
+
+app(prog_name="python -m fame")

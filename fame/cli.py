@@ -1,0 +1,423 @@
+"""The command line: thin wrappers that parse, call the library and print.
+
+With ``--json`` standard output is one JSON document and nothing else; progress and warnings go to
+standard error. Exit status: 0 done, 2 bad input (one sentence), 1 a fault of ours, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from fame import data
+from fame.errors import FameError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from fame.checkpoint import Checkpoint
+    from fame.data import Interactions
+    from fame.training.loop import Progress
+
+# Modules that need torch or UMAP are imported inside their commands: `--help` and `data` start
+# without them.
+
+
+class _OneSentence(TyperGroup):
+    """Says a mendable error in its one sentence; any other error keeps its traceback."""
+
+    def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]
+        try:
+            return super().invoke(ctx)
+        except FameError as error:
+            typer.echo(f"Error: {error}", err=True)
+            raise typer.Exit(2) from error
+        except KeyboardInterrupt as error:
+            raise typer.Exit(130) from error
+
+
+app = typer.Typer(
+    cls=_OneSentence,
+    help="Facet-aware multi-head mixture-of-experts recommenders, and a lens to look into them.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+data_app = typer.Typer(help="Find, fetch, describe and import data sets.", no_args_is_help=True)
+app.add_typer(data_app, name="data")
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+SetName = Annotated[str, typer.Argument(metavar="NAME", help="A name out of `data list`.")]
+CheckpointPath = Annotated[Path, typer.Argument(metavar="CHECKPOINT", help="A checkpoint folder.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
+
+
+@app.callback()
+def _start() -> None:
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(message)s", force=True)
+
+
+def print_json(document: Any) -> None:
+    """Prints the one document that ``--json`` promises."""
+    typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
+
+
+class StderrProgress:
+    """Progress as lines on standard error; on a terminal the last line is written over."""
+
+    def __init__(self) -> None:
+        self._text = ""
+
+    def __call__(self, text: str, share: float | None) -> None:
+        if share is not None and sys.stderr.isatty():
+            end = "\n" if share >= 1 else ""
+            print(f"\r{text}: {share:4.0%}", end=end, file=sys.stderr, flush=True)
+        elif text != self._text:
+            print(text, file=sys.stderr)
+        self._text = text
+
+
+@data_app.command("list")
+def data_list(as_json: AsJson = False) -> None:
+    """Lists the data sets and where each of them is."""
+    sets = data.list_sets()
+    if as_json:
+        print_json([asdict(info) for info in sets])
+        return
+    places = {
+        "local": "in FAME_DATA",
+        "cached": "fetched",
+        "imported": "imported",
+        "remote": "to be fetched",
+    }
+    for info in sets:
+        typer.echo(f"{info.name:<17} {places[info.place]:<13} {info.description}")
+
+
+@data_app.command("fetch")
+def data_fetch(name: SetName, as_json: AsJson = False) -> None:
+    """Fetches a data set where it is not at hand, and describes it."""
+    _describe(data.load(name, progress=StderrProgress()), as_json)
+
+
+@data_app.command("show")
+def data_show(name: SetName, as_json: AsJson = False) -> None:
+    """Describes a data set; fetches it where it is not at hand."""
+    _describe(data.load(name, progress=StderrProgress()), as_json)
+
+
+@data_app.command("import")
+def data_import(
+    path: Annotated[Path, typer.Argument(help="A .csv, .tsv, .inter, .parquet or .txt file.")],
+    name: Annotated[str, typer.Option(help="What to call it: small letters, digits, - and _.")],
+    items: Annotated[
+        Path | None, typer.Option(help="A CSV catalogue: item_id, title, any facet columns.")
+    ] = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Replace the imported set of that name.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Brings your own interactions in.
+
+    Tables have columns user (or user_id), item (or item_id) and, unless the lines are in order of
+    time already, timestamp (or time). A .txt file has a line "user item item ..." for every user.
+    """
+    data.import_file(path, name, items=items, replace=replace)
+    _describe(data.load(name), as_json)
+
+
+def _describe(dataset: data.Dataset, as_json: bool) -> None:
+    summary = dataset.summary()
+    if as_json:
+        print_json(summary)
+        return
+    length, left_out = summary["sequence_length"], summary["users_excluded"]
+    facets = [f"{name} ({kind})" for name, kind in summary["facets"].items()]
+    lines = {
+        "source": summary["source"],
+        "users": f"{summary['users']:,}",
+        "items": f"{summary['items']:,}",
+        "interactions": f"{summary['interactions']:,}",
+        "sequence length": f"{length['min']} to {length['max']:,}, median {length['median']:g}",
+        "too short": f"{left_out['valid']:,} users for valid, {left_out['test']:,} for test",
+        "facets": ", ".join(facets) or "none",
+        "filters": summary["filters"],
+        "fingerprint": summary["fingerprint"],
+    }
+    typer.echo(summary["name"])
+    for label, value in lines.items():
+        typer.echo(f"  {label:<16} {value}")
+
+
+@app.command()
+def train(
+    data_name: Annotated[str, typer.Option("--data", help="A name out of `data list`.")],
+    out: Annotated[Path, typer.Option(help="The folder of the run and its checkpoint.")],
+    config: Annotated[
+        Path | None, typer.Option(help="A TOML file of settings, in place of the set's recipe.")
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="fame, or sasrec as the baseline.")] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="One setting; may be repeated."),
+    ] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:N.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the data at most.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Of initialisation, batches, dropout.")] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with an interrupted run.")
+    ] = False,
+    projection: Annotated[
+        bool, typer.Option(help="Make the UMAP projection when training has ended.")
+    ] = True,
+) -> None:
+    """Trains a model and leaves a checkpoint; Ctrl-C keeps the best epoch, --resume goes on."""
+    from fame.config import parse_setting
+    from fame.recipes import build_configs, load_recipe, read_recipe
+    from fame.training.train import stored_settings
+    from fame.training.train import train as run_training
+
+    flags = {"model": model, "device": device, "epochs": epochs, "seed": seed}
+    given = dict(parse_setting(setting) for setting in settings or [])
+    given |= {key: value for key, value in flags.items() if value is not None}
+    if config is not None:
+        base, where = read_recipe(config), str(config)
+    elif resume:
+        stored_model, stored_training = stored_settings(out)
+        base, where = {**stored_model.to_dict(), **stored_training.to_dict()}, str(out)
+    else:
+        base, where = load_recipe(data_name), "The recipe"
+    model_config, train_config = build_configs(
+        {**base, **given}, "The command line" if given else where
+    )
+    dataset = data.load(data_name, progress=StderrProgress())
+    with _training_bar() as (on_step, on_phase):
+        finished = run_training(
+            dataset,
+            model_config,
+            train_config,
+            out,
+            resume=resume,
+            projection=projection,
+            on_step=on_step,
+            on_phase=on_phase,
+        )
+    if not finished:
+        typer.echo(f"Stopped; go on with the same command and --resume ({out}).", err=True)
+        raise typer.Exit(130)
+
+
+@contextmanager
+def _training_bar() -> Iterator[tuple[Any, Any]]:
+    """A progress bar over an epoch's steps with rate and time left, and the log above it."""
+    from tqdm import tqdm
+    from tqdm.contrib.logging import logging_redirect_tqdm
+
+    phases = {"evaluating": "Ranking the test split", "projecting": "Projecting with UMAP"}
+    with (
+        tqdm(file=sys.stderr, mininterval=0.5, bar_format="{desc} {bar} {postfix}") as bar,
+        logging_redirect_tqdm([logging.getLogger()]),
+    ):
+
+        def on_step(progress: Progress) -> None:
+            bar.total, bar.n = progress.steps, progress.step
+            bar.set_description_str(f"Epoch {progress.epoch}/{progress.epochs}", refresh=False)
+            left = tqdm.format_interval(max(progress.eta_seconds, 0))
+            bar.set_postfix_str(
+                f"loss {progress.loss:.3f}, {progress.positions_per_second:,.0f} clicks/s, "
+                f"at most {left} left",
+                refresh=False,
+            )
+            bar.update(0)
+
+        def on_phase(phase: str) -> None:
+            if phase in phases:
+                logging.getLogger("fame").info("%s ...", phases[phase])
+
+        yield on_step, on_phase
+
+
+@app.command()
+def evaluate(
+    checkpoint: CheckpointPath,
+    data_name: Annotated[
+        str | None, typer.Option("--data", help="Default: the set it was trained on.")
+    ] = None,
+    split: Annotated[str, typer.Option(help="test or valid.")] = "test",
+    device: Device = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Ranks the whole catalogue for every person of a split."""
+    from fame.evaluate import PROTOCOL
+    from fame.evaluate import evaluate as run_evaluation
+
+    if split not in ("test", "valid"):
+        raise FameError(f"--split must be test or valid, not {split!r}.")
+    loaded = _load_checkpoint(checkpoint, device)
+    histories = _histories(loaded, data_name)
+    started = time.perf_counter()
+    figures = run_evaluation(loaded.model, histories, split)  # type: ignore[arg-type]
+    answer = {
+        "users": figures.pop("users"),
+        "split": split,
+        **figures,
+        "seconds": time.perf_counter() - started,
+        "fingerprint": histories.fingerprint,
+    }
+    if as_json:
+        print_json(answer)
+        return
+    typer.echo(f"{split} split of {histories.name}, {answer['users']:,} people; {PROTOCOL}")
+    for name, value in figures.items():
+        typer.echo(f"  {name:<8} {value:.4f}")
+    typer.echo(f"  {answer['seconds']:.1f} s")
+
+
+@app.command()
+def trace(
+    checkpoint: CheckpointPath,
+    user: Annotated[str | None, typer.Option(help="A user id of the data set.")] = None,
+    items: Annotated[
+        str | None, typer.Option(metavar="ID,ID,...", help="A history of item ids, oldest first.")
+    ] = None,
+    top_k: Annotated[int, typer.Option(min=1, help="Length of every list.")] = 10,
+    gate: Annotated[
+        str | None,
+        typer.Option(metavar="W1,W2,...", help="Weights >= 0 that replace the gate's shares."),
+    ] = None,
+    mute: Annotated[
+        list[str] | None, typer.Option(metavar="H:E", help="Take an expert out; from 0.")
+    ] = None,
+    solo: Annotated[
+        list[str] | None, typer.Option(metavar="H:E", help="Give an expert all of its head.")
+    ] = None,
+    without: Annotated[
+        list[str] | None, typer.Option(metavar="ID", help="Leave a click out of the history.")
+    ] = None,
+    raw: Annotated[bool, typer.Option("--raw", help="Scores not centred over items.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Shows what every head recommends after a history, and how the gate fuses it."""
+    from fame.lens.answer import trace_answer
+    from fame.lens.trace import leave_out, trace_history
+    from fame.model import Intervention
+
+    if (user is None) == (items is None):
+        raise FameError("Give either --user ID or --items ID,ID,...: exactly one of the two.")
+    loaded = _load_checkpoint(checkpoint, "cpu")
+    history, held_out = _history(loaded, user, items)
+    for item in without or []:
+        history = leave_out(history, loaded.item_index(item))
+    intervention = Intervention(
+        gate=None if gate is None else tuple(_number(part) for part in gate.split(",")),
+        muted=tuple(_head_expert(text) for text in mute or []),
+        solo=tuple(_head_expert(text) for text in solo or []),
+    )
+    traced = trace_history(loaded.model, history, intervention=intervention)
+    answer = trace_answer(traced, loaded.items, top_k=top_k, held_out=held_out, raw=raw)
+    if as_json:
+        print_json(answer)
+    else:
+        _print_trace(answer)
+
+
+@app.command()
+def project(checkpoint: CheckpointPath) -> None:
+    """Writes the UMAP projection of the whole embedding and of every head."""
+    from fame.projection import project as run_projection
+    from fame.projection import write_projection
+
+    loaded = _load_checkpoint(checkpoint, "cpu")
+    progress = StderrProgress()
+    projection = run_projection(
+        loaded.model,
+        loaded.items["item_id"].tolist(),
+        on_space=lambda space, done, total: progress(
+            f"Projecting {space} ({done + 1} of {total})", None
+        ),
+    )
+    write_projection(loaded.path, projection, loaded.weights_hash)
+    for space, share in projection.preservation.items():
+        typer.echo(f"{space:<8} {share:.0%} of the 15 nearest neighbours kept in the picture")
+
+
+def _load_checkpoint(path: Path, device: str) -> Checkpoint:
+    from fame.checkpoint import load_checkpoint
+    from fame.training.loop import resolve_device
+
+    return load_checkpoint(path, resolve_device(device))
+
+
+def _histories(checkpoint: Checkpoint, data_name: str | None) -> Interactions:
+    """The histories to use with a checkpoint; another catalogue is refused, other ones are said."""
+    histories = data.load(data_name or checkpoint.data.name, progress=StderrProgress()).interactions
+    checkpoint.check_catalogue(histories)
+    if histories.fingerprint != checkpoint.data.fingerprint:
+        typer.echo(
+            f"Note: the histories of {histories.name} differ from those {checkpoint.name} was "
+            "trained on, so its figures are not the model card's.",
+            err=True,
+        )
+    return histories
+
+
+def _history(
+    checkpoint: Checkpoint, user: str | None, items: str | None
+) -> tuple[np.ndarray, int | None]:
+    """Item indices of a history, and the item held out behind it where that is known."""
+    import numpy as np
+
+    if user is not None:
+        histories = _histories(checkpoint, None)
+        return histories.split_user(histories.user_index(user))
+    ids = [part.strip() for part in (items or "").split(",") if part.strip()]
+    if not ids:
+        raise FameError("--items needs at least one item id.")
+    return np.array([checkpoint.item_index(item) for item in ids]), None
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise FameError(f"--gate takes numbers like 0.5,0.5, not {text!r}.") from None
+
+
+def _head_expert(text: str) -> tuple[int, int]:
+    head, colon, expert = text.partition(":")
+    if not (colon and head.isdigit() and expert.isdigit()):
+        raise FameError(f"An expert is written HEAD:EXPERT, like 0:2, not {text!r}.")
+    return int(head), int(expert)
+
+
+def _print_trace(answer: dict[str, Any]) -> None:
+    seen = len(answer["history"]) - answer["seen_from"]
+    typer.echo(f"History of {len(answer['history'])} clicks; the model reads the latest {seen}.")
+    for head, (share, ranking) in enumerate(zip(answer["gate"], answer["heads"])):
+        typer.echo(f"\nHead {head}, gate share {share:.0%}")
+        if answer["router"]:
+            shares = ", ".join(f"{expert:.0%}" for expert in answer["router"][head])
+            typer.echo(f"  experts: {shares}")
+        for row in ranking:
+            typer.echo(f"  {row['rank']:>3}  {row['score']:+8.3f}  {row['title']}")
+    typer.echo(f"\nFused, with the {answer['ledger']} share of each head")
+    for rank, row in enumerate(answer["fused"], 1):
+        shares = "  ".join(f"{share:+.3f}" for share in row["by_head"])
+        typer.echo(f"  {rank:>3}  {row['score']:+8.3f} = {shares}  {row['title']}")
+    if answer["held_out"]:
+        by_head = ", ".join(str(rank) for rank in answer["held_out"]["rank_by_head"])
+        typer.echo(
+            f"\nWhat came next: {answer['held_out']['title']}, rank {answer['held_out']['rank']} "
+            f"(by head: {by_head})"
+        )

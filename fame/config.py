@@ -1,0 +1,188 @@
+"""The two configurations: what a model is, and how it is trained.
+
+Both are frozen and validated when they are built, so that a configuration that exists is one that
+can run. The names are the ones in ``config.json``, in ``--set key=value``, in the recipes and in
+the app's form.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, Self, get_args, get_type_hints
+
+from fame.errors import ConfigError
+
+ModelName = Literal["fame", "sasrec"]
+Precision = Literal["auto", "fp32", "bf16"]
+
+
+class _Config:
+    """Reading from mappings and strings, with the same checks for every configuration."""
+
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, Any], where: str) -> Self:
+        """Builds a configuration; ``ConfigError`` names ``where`` and the key that is wrong."""
+        known = {field.name for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
+        unknown = sorted(set(values) - known)
+        if unknown:
+            raise ConfigError(
+                f"{where} has the unknown key {unknown[0]!r}; known keys are "
+                f"{', '.join(sorted(known))}."
+            )
+        try:
+            return cls(**values)
+        except ConfigError as error:
+            raise ConfigError(f"{where}: {error}") from None
+
+    def to_dict(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)  # type: ignore[call-overload]
+
+    def _check_types(self) -> None:
+        """Integers stay integers, numbers are finite, choices are among the choices."""
+        for name, kind in get_type_hints(type(self)).items():
+            value = getattr(self, name)
+            choices = get_args(kind)
+            if choices:
+                if value not in choices:
+                    raise ConfigError(f"{name} must be one of {', '.join(choices)}, not {value!r}")
+            elif kind is int:
+                if isinstance(value, bool) or not isinstance(value, int):
+                    raise ConfigError(f"{name} must be a whole number, not {value!r}")
+            elif kind is float:
+                if isinstance(value, bool) or not isinstance(value, int | float):
+                    raise ConfigError(f"{name} must be a number, not {value!r}")
+                if not math.isfinite(value):
+                    raise ConfigError(f"{name} must be finite, not {value!r}")
+                object.__setattr__(self, name, float(value))
+            elif not isinstance(value, kind):
+                raise ConfigError(f"{name} must be {kind.__name__}, not {value!r}")
+
+    def _check_range(self, name: str, low: float, high: float, *, below: bool = False) -> None:
+        value = getattr(self, name)
+        if not low <= value <= high or (below and value == high):
+            upper = f"below {high:g}" if below else f"at most {high:g}"
+            raise ConfigError(f"{name} must be at least {low:g} and {upper}, not {value!r}")
+
+
+@dataclass(frozen=True)
+class ModelConfig(_Config):
+    """The shape of a model.
+
+    Args:
+        model: ``fame``, or ``sasrec`` for the baseline.
+        width: D, the length of an item embedding.
+        heads: H, the facets; also the attention heads of the ordinary blocks. Divides ``width``.
+        experts: E, the experts in each head of FAME's last block; SASRec has none and ignores it.
+        layers: L blocks in all; the last one is FAME's.
+        max_length: T, how many of the latest clicks the model reads.
+        dropout: After the embeddings and on every residual branch. There is none inside the
+            attention: the fused CPU kernel becomes several times slower with it.
+    """
+
+    model: ModelName = "fame"
+    width: int = 64
+    heads: int = 2
+    experts: int = 4
+    layers: int = 2
+    max_length: int = 50
+    dropout: float = 0.4
+
+    def __post_init__(self) -> None:
+        self._check_types()
+        self._check_range("width", 1, 4096)
+        self._check_range("heads", 1, 64)
+        self._check_range("experts", 1, 64)
+        self._check_range("layers", 1, 24)
+        self._check_range("max_length", 1, 4096)
+        self._check_range("dropout", 0, 1, below=True)
+        if self.width % self.heads:
+            raise ConfigError(
+                f"width ({self.width}) must be a multiple of heads ({self.heads}), "
+                "because every head owns an equal slice of it"
+            )
+
+    @property
+    def head_width(self) -> int:
+        """K = D / H."""
+        return self.width // self.heads
+
+
+@dataclass(frozen=True)
+class TrainConfig(_Config):
+    """How a model is trained.
+
+    Args:
+        epochs: Passes over all targets, at most.
+        batch_size: Windows (people, or pieces of long histories) a step.
+        learning_rate: Peak step size of AdamW.
+        weight_decay: Decoupled weight decay on matrices; biases and norms have none.
+        warmup_steps: Steps over which the step size grows linearly from 0 to its peak.
+        label_smoothing: Share of the target's probability spread over the whole catalogue.
+        head_loss_weight: Weight of the mean cross-entropy of each head's own ranking, beside the
+            fused one: it keeps every head a recommender by itself. SASRec has no such heads.
+        patience: Epochs without a better validation NDCG@10 before training ends; 0 = never.
+        seed: Of initialisation, batches and dropout.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        precision: ``fp32``, ``bf16`` (autocast), or ``auto``: bf16 on CUDA, fp32 elsewhere.
+    """
+
+    epochs: int = 200
+    batch_size: int = 256
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.0
+    warmup_steps: int = 0
+    label_smoothing: float = 0.0
+    head_loss_weight: float = 0.5
+    patience: int = 10
+    seed: int = 0
+    device: str = "auto"
+    precision: Precision = "auto"
+
+    def __post_init__(self) -> None:
+        self._check_types()
+        self._check_range("epochs", 1, 100_000)
+        self._check_range("batch_size", 1, 1_000_000)
+        self._check_range("learning_rate", 1e-8, 1)
+        self._check_range("weight_decay", 0, 100)
+        self._check_range("warmup_steps", 0, 10_000_000)
+        self._check_range("label_smoothing", 0, 1, below=True)
+        self._check_range("head_loss_weight", 0, 100)
+        self._check_range("patience", 0, 100_000)
+        self._check_range("seed", 0, 2**32 - 1)
+        if self.device not in ("auto", "cpu", "cuda") and not (
+            self.device.startswith("cuda:") and self.device[5:].isdigit()
+        ):
+            raise ConfigError(f"device must be auto, cpu, cuda or cuda:N, not {self.device!r}")
+
+
+def parse_setting(text: str) -> tuple[str, Any]:
+    """``"width=64"`` -> ``("width", 64)``: numbers become numbers, everything else stays text."""
+    key, equals, raw = text.partition("=")
+    if not equals or not key.strip():
+        raise ConfigError(f"--set takes key=value, not {text!r}.")
+    raw = raw.strip()
+    for kind in (int, float):
+        try:
+            return key.strip(), kind(raw)
+        except ValueError:
+            continue
+    return key.strip(), raw
+
+
+def split_settings(values: Mapping[str, Any], where: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Sorts a flat mapping into model and training settings; unknown keys are refused."""
+    model_keys = {field.name for field in dataclasses.fields(ModelConfig)}
+    train_keys = {field.name for field in dataclasses.fields(TrainConfig)}
+    unknown = sorted(set(values) - model_keys - train_keys)
+    if unknown:
+        raise ConfigError(
+            f"{where} has the unknown key {unknown[0]!r}; known keys are "
+            f"{', '.join(sorted(model_keys | train_keys))}."
+        )
+    return (
+        {key: value for key, value in values.items() if key in model_keys},
+        {key: value for key, value in values.items() if key in train_keys},
+    )

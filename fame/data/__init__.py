@@ -1,0 +1,18 @@
+"""Data sets: named ones and a person's own, as histories and a catalogue."""
+
+from fame.data.catalogue import facet_columns, read_items, write_items
+from fame.data.dataset import Dataset, SetInfo, list_sets, load
+from fame.data.imports import import_file
+from fame.data.sequences import Interactions
+
+__all__ = [
+    "Dataset",
+    "Interactions",
+    "SetInfo",
+    "facet_columns",
+    "import_file",
+    "list_sets",
+    "load",
+    "read_items",
+    "write_items",
+]

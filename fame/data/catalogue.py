@@ -1,0 +1,105 @@
+"""Catalogues: what an item is called and which facets it has.
+
+A catalogue is a data frame with one row an item: ``item_id`` and ``title`` as text, then facet
+columns. A facet is a number (``year``), a category (``brand``) or a list (``genres``). A missing
+number or category is ``<NA>``, a missing list is empty.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO, Literal
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from fame.data.readers import read_rows
+from fame.errors import DataError
+from fame.files import replacing
+
+FacetKind = Literal["number", "category", "list"]
+
+_NO_FACET = {"item_id", "title", "train_count"}
+
+
+def facet_columns(items: pd.DataFrame) -> dict[str, FacetKind]:
+    """The facet columns of a catalogue, and of which kind each of them is."""
+    return {str(name): _kind(items[name]) for name in items.columns if name not in _NO_FACET}
+
+
+def align(known: pd.DataFrame | None, item_ids: Sequence[str]) -> pd.DataFrame:
+    """The catalogue in the order of ``item_ids``; what it does not know is called by its id."""
+    ids = pd.array(list(item_ids), dtype="string")
+    if known is None:
+        known = pd.DataFrame({"item_id": [], "title": []}, dtype="string")
+    kinds = facet_columns(known)
+    frame = known.drop_duplicates("item_id").set_index("item_id").reindex(ids).reset_index()
+    frame["item_id"] = ids
+    frame["title"] = frame["title"].fillna("Item " + frame["item_id"])
+    for column, kind in kinds.items():
+        if kind == "list":
+            frame[column] = [value if isinstance(value, list) else [] for value in frame[column]]
+    return frame[["item_id", "title", *kinds]]
+
+
+def own_items(stream: IO[bytes], label: str) -> pd.DataFrame:
+    """A person's own catalogue: a CSV file with ``item_id``, ``title`` and any facet columns.
+
+    A column of numbers is a number, one in which ``|`` separates values is a list, and any other is
+    a category; an empty value is missing.
+    """
+    rows = read_rows(stream, label, ("item_id", "title"))
+    if not rows:
+        raise DataError(f"{label} is empty: it describes no item.")
+    frame = pd.DataFrame(rows, dtype="string").replace("", pd.NA)
+    if frame["item_id"].isna().any() or frame["item_id"].duplicated().any():
+        wrong = frame.index[frame["item_id"].isna() | frame["item_id"].duplicated()][0]
+        raise DataError(
+            f"{label}: row {wrong + 1} has no item_id, or one that stands there before."
+        )
+    for column in facet_columns(frame):
+        values = frame[column]
+        if values.str.contains("|", regex=False).any():
+            split = values.fillna("").str.split("|")
+            frame[column] = [[part.strip() for part in parts if part.strip()] for parts in split]
+        elif (
+            values.notna().any()
+            and pd.to_numeric(values, errors="coerce").notna().sum() == values.count()
+        ):
+            frame[column] = pd.to_numeric(values).convert_dtypes()
+    return frame
+
+
+def write_items(items: pd.DataFrame, path: Path) -> None:
+    """Writes a catalogue as parquet, whole or not at all."""
+    with replacing(path) as temporary:
+        items.to_parquet(temporary, index=False)
+
+
+def read_items(path: Path) -> pd.DataFrame:
+    """Reads what ``write_items`` wrote: the same columns, types and values.
+
+    Raises:
+        DataError: where the file is missing, damaged, or no catalogue.
+    """
+    try:
+        items = pd.read_parquet(path)
+    except (OSError, pa.ArrowException, ValueError) as error:
+        raise DataError(f"{path} is missing or is no readable parquet file.") from error
+    for column in ("item_id", "title"):
+        if column not in items.columns:
+            raise DataError(f"{path} is no catalogue: it has no column {column!r}.")
+    for column, kind in facet_columns(items).items():
+        if kind == "list":
+            items[column] = [list(value) for value in items[column]]
+    return items
+
+
+def _kind(column: pd.Series) -> FacetKind:
+    if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
+        return "number"
+    present = column.dropna()
+    is_list = len(present) and isinstance(present.iloc[0], (list, np.ndarray))
+    return "list" if is_list else "category"

@@ -1,0 +1,70 @@
+"""The ordinary causal Transformer block, as in SASRec's modern form.
+
+Shapes: ``B`` batch · ``T`` positions · ``D`` width.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class FeedForward(nn.Module):
+    """Position-wise network ``W2 gelu(W1 x)`` with inner width four times the outer one."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.inner = nn.Linear(width, 4 * width)
+        self.outer = nn.Linear(4 * width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.outer(F.gelu(self.inner(x)))
+
+
+class CausalSelfAttention(nn.Module):
+    """Multi-head self-attention in which no position sees a later one.
+
+    Padding stands on the right, so a real position never looks at it and no padding mask is
+    needed. There is no dropout on the attention weights: it would take the fused kernel away.
+    """
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.query_key_value = nn.Linear(width, 3 * width)
+        self.output = nn.Linear(width, width)
+
+    def forward(self, x_BTD: Tensor) -> Tensor:
+        B, T, D = x_BTD.shape
+        packed = self.query_key_value(x_BTD).view(B, T, 3, self.heads, D // self.heads)
+        query, key, value = packed.permute(2, 0, 3, 1, 4)
+        mixed = F.scaled_dot_product_attention(query, key, value, is_causal=True)
+        return self.output(mixed.transpose(1, 2).reshape(B, T, D))
+
+
+class TransformerBlock(nn.Module):
+    """Attention and feed-forward network, each with dropout, residual and norm after it."""
+
+    def __init__(self, width: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        self.attention = CausalSelfAttention(width, heads)
+        self.attention_norm = nn.LayerNorm(width)
+        self.feed_forward = FeedForward(width)
+        self.feed_forward_norm = nn.LayerNorm(width)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x_BTD: Tensor) -> Tensor:
+        x_BTD = self.attention_norm(x_BTD + self.dropout(self.attention(x_BTD)))
+        return self.feed_forward_norm(x_BTD + self.dropout(self.feed_forward(x_BTD)))
+
+
+def initialise(module: nn.Module, std: float = 0.02) -> None:
+    """Normal weights of ``std``, zero biases, unit norms; ``model.apply(initialise)``."""
+    if isinstance(module, nn.Linear | nn.Embedding):
+        nn.init.normal_(module.weight, std=std)
+    if isinstance(module, nn.Linear) and module.bias is not None:
+        nn.init.zeros_(module.bias)
+    if isinstance(module, nn.Embedding) and module.padding_idx is not None:
+        with torch.no_grad():
+            module.weight[module.padding_idx].zero_()

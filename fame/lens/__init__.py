@@ -1,0 +1,1 @@
+"""One history under the lens: what every head says, how the gate mixes it, what changes if."""

@@ -1,0 +1,68 @@
+"""The account of one history as one JSON document: what ``python -m fame trace --json`` prints.
+
+Here indices become ids and titles; the keys are a contract that other programs rely on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from fame.lens.trace import SequenceTrace, fused_table, head_table, item_ranks
+
+
+def trace_answer(
+    trace: SequenceTrace,
+    items: pd.DataFrame,
+    *,
+    top_k: int,
+    held_out: int | None = None,
+    raw: bool = False,
+) -> dict[str, Any]:
+    """Lists by head, the fused list with its ledger, gate and router, and the held-out item.
+
+    Args:
+        items: The catalogue; row i is item index i + 1.
+        held_out: Index of the item that came next, where it is known.
+        raw: Raw scores instead of ones centred over items.
+
+    Returns:
+        ``history`` (ids, whole), ``seen_from``, ``gate`` ``[H]`` and ``router`` ``[[E] x H]`` as
+        applied, ``heads`` ``[[{item, title, score, rank} x K] x H]``, ``fused``
+        ``[{item, title, score, by_head} x K]``, ``held_out`` ``{item, title, rank,
+        rank_by_head}`` or ``None``, ``ledger`` ``"centred"`` or ``"raw"``. The ``by_head`` of an
+        item sum to its ``score``.
+    """
+    ids, titles = items["item_id"].to_numpy(), items["title"].to_numpy()
+
+    def named(item: int) -> dict[str, Any]:
+        return {"item": str(ids[item - 1]), "title": str(titles[item - 1])}
+
+    lists = head_table(trace, top_k, raw=raw)
+    fused = fused_table(trace, top_k, raw=raw)
+    shares: Sequence[list[float]] = fused[[f"head_{h}" for h in range(trace.heads)]].values.tolist()
+    answer: dict[str, Any] = {
+        "history": [str(ids[item - 1]) for item in trace.history],
+        "seen_from": trace.seen_from,
+        "gate": trace.gate.tolist(),
+        "router": trace.router.tolist() if trace.experts else [],
+        "heads": [
+            [
+                {**named(item), "score": score, "rank": rank}
+                for item, score, rank in zip(block["item"], block["score"], block["rank"])
+            ]
+            for _, block in lists.groupby("head")
+        ],
+        "fused": [
+            {**named(item), "score": score, "by_head": by_head}
+            for item, score, by_head in zip(fused["item"], fused["score"], shares)
+        ],
+        "held_out": None,
+        "ledger": "raw" if raw else "centred",
+    }
+    if held_out is not None:
+        rank, rank_by_head = item_ranks(trace, held_out)
+        answer["held_out"] = {**named(held_out), "rank": rank, "rank_by_head": rank_by_head}
+    return answer

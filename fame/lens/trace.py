@@ -1,0 +1,175 @@
+"""From one history to tables: lists by head, the fused list, the exact ledger, ranks.
+
+Everything here is in item *indices* and numpy; titles are joined where they are shown.
+
+Shapes: ``n`` clicks in the history · ``t`` of them read by the model (the latest) · ``H`` heads ·
+``E`` experts in each head · ``V`` items with the padding id 0.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+
+from fame.model import Intervention, SequenceModel
+
+
+@dataclass(frozen=True)
+class SequenceTrace:
+    """All that one forward pass says about the next item after a history.
+
+    Attributes:
+        history: ``(n,)`` item indices, whole, oldest first.
+        seen_from: Index of the first click that the model reads.
+        gate: ``(H,)`` shares of the heads, as applied.
+        router: ``(H, E)`` shares of the experts in each head, as applied; SASRec ``(1, 0)``.
+        attention: ``(H, E, t)`` what each expert attends to among the clicks read.
+        gate_path: ``(t, H)`` the gate after every click read.
+        router_path: ``(t, H, E)`` the router after every click read.
+        head_scores: ``(H, V)`` raw ``P_h(v)``; ``-inf`` at the padding.
+        scores: ``(V,)`` raw ``P(v)``; ``-inf`` at the padding.
+    """
+
+    history: np.ndarray
+    seen_from: int
+    gate: np.ndarray
+    router: np.ndarray
+    attention: np.ndarray
+    gate_path: np.ndarray
+    router_path: np.ndarray
+    head_scores: np.ndarray
+    scores: np.ndarray
+
+    @property
+    def heads(self) -> int:
+        return len(self.gate)
+
+    @property
+    def experts(self) -> int:
+        return self.router.shape[1]
+
+    @property
+    def candidates(self) -> np.ndarray:
+        """``(V,)`` bool: what may be recommended, everything but padding and the history."""
+        allowed = np.ones(len(self.scores), dtype=bool)
+        allowed[0] = False
+        allowed[self.history] = False
+        return allowed
+
+
+def trace_history(
+    model: SequenceModel, history: np.ndarray, *, intervention: Intervention | None = None
+) -> SequenceTrace:
+    """Reads a history as the model does and keeps everything.
+
+    Args:
+        history: ``(n,)`` item indices, oldest first, at least one.
+        intervention: A change to gate or router; ``gate`` and ``router`` are then as applied.
+    """
+    history = np.asarray(history, dtype=np.int64)
+    if history.ndim != 1 or not len(history):
+        raise ValueError("a history to trace needs at least one item")
+    seen_from = max(0, len(history) - model.config.max_length)
+    device = next(model.parameters()).device
+    items = torch.from_numpy(history[seen_from:])[None].to(device)
+    traced = model.trace(items, intervention=intervention)
+
+    def array(tensor: torch.Tensor) -> np.ndarray:
+        return tensor[0].double().cpu().numpy()
+
+    return SequenceTrace(
+        history=history,
+        seen_from=seen_from,
+        gate=array(traced.gate),
+        router=array(traced.router),
+        attention=array(traced.attention),
+        gate_path=array(traced.gate_path),
+        router_path=array(traced.router_path),
+        head_scores=array(traced.head_scores),
+        scores=array(traced.scores),
+    )
+
+
+def centre(scores: np.ndarray) -> np.ndarray:
+    """Takes the mean over all real items off scores ``(..., V)``; the padding stays ``-inf``.
+
+    Adding one vector to every item embedding changes no ranking and no loss, yet moves raw scores.
+    Centred ones do not move, so they are the ones with a meaning.
+    """
+    return scores - scores[..., 1:].mean(-1, keepdims=True)
+
+
+def head_scores(trace: SequenceTrace, *, raw: bool = False) -> np.ndarray:
+    """``P_h(v)`` as ``(H, V)``, centred over items unless ``raw``."""
+    return trace.head_scores if raw else centre(trace.head_scores)
+
+
+def fused_scores(trace: SequenceTrace, *, raw: bool = False) -> np.ndarray:
+    """``P(v)`` as ``(V,)``, centred over items unless ``raw``."""
+    return trace.scores if raw else centre(trace.scores)
+
+
+def ledger(trace: SequenceTrace, items: np.ndarray, *, raw: bool = False) -> np.ndarray:
+    """``c_h(v) = g_h P_h(v)`` of the given items as ``(len(items), H)``.
+
+    The rows sum to the fused score of the item: exactly in real numbers, to rounding here.
+    """
+    return (trace.gate[:, None] * head_scores(trace, raw=raw)[:, items]).T
+
+
+def _top(scores: np.ndarray, candidates: np.ndarray, k: int) -> np.ndarray:
+    """The k best candidates, best first; equal scores in the order of the catalogue."""
+    order = np.argsort(-np.where(candidates, scores, -np.inf), kind="stable")
+    return order[: min(k, int(candidates.sum()))]
+
+
+def head_table(trace: SequenceTrace, k: int, *, raw: bool = False) -> pd.DataFrame:
+    """Each head's own list: ``head, rank, item, score``, k rows a head."""
+    scores, candidates = head_scores(trace, raw=raw), trace.candidates
+    tables = []
+    for head in range(trace.heads):
+        items = _top(scores[head], candidates, k)
+        ranks = np.arange(1, len(items) + 1)
+        tables.append(
+            pd.DataFrame({"head": head, "rank": ranks, "item": items, "score": scores[head, items]})
+        )
+    return pd.concat(tables, ignore_index=True)
+
+
+def fused_table(trace: SequenceTrace, k: int, *, raw: bool = False) -> pd.DataFrame:
+    """The fused list with its ledger: ``rank, item, score, head_0 .. head_{H-1}``."""
+    scores = fused_scores(trace, raw=raw)
+    items = _top(scores, trace.candidates, k)
+    table = pd.DataFrame(
+        {"rank": np.arange(1, len(items) + 1), "item": items, "score": scores[items]}
+    )
+    shares = ledger(trace, items, raw=raw)
+    for head in range(trace.heads):
+        table[f"head_{head}"] = shares[:, head]
+    return table
+
+
+def item_ranks(trace: SequenceTrace, item: int) -> tuple[int, list[int]]:
+    """Rank of one item in the fused list and in each head's, counting from 1.
+
+    As in evaluation: the item itself is a candidate even if it stands in the history, everything
+    else in the history is not, and ties stand before the item.
+    """
+    candidates = trace.candidates
+    candidates[item] = True
+
+    def rank(scores: np.ndarray) -> int:
+        return int((scores[candidates] >= scores[item]).sum())
+
+    return rank(trace.scores), [rank(scores) for scores in trace.head_scores]
+
+
+def leave_out(history: np.ndarray, item: int) -> np.ndarray:
+    """The history as if every click on ``item`` had never happened; ``ValueError`` if none did."""
+    kept = history[history != item]
+    if len(kept) == len(history):
+        raise ValueError(f"item {item} is not in the history")
+    return kept

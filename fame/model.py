@@ -1,0 +1,306 @@
+"""FAME, and SASRec as its baseline behind the same interface.
+
+Shapes: ``B`` batch · ``T`` positions · ``D`` width · ``H`` heads · ``K`` head width (``D / H``; for
+SASRec ``H = 1`` and ``K = D``) · ``E`` experts in each head · ``V`` items with the padding id 0.
+
+A model answers one question, "what comes next?", in three steps that everything else is built on:
+
+1. :meth:`SequenceModel.forward` reads sequences and gives an :class:`Encoding`: at every position
+   the query ``q`` of the fused score, and the head states, gate and router behind it.
+2. ``P(v) = <x_v, q>`` ranks the catalogue at the price of one matrix product, because
+   ``q = sum_h g_h W^f_h^T F_h`` already holds the whole fusion.
+3. :meth:`SequenceModel.trace` reads the last position of the same forward pass as a
+   :class:`FameTrace`: who said what, with which weight.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from fame.config import ModelConfig
+from fame.errors import FameError
+from fame.layers import FeedForward, TransformerBlock, initialise
+from fame.moe_attention import MoEAttention
+
+
+@dataclass(frozen=True)
+class Intervention:
+    """A change to gate or router, for "what if" questions; it never changes the model.
+
+    Args:
+        gate: H weights that *replace* the gate and are normalised to sum 1; all finite and >= 0,
+            not all 0. Weight 1 for one head and 0 elsewhere gives exactly that head's own list.
+        muted: Pairs ``(head, expert)``: the expert's share becomes 0, the rest of its head's
+            shares are renormalised.
+        solo: Pairs ``(head, expert)``: this expert has all of its head's share; several solo
+            experts of one head share it as the router weighs them.
+    """
+
+    gate: tuple[float, ...] | None = None
+    muted: tuple[tuple[int, int], ...] = ()
+    solo: tuple[tuple[int, int], ...] = ()
+
+    def __bool__(self) -> bool:
+        return self.gate is not None or bool(self.muted) or bool(self.solo)
+
+    def gate_weights(self, heads: int) -> Tensor | None:
+        """The replacing gate ``(H,)``, normalised; ``FameError`` says what is wrong with it."""
+        if self.gate is None:
+            return None
+        if len(self.gate) != heads:
+            raise FameError(
+                f"The gate needs {heads} weight{'s' * (heads != 1)}, one a head, not "
+                f"{len(self.gate)}."
+            )
+        for weight in self.gate:
+            if not math.isfinite(weight) or weight < 0:
+                raise FameError(f"Gate weights must be finite and at least 0, not {weight}.")
+        largest = max(self.gate)
+        if largest == 0:
+            raise FameError("At least one gate weight must be above 0.")
+        weights = torch.tensor(self.gate, dtype=torch.float64) / largest  # sums cannot overflow
+        return weights / weights.sum()
+
+    def expert_mask(self, heads: int, experts: int) -> Tensor | None:
+        """``(H, E)``, 1 for the experts that stay; ``FameError`` where a head would lose all."""
+        if not self.muted and not self.solo:
+            return None
+        if not experts:
+            raise FameError("This model has no experts to mute or to hear alone.")
+        for head, expert in (*self.muted, *self.solo):
+            if not (0 <= head < heads and 0 <= expert < experts):
+                raise FameError(
+                    f"There is no expert {head}:{expert}; heads count from 0 to {heads - 1} and "
+                    f"experts from 0 to {experts - 1}."
+                )
+        mask = torch.ones(heads, experts)
+        for head in {head for head, _ in self.solo}:
+            mask[head] = 0
+        for head, expert in self.solo:
+            mask[head, expert] = 1
+        for head, expert in self.muted:
+            mask[head, expert] = 0
+        for head, kept in enumerate(mask.sum(1).tolist()):
+            if not kept:
+                raise FameError(f"Head {head} would have no expert left; leave it at least one.")
+        return mask
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """What one forward pass knows at every position.
+
+    Attributes:
+        query: ``(B, T, D)`` the fused query; ``P(v) = <x_v, q>``.
+        head_states: ``(B, T, H, K)`` F_h; head h alone scores ``P_h(v) = <W^f_h x_v, F_h>``.
+        gate: ``(B, T, H)`` shares of the heads, each row sums to 1.
+        router: ``(B, T, H, E)`` shares of the experts in each head; SASRec: ``(B, T, 1, 0)``.
+        attention: ``(B, H, E, T, T)`` of every expert, only where a trace asked for it.
+    """
+
+    query: Tensor
+    head_states: Tensor
+    gate: Tensor
+    router: Tensor
+    attention: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class FameTrace:
+    """The last position of a forward pass, in full.
+
+    Attributes:
+        gate: ``(B, H)`` shares of the heads, as applied.
+        router: ``(B, H, E)`` shares of the experts, as applied; SASRec: ``(B, 1, 0)``.
+        attention: ``(B, H, E, T)`` what each expert attends to; 0 at padding.
+        head_queries: ``(B, H, K)`` F_h.
+        head_scores: ``(B, H, V)`` P_h(v) for every item; the padding's column is ``-inf``.
+        scores: ``(B, V)`` P(v), the fused score from the one query; padding ``-inf``.
+        gate_path: ``(B, T, H)`` the gate after every click, 0 at padding.
+        router_path: ``(B, T, H, E)`` the router after every click, 0 at padding.
+    """
+
+    gate: Tensor
+    router: Tensor
+    attention: Tensor
+    head_queries: Tensor
+    head_scores: Tensor
+    scores: Tensor
+    gate_path: Tensor
+    router_path: Tensor
+
+
+class SequenceModel(nn.Module):
+    """What FAME and SASRec share: the item table, the backbone, scoring and tracing."""
+
+    heads: int
+    experts: int
+
+    def __init__(self, config: ModelConfig, num_items: int, ordinary_blocks: int) -> None:
+        super().__init__()
+        self.config = config
+        self.num_items = num_items
+        self.item_embedding = nn.Embedding(num_items + 1, config.width, padding_idx=0)
+        self.position_embedding = nn.Embedding(config.max_length, config.width)
+        self.embedding_norm = nn.LayerNorm(config.width)
+        self.embedding_dropout = nn.Dropout(config.dropout)
+        self.blocks = nn.ModuleList(
+            TransformerBlock(config.width, config.heads, config.dropout)
+            for _ in range(ordinary_blocks)
+        )
+
+    def backbone(self, items_BT: Tensor) -> Tensor:
+        """S ``(B, T, D)``; ``items_BT`` is padded with 0 on the right, at most ``max_length``."""
+        T = items_BT.shape[1]
+        if self.config.max_length < T:
+            raise ValueError(f"{T} positions are more than max_length {self.config.max_length}")
+        x_BTD = self.item_embedding(items_BT) + self.position_embedding.weight[:T]
+        x_BTD = self.embedding_dropout(self.embedding_norm(x_BTD))
+        for block in self.blocks:
+            x_BTD = block(x_BTD)
+        return x_BTD
+
+    @property
+    def item_table(self) -> Tensor:
+        """Embeddings of the real items ``(V - 1, D)``: row i is item i + 1."""
+        return self.item_embedding.weight[1:]
+
+    def sub_embeddings(self) -> Tensor:
+        """``(H, V - 1, K)``: the items as each head sees them, ``x_v^h = W^f_h x_v`` [9]."""
+        raise NotImplementedError
+
+    def forward(
+        self,
+        items_BT: Tensor,
+        *,
+        intervention: Intervention | None = None,
+        keep_attention: bool = False,
+    ) -> Encoding:
+        """Reads sequences ``(B, T)``, right-padded with 0; see :class:`Encoding`."""
+        raise NotImplementedError
+
+    @torch.no_grad()
+    def trace(self, items_BT: Tensor, *, intervention: Intervention | None = None) -> FameTrace:
+        """Everything about the last real position of every sequence, from one forward pass."""
+        encoding = self(items_BT, intervention=intervention, keep_attention=True)
+        real_BT = items_BT != 0
+        if not bool(real_BT.any(dim=1).all()):
+            raise ValueError("a sequence to trace needs at least one item")
+        row = torch.arange(len(items_BT), device=items_BT.device)
+        last = real_BT.sum(1) - 1
+        head_queries = encoding.head_states[row, last]
+        head_scores = torch.einsum("bhk,hvk->bhv", head_queries, self.sub_embeddings())
+        scores = encoding.query[row, last] @ self.item_table.T
+        attention = encoding.attention
+        assert attention is not None
+        return FameTrace(
+            gate=encoding.gate[row, last],
+            router=encoding.router[row, last],
+            attention=attention[row, :, :, last],
+            head_queries=head_queries,
+            head_scores=F.pad(head_scores, (1, 0), value=-math.inf),
+            scores=F.pad(scores, (1, 0), value=-math.inf),
+            gate_path=encoding.gate * real_BT[..., None],
+            router_path=encoding.router * real_BT[..., None, None],
+        )
+
+
+class Fame(SequenceModel):
+    """Facet-aware multi-head mixture-of-experts model (Liu, Zhang, Long; WSDM 2025)."""
+
+    def __init__(self, config: ModelConfig, num_items: int) -> None:
+        super().__init__(config, num_items, ordinary_blocks=config.layers - 1)
+        self.heads, self.experts = config.heads, config.experts
+        D, H, K = config.width, config.heads, config.head_width
+        self.attention = MoEAttention(D, H, config.experts)
+        self.head_attention_norm = nn.LayerNorm(K)
+        self.head_feed_forward = FeedForward(K)
+        self.head_feed_forward_norm = nn.LayerNorm(K)
+        self.head_dropout = nn.Dropout(config.dropout)
+        self.facet_maps = nn.Parameter(torch.empty(H, K, D))
+        self.gate = nn.Linear(D, H)
+        self.apply(initialise)
+        with torch.no_grad():
+            # The untrained fused query is then the plain concatenation of the heads, so that
+            # training starts where SASRec's does; small random maps learn several times slower.
+            self.facet_maps.copy_(H * torch.eye(D).view(H, K, D))
+            self.gate.weight.zero_()
+
+    def sub_embeddings(self) -> Tensor:
+        return torch.einsum("hkd,vd->hvk", self.facet_maps, self.item_table)
+
+    def forward(
+        self,
+        items_BT: Tensor,
+        *,
+        intervention: Intervention | None = None,
+        keep_attention: bool = False,
+    ) -> Encoding:
+        H, K = self.heads, self.config.head_width
+        gate_H = expert_mask_HE = None
+        if intervention is not None:
+            gate_H = intervention.gate_weights(H)
+            expert_mask_HE = intervention.expert_mask(H, self.experts)
+
+        s_BTD = self.backbone(items_BT)
+        B, T, D = s_BTD.shape
+        found_BTHK, router_BTHE, attention = self.attention(
+            s_BTD, expert_mask_HE=expert_mask_HE, keep_attention=keep_attention
+        )
+        u_BTHK = self.head_attention_norm(s_BTD.view(B, T, H, K) + self.head_dropout(found_BTHK))
+        state_BTHK = self.head_feed_forward_norm(
+            u_BTHK + self.head_dropout(self.head_feed_forward(u_BTHK))
+        )
+        if gate_H is None:
+            gate_BTH = self.gate(state_BTHK.reshape(B, T, D)).softmax(-1, dtype=state_BTHK.dtype)
+        else:
+            gate_BTH = gate_H.to(state_BTHK).expand(B, T, H)
+        # q = sum_h g_h W^f_h^T F_h: with the maps stacked to (D, D), one product fuses all heads.
+        weighted_BTD = (gate_BTH[..., None] * state_BTHK).reshape(B, T, D)
+        query_BTD = weighted_BTD @ self.facet_maps.view(D, D)
+        return Encoding(query_BTD, state_BTHK, gate_BTH, router_BTHE, attention)
+
+
+class SASRec(SequenceModel):
+    """The baseline: the same backbone with L ordinary blocks and ``P(v) = <x_v, S>``.
+
+    It answers the same calls with one head that is the whole embedding, gate 1 and no experts.
+    """
+
+    def __init__(self, config: ModelConfig, num_items: int) -> None:
+        super().__init__(config, num_items, ordinary_blocks=config.layers)
+        self.heads, self.experts = 1, 0
+        self.apply(initialise)
+
+    def sub_embeddings(self) -> Tensor:
+        return self.item_table[None]
+
+    def forward(
+        self,
+        items_BT: Tensor,
+        *,
+        intervention: Intervention | None = None,
+        keep_attention: bool = False,
+    ) -> Encoding:
+        if intervention is not None:
+            intervention.gate_weights(1)  # one head: any valid weight is share 1
+            intervention.expert_mask(1, 0)
+        s_BTD = self.backbone(items_BT)
+        B, T, _ = s_BTD.shape
+        return Encoding(
+            query=s_BTD,
+            head_states=s_BTD[:, :, None],
+            gate=s_BTD.new_ones(B, T, 1),
+            router=s_BTD.new_zeros(B, T, 1, 0),
+            attention=s_BTD.new_zeros(B, 1, 0, T, T) if keep_attention else None,
+        )
+
+
+def build_model(config: ModelConfig, num_items: int) -> SequenceModel:
+    """The model that ``config`` describes, for a catalogue of ``num_items`` real items."""
+    return (Fame if config.model == "fame" else SASRec)(config, num_items)

@@ -1,0 +1,116 @@
+"""The model card of a checkpoint, written from its own files."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fame.checkpoint import Checkpoint
+from fame.recipes import load_recipe
+
+_COLUMNS = ("HR@5", "HR@10", "HR@20", "NDCG@5", "NDCG@10", "NDCG@20", "MRR")
+_MODEL_NAMES = {"fame": "FAME", "sasrec": "SASRec"}
+
+
+def train_command(checkpoint: Checkpoint) -> str:
+    """The command that trains this checkpoint again: what differs from the recipe is spelt out."""
+    from fame.config import ModelConfig, TrainConfig
+
+    recipe = {
+        **ModelConfig().to_dict(),
+        **TrainConfig().to_dict(),
+        **load_recipe(checkpoint.data.name),
+    }
+    settings = {**checkpoint.model_config.to_dict(), **checkpoint.train_config.to_dict()}
+    command = f"python -m fame train --data {checkpoint.data.name} --out checkpoints/NAME"
+    for key, value in settings.items():
+        if value != recipe[key] and key != "device":
+            flag = f"--{key}" if key in ("model", "seed", "epochs") else f"--set {key}="
+            command += f" {flag}{'' if flag.endswith('=') else ' '}{value}"
+    return command
+
+
+def _row(name: str, figures: dict[str, float]) -> str:
+    return f"| {name} | " + " | ".join(f"{figures[column]:.4f}" for column in _COLUMNS) + " |"
+
+
+def _share(value: float) -> str:
+    return f"{100 * value:.0f} %"
+
+
+def _heads_section(heads: dict[str, Any]) -> list[str]:
+    lines = [
+        "",
+        "## Are the heads heads?",
+        "",
+        "Over all people of the test split. Router entropy is a share of the largest possible:",
+        "1 means that all experts of the head are used alike for everybody.",
+        "",
+        "| head | mean gate share | standard deviation | HR@10 alone | NDCG@10 alone "
+        "| router entropy | mean share of its experts |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for head, mean in enumerate(heads["gate_mean"]):
+        experts = ", ".join(_share(share) for share in heads["router_mean"][head])
+        lines.append(
+            f"| {head + 1} | {_share(mean)} | {_share(heads['gate_std'][head])} "
+            f"| {heads['HR@10'][head]:.4f} | {heads['NDCG@10'][head]:.4f} "
+            f"| {heads['router_entropy'][head]:.2f} | {experts} |"
+        )
+    return lines
+
+
+def render_card(checkpoint: Checkpoint) -> str:
+    """The card in Markdown.
+
+    Raises:
+        ValueError: where the checkpoint has no figures of its weights.
+    """
+    metrics, data, shape = checkpoint.metrics, checkpoint.data, checkpoint.model_config
+    if metrics is None:
+        raise ValueError("a card needs metrics.json of these weights")
+    name = _MODEL_NAMES[shape.model]
+    experts = f" x {shape.experts} experts" if shape.model == "fame" else ""
+    lines = [
+        f"# {name} on {data.name}",
+        "",
+        f"{metrics['parameters']:,} parameters: width {shape.width}, {shape.layers} layers, "
+        f"{shape.heads} heads{experts}, the latest {shape.max_length} clicks.",
+        "",
+        "```",
+        train_command(checkpoint),
+        "```",
+        "",
+        f"Best of {metrics['epochs']} epochs by validation NDCG@10: epoch "
+        f"{metrics['best_epoch']}. {metrics['train_seconds']:.0f} s of training on "
+        f"{metrics['device']}.",
+        "",
+        "## Data",
+        "",
+        f"{data.users:,} people, {data.items:,} items, {data.interactions:,} interactions. "
+        f"Filters: {data.filters}. Fingerprint `{data.fingerprint}`. The checkpoint holds the "
+        "catalogue, never the histories.",
+        "",
+        "## Figures",
+        "",
+        f"Test split of {metrics['test']['users']:,} people: {metrics['protocol']}.",
+        f"`python -m fame evaluate` on this folder gives the {name} row.",
+        "",
+        "| model | " + " | ".join(_COLUMNS) + " |",
+        "|---" * (len(_COLUMNS) + 1) + "|",
+        _row(name, metrics["test"]),
+        _row("first-order Markov chain", metrics["baselines"]["markov"]),
+        _row("popularity", metrics["baselines"]["popularity"]),
+        "",
+        _row(f"{name}, validation", metrics["valid"]),
+    ]
+    lines.pop(-2)
+    if metrics["heads"]:
+        lines += _heads_section(metrics["heads"])
+    lines += [
+        "",
+        "## Limits",
+        "",
+        "Trained on one public data set, with its biases of who rated and what. Heads are numbered, "
+        "not named: nothing here shows that a head stands for one kind of attribute.",
+    ]
+    return "\n".join(lines) + "\n"

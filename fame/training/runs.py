@@ -1,0 +1,230 @@
+"""A run's folder: who holds it, what it says while it trains, and how it goes on.
+
+A run and its checkpoint share one folder. Beside the checkpoint's files it has ``status.json`` (now),
+``metrics.jsonl`` (a row an epoch), ``train.log``, ``run.lock`` (held while a process trains) and
+``resume/state.safetensors`` (all that the next epoch needs; gone when the run has finished).
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from fame.errors import FameError
+from fame.files import replacing, write_json, write_text
+from fame.training.loop import TrainState
+
+STATUS, HISTORY, LOG, LOCK = "status.json", "metrics.jsonl", "train.log", "run.lock"
+LAUNCH_LOG = "launch.log"
+_STATE = "state.safetensors"
+
+Phase = Literal[
+    "preparing", "training", "evaluating", "projecting", "finished", "stopped", "failed"
+]
+ACTIVE: frozenset[str] = frozenset({"preparing", "training", "evaluating", "projecting"})
+
+
+@dataclass
+class Status:
+    """What a run is doing, as ``status.json`` has it.
+
+    ``positions_per_second`` counts real targets; times are in seconds, ``started`` and ``updated``
+    since 1970. ``message`` is one sentence where the run failed.
+    """
+
+    phase: Phase
+    data: str
+    model: str
+    device: str
+    pid: int
+    started: float
+    updated: float
+    epoch: int = 0
+    epochs: int = 0
+    step: int = 0
+    steps: int = 0
+    loss: float | None = None
+    positions_per_second: float | None = None
+    eta_seconds: float | None = None
+    best_epoch: int = 0
+    best_score: float | None = None
+    message: str = ""
+
+
+class RunFolder:
+    """The folder of one run; reading never disturbs the process that trains in it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    # --- who holds it -------------------------------------------------------------------------
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Holds the folder against any other training; ``FameError`` where one is under way."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        with (self.path / LOCK).open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise FameError(
+                    f"Another process is training in {self.path}; stop it or choose another --out."
+                ) from None
+            yield
+
+    def is_held(self) -> bool:
+        """Whether a process is training here now; true to the fact even after a crash."""
+        try:
+            with (self.path / LOCK).open("r") as lock:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except FileNotFoundError:
+            return False
+        except BlockingIOError:
+            return True
+        return False
+
+    def has_run(self) -> bool:
+        """Whether anything was ever trained here."""
+        return any((self.path / name).exists() for name in (STATUS, "config.json"))
+
+    # --- what it says -------------------------------------------------------------------------
+
+    def write_status(self, status: Status) -> None:
+        status.updated = time.time()
+        write_json(self.path / STATUS, asdict(status))
+
+    def status(self) -> Status | None:
+        """The last word of the run; a run whose process died says so itself."""
+        try:
+            status = Status(**json.loads((self.path / STATUS).read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError):
+            return None
+        if status.phase in ACTIVE and not self.is_held():
+            status.phase = "stopped" if self.can_resume() else "failed"
+            status.message = "The process ended without a word: it was killed, or the machine was."
+        return status
+
+    def write_history(self, rows: list[dict[str, float]]) -> None:
+        write_text(self.path / HISTORY, "".join(json.dumps(row) + "\n" for row in rows))
+
+    def history(self) -> list[dict[str, float]]:
+        """One row an epoch: loss, validation figures, seconds, rate."""
+        try:
+            text = (self.path / HISTORY).read_text(encoding="utf-8")
+            return [json.loads(line) for line in text.splitlines()]
+        except (OSError, ValueError):
+            return []
+
+    def log_tail(self, lines: int = 30) -> str:
+        """The end of what the process wrote, of its launch where it did not get any further."""
+        for name in (LOG, LAUNCH_LOG):
+            file = self.path / name
+            if file.is_file() and file.stat().st_size:
+                text = file.read_text(encoding="utf-8", errors="replace")
+                return "\n".join(text.splitlines()[-lines:])
+        return ""
+
+    # --- how it goes on -----------------------------------------------------------------------
+
+    def can_resume(self) -> bool:
+        return (self.path / "resume" / _STATE).is_file()
+
+    def save_state(self, state: TrainState) -> None:
+        """Keeps model, optimizer, best weights and history as of the end of an epoch."""
+        tensors = {f"model.{name}": tensor for name, tensor in state.weights().items()}
+        tensors |= {f"best.{name}": tensor for name, tensor in state.best_weights.items()}
+        for index, entries in state.optimizer.state_dict()["state"].items():
+            for name, tensor in entries.items():
+                tensors[f"optimizer.{index}.{name}"] = tensor.detach().cpu()
+        note = {
+            "epoch": state.epoch,
+            "best_score": state.best_score,
+            "best_epoch": state.best_epoch,
+            "history": state.history,
+        }
+        with replacing(self.path / "resume" / _STATE) as temporary:
+            save_file(tensors, temporary, metadata={"state": json.dumps(note)})
+
+    def load_state(self, state: TrainState) -> None:
+        """Puts what :meth:`save_state` kept into a fresh state of the same configuration."""
+        file = self.path / "resume" / _STATE
+        model: dict[str, torch.Tensor] = {}
+        moments: dict[int, dict[str, torch.Tensor]] = {}
+        try:
+            with safe_open(file, framework="pt") as archive:
+                note = json.loads(archive.metadata()["state"])
+                for name in archive.keys():
+                    kind, rest = name.split(".", 1)
+                    tensor = archive.get_tensor(name)
+                    if kind == "model":
+                        model[rest] = tensor
+                    elif kind == "best":
+                        state.best_weights[rest] = tensor
+                    else:
+                        index, entry = rest.split(".")
+                        moments.setdefault(int(index), {})[entry] = tensor
+            state.model.load_state_dict(model)
+            groups = state.optimizer.state_dict()["param_groups"]
+            state.optimizer.load_state_dict({"state": moments, "param_groups": groups})
+            state.epoch, state.history = note["epoch"], note["history"]
+            state.best_score, state.best_epoch = note["best_score"], note["best_epoch"]
+        except (SafetensorError, OSError, KeyError, ValueError, RuntimeError) as error:
+            raise FameError(
+                f"{file} cannot be resumed from ({error}); remove {self.path} and train again."
+            ) from None
+
+    def drop_state(self) -> None:
+        shutil.rmtree(self.path / "resume", ignore_errors=True)
+
+
+def launch(
+    out: Path, data: str, settings: dict[str, Any], *, device: str = "auto", resume: bool = False
+) -> int:
+    """Starts ``python -m fame train`` as a process of its own, which outlives this one.
+
+    Args:
+        settings: Keys of the two configurations; what is not given comes from the recipe.
+
+    Returns:
+        The process id. What goes wrong before the run has a log stands in ``launch.log``.
+    """
+    command = [sys.executable, "-m", "fame", "train", "--data", data, "--out", str(out)]
+    command += ["--device", device]
+    for key, value in settings.items():
+        command += ["--set", f"{key}={value}"]
+    if resume:
+        command.append("--resume")
+    out.mkdir(parents=True, exist_ok=True)
+    with (out / LAUNCH_LOG).open("wb") as log:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    return process.pid
+
+
+def request_stop(run: RunFolder) -> bool:
+    """Asks the process that trains in a folder to stop after its step; whether there was one."""
+    status = run.status()
+    if status is None or not run.is_held():
+        return False
+    os.kill(status.pid, signal.SIGTERM)
+    return True

@@ -1,0 +1,63 @@
+"""Small models and histories made for the tests, from nobody's data."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fame.config import ModelConfig
+from fame.data.sequences import Interactions
+from fame.model import SequenceModel, build_model
+
+TINY = ModelConfig(model="fame", width=8, heads=2, experts=3, layers=2, max_length=5, dropout=0.0)
+TINY_SASREC = ModelConfig(model="sasrec", width=8, heads=2, layers=2, max_length=5, dropout=0.0)
+
+
+def random_model(
+    config: ModelConfig, num_items: int = 9, *, seed: int = 0, dtype: torch.dtype = torch.float64
+) -> SequenceModel:
+    """A model in eval mode whose every parameter is random and large enough to matter.
+
+    An untrained model hides faults: its gate is uniform, its biases are 0 and its attention flat.
+    """
+    model = build_model(config, num_items).to(dtype)
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            noise = torch.randn(parameter.shape, generator=generator, dtype=torch.float64)
+            is_gain = name.endswith("norm.weight")
+            parameter.copy_(noise * 0.5 + (1.0 if is_gain else 0.0))
+        model.item_embedding.weight[0] = 0  # the padding
+    return model.eval()
+
+
+def padded(sequences: Sequence[Sequence[int]]) -> Tensor:
+    """Sequences as one int64 tensor ``(B, longest)``, padded with 0 on the right."""
+    longest = max(len(sequence) for sequence in sequences)
+    return torch.tensor([[*sequence, *[0] * (longest - len(sequence))] for sequence in sequences])
+
+
+def interactions_of(
+    sequences: Sequence[Sequence[int]], num_items: int, name: str = "tiny"
+) -> Interactions:
+    """A data set of whole histories; user ids are u0, u1, .. and item ids i1, i2, .."""
+    return Interactions(
+        name=name,
+        user_ids=np.array([f"u{user}" for user in range(len(sequences))], dtype=object),
+        item_ids=np.array(["", *(f"i{item + 1}" for item in range(num_items))], dtype=object),
+        items=np.array([item for sequence in sequences for item in sequence], dtype=np.int32),
+        offsets=np.cumsum([0, *(len(sequence) for sequence in sequences)]),
+    )
+
+
+def cyclic_interactions(people: int, num_items: int, length: int, *, seed: int = 0) -> Interactions:
+    """People who walk round the catalogue one item at a time, each from a start of their own.
+
+    What comes next is certain given the last click, so a model that learns must find it.
+    """
+    starts = np.random.default_rng(seed).integers(0, num_items, people)
+    return interactions_of(
+        [[int((start + step) % num_items) + 1 for step in range(length)] for start in starts],
+        num_items,
+    )

@@ -1,0 +1,241 @@
+"""The slow, obvious twin: FAME and SASRec by their equations, one person at a time.
+
+Written from the mathematics alone, so that the fast model can be held against it. Head by head,
+expert by expert, position by position, with plain loops and small matrix products in float64;
+nothing is batched, fused, padded or masked. Autograd runs through it, so gradients compare too.
+Dropout is left out: the twin speaks of evaluation, or of training with rate 0.
+
+Shapes: T positions, D width, K = D / H head width, H heads, E experts, V items incl. padding 0.
+A position, a head, an expert or an item is an index of a list or of a tensor's first dimension.
+
+Parameters are a plain dict. A linear map is a pair (matrix, bias) used as ``x @ matrix + bias``
+with x a row, as in the equations; a layer norm is a pair (gain, bias).
+
+    item_embedding (V, D)    position_embedding (T, D)    embedding_norm
+    blocks: a list of dicts  query, key, value, output (D, D); attention_norm;
+                             inner (D, 4D), outer (4D, D); feed_forward_norm
+    query[h][e], key[h], value[h] (D, K)      router[h] (E K, E)
+    head_norm, inner (K, 4K), outer (4K, K), head_output_norm
+    sub_embedding[h] (K, D)                   gate (D, H)
+
+SASRec has the first four entries only.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+LAYER_NORM_EPSILON = 1e-5
+
+
+@dataclass
+class Position:
+    """Everything FAME computes at one position, indexed by head, then expert."""
+
+    router: list[Tensor]  # [H] of (E,)
+    attention: list[list[list[Tensor]]]  # [H][E][positions up to this one], scalars
+    head_state: list[Tensor]  # [H] of (K,): F_h
+    head_scores: list[Tensor]  # [H] of (V,): P_h(v)
+    gate: Tensor  # (H,)
+    query: Tensor  # (D,): q of identity 1
+    ledger: list[Tensor]  # [H] of (V,): c_h(v) = g_h P_h(v)
+    scores: Tensor  # (V,): P(v), summed over heads
+
+
+def linear(x: Tensor, parameters: tuple[Tensor, Tensor]) -> Tensor:
+    matrix, bias = parameters
+    return x @ matrix + bias
+
+
+def layer_norm(x: Tensor, parameters: tuple[Tensor, Tensor]) -> Tensor:
+    gain, bias = parameters
+    deviation = x - x.mean()
+    return gain * deviation / torch.sqrt((deviation**2).mean() + LAYER_NORM_EPSILON) + bias
+
+
+def gelu(x: Tensor) -> Tensor:
+    """x times the standard normal distribution function at x."""
+    return x * 0.5 * (1 + torch.erf(x / math.sqrt(2)))
+
+
+def softmax(scores: list[Tensor]) -> list[Tensor]:
+    largest = max(float(score.detach()) for score in scores)
+    powers = [torch.exp(score - largest) for score in scores]
+    total = sum(powers[1:], start=powers[0])
+    return [power / total for power in powers]
+
+
+def attend(query: Tensor, keys: list[Tensor], values: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
+    """One query over the positions up to its own: the mixed value and the shares."""
+    shares = softmax([query @ key / math.sqrt(len(query)) for key in keys])
+    mixed = torch.zeros_like(values[0])
+    for share, value in zip(shares, values, strict=True):
+        mixed = mixed + share * value
+    return mixed, shares
+
+
+def embed(parameters: dict, history: list[int]) -> list[Tensor]:
+    """The last T clicks, each as item plus position, normalised; the oldest is position 0."""
+    positions = parameters["position_embedding"]
+    read = history[-len(positions) :]
+    return [
+        layer_norm(parameters["item_embedding"][item] + positions[t], parameters["embedding_norm"])
+        for t, item in enumerate(read)
+    ]
+
+
+def ordinary_block(block: dict, states: list[Tensor], heads: int) -> list[Tensor]:
+    """A causal Transformer block, post-norm: LN(x + attention), then LN(. + feed-forward)."""
+    width = len(states[0])
+    head_width = width // heads
+    outputs = []
+    for t in range(len(states)):
+        mixed_by_head = []
+        for h in range(heads):
+            part = slice(h * head_width, (h + 1) * head_width)
+            query = linear(states[t], block["query"])[part]
+            keys = [linear(state, block["key"])[part] for state in states[: t + 1]]
+            values = [linear(state, block["value"])[part] for state in states[: t + 1]]
+            mixed, _ = attend(query, keys, values)
+            mixed_by_head.append(mixed)
+        attended = linear(torch.cat(mixed_by_head), block["output"])
+        between = layer_norm(states[t] + attended, block["attention_norm"])
+        inner = gelu(linear(between, block["inner"]))
+        outputs.append(
+            layer_norm(between + linear(inner, block["outer"]), block["feed_forward_norm"])
+        )
+    return outputs
+
+
+def backbone(parameters: dict, history: list[int], heads: int) -> list[Tensor]:
+    """S: one row of width D for each click that is read."""
+    states = embed(parameters, history)
+    for block in parameters["blocks"]:
+        states = ordinary_block(block, states, heads)
+    return states
+
+
+def head_network(parameters: dict, state_slice: Tensor, mixed: Tensor) -> Tensor:
+    """Equation 7 in our reading: one network of width K that all heads share."""
+    between = layer_norm(state_slice + mixed, parameters["head_norm"])
+    inner = gelu(linear(between, parameters["inner"]))
+    return layer_norm(between + linear(inner, parameters["outer"]), parameters["head_output_norm"])
+
+
+def fame(
+    parameters: dict,
+    history: list[int],
+    *,
+    gate: list[float] | None = None,
+    muted: frozenset[tuple[int, int]] = frozenset(),
+    solo: dict[int, int] | None = None,
+) -> list[Position]:
+    """FAME at every position of one history [equations 7 to 11 and 14 to 17].
+
+    gate: weights that replace the model's own and are brought to sum 1. muted: (head, expert)
+    whose share becomes 0 while the head's other shares are brought to sum 1. solo: for a head,
+    the one expert that keeps all of the share.
+    """
+    sub_embedding = parameters["sub_embedding"]
+    heads = len(sub_embedding)
+    experts = len(parameters["query"][0])
+    head_width = len(sub_embedding[0])
+    items = parameters["item_embedding"]
+    states = backbone(parameters, history, heads)
+    record = []
+    for t in range(len(states)):
+        routers, attentions, head_states, head_scores = [], [], [], []
+        for h in range(heads):
+            keys = [linear(state, parameters["key"][h]) for state in states[: t + 1]]
+            values = [linear(state, parameters["value"][h]) for state in states[: t + 1]]
+            outputs, shares = [], []
+            for e in range(experts):
+                query = linear(states[t], parameters["query"][h][e])
+                output, share = attend(query, keys, values)
+                outputs.append(output)
+                shares.append(share)
+            logits = linear(torch.cat(outputs), parameters["router"][h])
+            router = softmax([logits[e] for e in range(experts)])
+            router = [
+                weight * 0 if (h, e) in muted else weight for e, weight in enumerate(router)
+            ]
+            total = sum(router[1:], start=router[0])
+            router = [weight / total for weight in router]
+            if solo is not None and h in solo:
+                router = [torch.full_like(total, float(e == solo[h])) for e in range(experts)]
+            mixed = torch.zeros_like(outputs[0])
+            for weight, output in zip(router, outputs, strict=True):
+                mixed = mixed + weight * output
+            state_slice = states[t][h * head_width : (h + 1) * head_width]
+            head_state = head_network(parameters, state_slice, mixed)
+            scores = [(sub_embedding[h] @ item) @ head_state for item in items]
+            routers.append(torch.stack(router))
+            attentions.append(shares)
+            head_states.append(head_state)
+            head_scores.append(torch.stack(scores))
+        gate_logits = linear(torch.cat(head_states), parameters["gate"])
+        weights = softmax([gate_logits[h] for h in range(heads)])
+        if gate is not None:
+            weights = [torch.full_like(weights[0], weight / sum(gate)) for weight in gate]
+        query = torch.zeros_like(states[t])
+        total_scores = torch.zeros_like(head_scores[0])
+        ledger = []
+        for h in range(heads):
+            query = query + weights[h] * (sub_embedding[h].T @ head_states[h])
+            ledger.append(weights[h] * head_scores[h])
+            total_scores = total_scores + ledger[h]
+        record.append(
+            Position(
+                router=routers,
+                attention=attentions,
+                head_state=head_states,
+                head_scores=head_scores,
+                gate=torch.stack(weights),
+                query=query,
+                ledger=ledger,
+                scores=total_scores,
+            )
+        )
+    return record
+
+
+def sasrec(parameters: dict, history: list[int], heads: int) -> list[Tensor]:
+    """SASRec's scores P(v) = <x_v, S> at every position, each (V,)."""
+    return [
+        torch.stack([item @ state for item in parameters["item_embedding"]])
+        for state in backbone(parameters, history, heads)
+    ]
+
+
+def centred(ledger: list[Tensor]) -> list[Tensor]:
+    """Each head's account less its mean over the real items (padding is none); identity 3."""
+    return [account - account[1:].mean() for account in ledger]
+
+
+def cross_entropy(scores: Tensor, target: int, label_smoothing: float = 0.0) -> Tensor:
+    """-log softmax at the target over the real items, item 0 left out.
+
+    With label smoothing s the target distribution is (1 - s) at the target plus s spread evenly
+    over the real items.
+    """
+    real = list(range(1, len(scores)))
+    shares = softmax([scores[item] for item in real])
+    loss = torch.zeros_like(scores[0])
+    for item, share in zip(real, shares, strict=True):
+        weight = (1 - label_smoothing) * (item == target) + label_smoothing / len(real)
+        loss = loss - weight * torch.log(share)
+    return loss
+
+
+def rank(scores: list[float], target: int, history: set[int]) -> int:
+    """Place of the target, best is 1: behind every other candidate that scores at least as much.
+
+    Candidates are the real items outside the history; the target is always one.
+    """
+    ahead = 0
+    for item in range(1, len(scores)):
+        if item != target and item not in history and scores[item] >= scores[target]:
+            ahead += 1
+    return ahead + 1

@@ -1,0 +1,89 @@
+"""The bridge between a fast model and its slow twin in :mod:`tests.reference`."""
+
+from torch import Tensor
+
+from fame.config import ModelConfig
+from fame.model import SequenceModel
+from tests import reference
+
+
+def leaves_of(model: SequenceModel) -> dict[str, Tensor]:
+    """Copies of a model's parameters in float64, by name, that collect the twin's gradients."""
+    return {
+        name: parameter.detach().double().clone().requires_grad_()
+        for name, parameter in model.named_parameters()
+    }
+
+
+def twin_parameters(leaves: dict[str, Tensor], config: ModelConfig) -> dict:
+    """The twin's parameters as views of ``leaves``, cut apart by head and by expert.
+
+    ``torch.nn.Linear`` stores the transpose of the matrix in the equations.
+    """
+    D, H, E, K = config.width, config.heads, config.experts, config.head_width
+
+    def linear(name: str, rows: slice = slice(None)) -> tuple[Tensor, Tensor]:
+        return leaves[f"{name}.weight"][rows].T, leaves[f"{name}.bias"][rows]
+
+    def norm(name: str) -> tuple[Tensor, Tensor]:
+        return leaves[f"{name}.weight"], leaves[f"{name}.bias"]
+
+    def block(name: str) -> dict:
+        packed = f"{name}.attention.query_key_value"
+        return {
+            "query": linear(packed, slice(0, D)),
+            "key": linear(packed, slice(D, 2 * D)),
+            "value": linear(packed, slice(2 * D, 3 * D)),
+            "output": linear(f"{name}.attention.output"),
+            "attention_norm": norm(f"{name}.attention_norm"),
+            "inner": linear(f"{name}.feed_forward.inner"),
+            "outer": linear(f"{name}.feed_forward.outer"),
+            "feed_forward_norm": norm(f"{name}.feed_forward_norm"),
+        }
+
+    def part(index: int) -> slice:
+        return slice(index * K, (index + 1) * K)
+
+    ordinary = config.layers - (config.model == "fame")
+    parameters = {
+        "item_embedding": leaves["item_embedding.weight"],
+        "position_embedding": leaves["position_embedding.weight"],
+        "embedding_norm": norm("embedding_norm"),
+        "blocks": [block(f"blocks.{index}") for index in range(ordinary)],
+    }
+    if config.model == "sasrec":
+        return parameters
+    return parameters | {
+        "query": [
+            [linear("attention.query", part(head * E + expert)) for expert in range(E)]
+            for head in range(H)
+        ],
+        "key": [linear("attention.key", part(head)) for head in range(H)],
+        "value": [linear("attention.value", part(head)) for head in range(H)],
+        "router": [
+            (leaves["attention.router_weight"][head], leaves["attention.router_bias"][head])
+            for head in range(H)
+        ],
+        "head_norm": norm("head_attention_norm"),
+        "inner": linear("head_feed_forward.inner"),
+        "outer": linear("head_feed_forward.outer"),
+        "head_output_norm": norm("head_feed_forward_norm"),
+        "sub_embedding": [leaves["facet_maps"][head] for head in range(H)],
+        "gate": linear("gate"),
+    }
+
+
+def fame_twin(
+    model: SequenceModel, history: list[int], **interventions: object
+) -> list[reference.Position]:
+    """The twin's account of one history, with the parameters of ``model``."""
+    parameters = twin_parameters(leaves_of(model), model.config)
+    return reference.fame(parameters, history, **interventions)
+
+
+def twin_scores(model: SequenceModel, history: list[int]) -> Tensor:
+    """The twin's fused scores ``(V,)`` after the last click of a history, for either model."""
+    parameters = twin_parameters(leaves_of(model), model.config)
+    if model.config.model == "sasrec":
+        return reference.sasrec(parameters, history, model.config.heads)[-1].detach()
+    return reference.fame(parameters, history)[-1].scores.detach()

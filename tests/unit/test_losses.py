@@ -1,0 +1,142 @@
+"""The chunked cross-entropy against the plain one, in value, gradient and precision."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from fame.losses import head_cross_entropy, linear_cross_entropy
+from tests import reference
+
+EXACT = {"rtol": 1e-10, "atol": 1e-13}
+
+
+def example(positions: int = 10, items: int = 7, width: int = 4) -> tuple[Tensor, Tensor, Tensor]:
+    """Queries, item table and targets in float64; the first two collect gradients."""
+    generator = torch.Generator().manual_seed(positions)
+    query, table = (
+        torch.randn(rows, width, generator=generator, dtype=torch.float64, requires_grad=True)
+        for rows in (positions, items)
+    )
+    return query, table, torch.randint(0, items, (positions,), generator=generator)
+
+
+@given(
+    positions=st.integers(1, 12),
+    items=st.integers(1, 9),
+    chunk=st.integers(1, 15),
+    smoothing=st.floats(0, 0.9),
+)
+@settings(max_examples=60)
+def test_equals_the_plain_cross_entropy_with_gradients(positions, items, chunk, smoothing):
+    query, table, target = example(positions, items)
+    loss = linear_cross_entropy(query, table, target, smoothing=smoothing, chunk=chunk)
+    # Scaled, so that the gradient that comes from above is seen to be used.
+    gradients = torch.autograd.grad(3 * loss, (query, table))
+
+    plain = F.cross_entropy(query @ table.T, target, label_smoothing=smoothing)
+    expected = torch.autograd.grad(3 * plain, (query, table))
+    torch.testing.assert_close(loss, plain, **EXACT)
+    for gradient, plain_gradient in zip(gradients, expected, strict=True):
+        torch.testing.assert_close(gradient, plain_gradient, **EXACT)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+def test_equals_the_twin(smoothing):
+    query, table, target = example()
+    losses = []
+    for row, item in zip(query, target, strict=True):
+        scores = F.pad(table @ row, (1, 0))  # the twin counts the padding as item 0
+        losses.append(reference.cross_entropy(scores, int(item) + 1, smoothing))
+    loss = linear_cross_entropy(query, table, target, smoothing=smoothing, chunk=3)
+    torch.testing.assert_close(loss, torch.stack(losses).mean(), **EXACT)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+def test_without_gradients_the_value_is_the_same(smoothing):
+    query, table, target = example()
+    loss = linear_cross_entropy(query, table, target, smoothing=smoothing)
+    with torch.no_grad():
+        quiet = linear_cross_entropy(query, table, target, smoothing=smoothing, chunk=4)
+    assert not quiet.requires_grad
+    torch.testing.assert_close(quiet, loss.detach(), **EXACT)
+
+
+def test_large_scores_neither_overflow_nor_vanish():
+    query = torch.tensor([[2000.0, 0.0], [0.0, -2000.0]], requires_grad=True)
+    table = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.5, 0.0]])
+    target = torch.tensor([0, 1])
+    loss = linear_cross_entropy(query, table, target)
+    loss.backward()
+    plain = F.cross_entropy(query @ table.T, target)
+    torch.testing.assert_close(loss, plain)
+    assert query.grad.isfinite().all()
+
+
+def test_a_second_derivative_is_refused_instead_of_wrong():
+    query, table, target = example()
+    loss = linear_cross_entropy(query, table, target)
+    (gradient,) = torch.autograd.grad(loss, query, create_graph=True)
+    with pytest.raises(RuntimeError):
+        torch.autograd.grad(gradient.sum(), table)
+
+
+def relative_error(value: Tensor, truth: Tensor) -> float:
+    return float((value.double() - truth).norm() / truth.norm())
+
+
+# Two-sided: an error below the lower bound would mean that the arithmetic asked for was not used.
+@pytest.mark.parametrize(
+    ("precision", "loss_bounds", "gradient_bounds"),
+    [
+        (torch.float32, (0.0, 1e-6), (1e-9, 2e-6)),
+        (torch.bfloat16, (1e-9, 1e-3), (5e-4, 1e-2)),
+    ],
+)
+def test_error_against_double_precision(precision, loss_bounds, gradient_bounds):
+    query, table, target = example(positions=300, items=500, width=32)
+    truth = F.cross_entropy(query @ table.T, target)
+    true_gradients = torch.autograd.grad(truth, (query, table))
+
+    query, table = (tensor.detach().float().requires_grad_() for tensor in (query, table))
+    with torch.autocast("cpu", torch.bfloat16, enabled=precision is torch.bfloat16):
+        loss = linear_cross_entropy(query, table, target, chunk=128)
+    gradients = torch.autograd.grad(loss, (query, table))
+
+    low, high = loss_bounds
+    assert low <= relative_error(loss.detach(), truth.detach()) < high
+    low, high = gradient_bounds
+    for gradient, true_gradient in zip(gradients, true_gradients, strict=True):
+        assert low < relative_error(gradient, true_gradient) < high
+
+
+def test_the_loss_of_bfloat16_queries_is_not_rounded_to_bfloat16():
+    """Under autocast the queries arrive in bfloat16, which tells 4.62 from 4.66 and no finer."""
+    query, table, target = example(positions=300, items=500, width=8)
+    rounded = query.detach().bfloat16().requires_grad_()
+    with torch.autocast("cpu", torch.bfloat16):
+        loss = linear_cross_entropy(rounded, table.detach().float(), target)
+    loss.backward()
+    assert loss.dtype is torch.float32
+    assert loss.bfloat16() != loss
+    assert rounded.grad.dtype is torch.bfloat16
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.3])
+def test_the_head_loss_is_the_mean_over_heads(smoothing):
+    state = torch.randn(6, 3, 2, dtype=torch.float64, requires_grad=True)
+    tables = torch.randn(3, 5, 2, dtype=torch.float64, requires_grad=True)
+    target = torch.tensor([0, 4, 2, 2, 1, 3])
+    loss = head_cross_entropy(state, tables, target, smoothing=smoothing)
+    plain = torch.stack(
+        [
+            F.cross_entropy(state[:, head] @ tables[head].T, target, label_smoothing=smoothing)
+            for head in range(3)
+        ]
+    ).mean()
+    torch.testing.assert_close(loss, plain, **EXACT)
+    gradients, expected = (torch.autograd.grad(value, (state, tables)) for value in (loss, plain))
+    for gradient, plain_gradient in zip(gradients, expected, strict=True):
+        torch.testing.assert_close(gradient, plain_gradient, **EXACT)

@@ -1,0 +1,536 @@
+"""The model against its slow twin, the identities, and what must never change a ranking."""
+
+import dataclasses
+from collections.abc import Callable
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from fame.config import ModelConfig, TrainConfig
+from fame.errors import FameError
+from fame.lens.trace import trace_history
+from fame.losses import linear_cross_entropy
+from fame.model import Fame, Intervention, SASRec, SequenceModel, build_model
+from fame.training.loop import training_loss
+from tests import reference
+from tests.examples import TINY, TINY_SASREC, padded, random_model
+from tests.twin import fame_twin, leaves_of, twin_parameters
+
+NUM_ITEMS = 9
+EXACT = {"rtol": 1e-9, "atol": 1e-11}
+HISTORIES = [[3, 1, 4, 1, 5], [9, 2], [6]]
+SHAPES = [
+    TINY,
+    dataclasses.replace(TINY, heads=4, experts=2, layers=1),
+    dataclasses.replace(TINY, width=6, heads=3, experts=4, layers=1),
+    dataclasses.replace(TINY, heads=1, experts=3),
+    dataclasses.replace(TINY, heads=2, experts=1),
+    dataclasses.replace(TINY, heads=1, experts=1, layers=3),
+]
+
+histories = st.lists(st.integers(1, NUM_ITEMS), min_size=1, max_size=5)
+
+
+def shape_name(config: ModelConfig) -> str:
+    return f"H{config.heads}-E{config.experts}-L{config.layers}-D{config.width}"
+
+
+def training_example() -> tuple[Tensor, Tensor, Tensor, list[list[int]]]:
+    """Inputs ``(B, T)``, places of their real positions, target rows, and targets by position."""
+    targets = [[1, 4, 1, 5, 9], [2, 6], [9]]
+    real_N = padded(HISTORIES).flatten().nonzero().flatten()
+    target_N = torch.tensor([item - 1 for row in targets for item in row])
+    return padded(HISTORIES), real_N, target_N, targets
+
+
+def assert_gradients_equal(model: SequenceModel, leaves: dict[str, Tensor]) -> None:
+    for name, parameter in model.named_parameters():
+        expected = leaves[name].grad
+        assert parameter.grad is not None, name
+        if expected is None:
+            expected = torch.zeros_like(leaves[name])
+        torch.testing.assert_close(
+            parameter.grad, expected, **EXACT, msg=lambda text, name=name: f"{name}: {text}"
+        )
+
+
+# --- against the twin -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("config", SHAPES, ids=shape_name)
+@pytest.mark.parametrize("keep_attention", [False, True])
+def test_forward_equals_the_twin_at_every_position(config, keep_attention):
+    model = random_model(config, NUM_ITEMS)
+    with torch.no_grad():
+        encoding = model(padded(HISTORIES), keep_attention=keep_attention)
+        sub_embeddings = model.sub_embeddings()
+    for row, history in enumerate(HISTORIES):
+        for t, expected in enumerate(fame_twin(model, history)):
+            torch.testing.assert_close(encoding.query[row, t], expected.query.detach(), **EXACT)
+            torch.testing.assert_close(encoding.gate[row, t], expected.gate.detach(), **EXACT)
+            for head in range(config.heads):
+                state = encoding.head_states[row, t, head]
+                torch.testing.assert_close(state, expected.head_state[head].detach(), **EXACT)
+                torch.testing.assert_close(
+                    encoding.router[row, t, head], expected.router[head].detach(), **EXACT
+                )
+                torch.testing.assert_close(
+                    sub_embeddings[head] @ state, expected.head_scores[head][1:].detach(), **EXACT
+                )
+                for expert in range(config.experts if keep_attention else 0):
+                    attention = encoding.attention[row, head, expert, t]
+                    shares = torch.stack(expected.attention[head][expert]).detach()
+                    torch.testing.assert_close(attention[: t + 1], shares, **EXACT)
+                    assert not attention[t + 1 :].any()
+
+
+@pytest.mark.parametrize("config", SHAPES, ids=shape_name)
+def test_loss_and_every_gradient_equal_the_twins(config):
+    """Identity 1 in training: the loss of the one query is the loss of the summed ledger."""
+    model = random_model(config, NUM_ITEMS)
+    items_BT, real_N, target_N, targets = training_example()
+    settings_ = TrainConfig(label_smoothing=0.1, head_loss_weight=0.7)
+    loss = training_loss(model, items_BT, real_N, target_N, settings_)
+    loss.backward()
+
+    leaves = leaves_of(model)
+    parameters = twin_parameters(leaves, config)
+    losses = []
+    for history, row in zip(HISTORIES, targets, strict=True):
+        for position, target in zip(reference.fame(parameters, history), row, strict=True):
+            losses.append(reference.cross_entropy(position.scores, target, 0.1))
+            if config.heads > 1:
+                for scores in position.head_scores:
+                    alone = reference.cross_entropy(scores, target, 0.1)
+                    losses[-1] = losses[-1] + 0.7 * alone / config.heads
+    expected = torch.stack(losses).mean()
+    expected.backward()
+
+    torch.testing.assert_close(loss, expected, **EXACT)
+    assert_gradients_equal(model, leaves)
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+def test_sasrec_equals_the_twin_with_every_gradient(layers):
+    config = dataclasses.replace(TINY_SASREC, layers=layers)
+    model = random_model(config, NUM_ITEMS)
+    items_BT, real_N, target_N, targets = training_example()
+    loss = training_loss(model, items_BT, real_N, target_N, TrainConfig())
+    loss.backward()
+
+    leaves = leaves_of(model)
+    parameters = twin_parameters(leaves, config)
+    losses = []
+    for row, history in enumerate(HISTORIES):
+        query = model(padded(HISTORIES)).query[row]
+        for t, scores in enumerate(reference.sasrec(parameters, history, config.heads)):
+            torch.testing.assert_close(model.item_embedding.weight @ query[t], scores, **EXACT)
+            losses.append(reference.cross_entropy(scores, targets[row][t]))
+    expected = torch.stack(losses).mean()
+    expected.backward()
+
+    torch.testing.assert_close(loss, expected, **EXACT)
+    assert_gradients_equal(model, leaves)
+
+
+# --- the four identities ----------------------------------------------------------------------
+
+
+@given(history=histories, seed=st.integers(0, 1000))
+@settings(max_examples=20)
+def test_one_query_holds_the_whole_ledger(history, seed):
+    """Identity 1: <x_v, q> = sum over heads of g_h <W_h x_v, F_h>."""
+    model = random_model(TINY, NUM_ITEMS, seed=seed)
+    with torch.no_grad():
+        encoding = model(padded([history]))
+        fused = encoding.query @ model.item_table.T
+        by_head = torch.einsum("bthk,hvk->bthv", encoding.head_states, model.sub_embeddings())
+    torch.testing.assert_close(fused, (encoding.gate[..., None] * by_head).sum(2), **EXACT)
+
+
+def test_one_vector_added_to_every_item_moves_raw_scores_only():
+    """Identity 3. The items are read as well as ranked, so the positions take the vector back."""
+    model, moved = (random_model(TINY, NUM_ITEMS) for _ in range(2))
+    vector = torch.linspace(-2, 3, TINY.width, dtype=torch.float64)
+    with torch.no_grad():
+        moved.item_embedding.weight += vector
+        moved.position_embedding.weight -= vector
+    before, after = (trace_history(m, [3, 1, 4]) for m in (model, moved))
+
+    def accounts(trace) -> Tensor:
+        return torch.from_numpy(trace.gate[:, None] * trace.head_scores)[:, 1:]
+
+    raw_before, raw_after = accounts(before), accounts(after)
+    assert (raw_before - raw_after).abs().min() > 1e-3
+    centred_before = raw_before - raw_before.mean(1, keepdim=True)
+    centred_after = raw_after - raw_after.mean(1, keepdim=True)
+    torch.testing.assert_close(centred_before, centred_after, **EXACT)
+
+    items_BT, real_N, target_N, _ = training_example()
+    losses = [
+        linear_cross_entropy(m(items_BT).query.flatten(0, 1)[real_N], m.item_table, target_N)
+        for m in (model, moved)
+    ]
+    torch.testing.assert_close(*losses, **EXACT)
+
+
+@given(history=histories)
+@settings(max_examples=10)
+def test_one_head_has_the_whole_gate_and_one_expert_the_whole_router(history):
+    config = dataclasses.replace(TINY, heads=1, experts=1)
+    encoding = random_model(config, NUM_ITEMS)(padded([history]))
+    assert (encoding.gate == 1).all()
+    assert (encoding.router == 1).all()
+
+
+def permuted_heads(model: Fame, order: list[int]) -> Fame:
+    """The same model with head ``order[i]`` as head ``i``, its slice of S included.
+
+    Where a vector of width D is cut into heads, its slices move: that is the basis of the whole
+    backbone, so every matrix that reads or writes S moves too. The heads of the ordinary blocks
+    are not FAME's and stay.
+    """
+    config, state = model.config, {name: t.clone() for name, t in model.state_dict().items()}
+    K, E = config.head_width, config.experts
+    slices = torch.cat([torch.arange(head * K, (head + 1) * K) for head in order])
+    experts = torch.cat([torch.arange(head * E * K, (head + 1) * E * K) for head in order])
+    for name, tensor in state.items():
+        if name.startswith("blocks."):
+            if name.endswith(("query_key_value.weight", "inner.weight")):
+                state[name] = tensor[:, slices]
+            elif name.endswith(("query_key_value.bias", "inner.bias")):
+                pass
+            elif name.endswith(("attention.output.weight", "outer.weight")):
+                state[name] = tensor[slices]
+            else:  # biases of what writes S, and norms over it
+                state[name] = tensor[slices]
+        elif name in ("item_embedding.weight", "position_embedding.weight"):
+            state[name] = tensor[:, slices]
+        elif name.startswith("embedding_norm."):
+            state[name] = tensor[slices]
+        elif name in ("attention.key.weight", "attention.value.weight"):
+            state[name] = tensor[slices][:, slices]
+        elif name in ("attention.key.bias", "attention.value.bias"):
+            state[name] = tensor[slices]
+        elif name == "attention.query.weight":
+            state[name] = tensor[experts][:, slices]
+        elif name == "attention.query.bias":
+            state[name] = tensor[experts]
+        elif name in ("attention.router_weight", "attention.router_bias", "gate.bias"):
+            state[name] = tensor[order]
+        elif name == "facet_maps":
+            state[name] = tensor[order][:, :, slices]
+        elif name == "gate.weight":
+            state[name] = tensor[order][:, slices]
+    permuted = Fame(config, model.num_items).double()
+    permuted.load_state_dict(state)
+    return permuted.eval()
+
+
+@pytest.mark.parametrize("order", [[2, 0, 1], [1, 0, 2]])
+def test_permuting_heads_with_their_parameters_and_slices_changes_nothing(order):
+    """Identity 4."""
+    config = dataclasses.replace(TINY, width=12, heads=3)
+    model = random_model(config, NUM_ITEMS)
+    permuted = permuted_heads(model, order)
+    before, after = model.trace(padded(HISTORIES)), permuted.trace(padded(HISTORIES))
+    torch.testing.assert_close(after.scores, before.scores, **EXACT)
+    for field in ("gate", "router", "attention", "head_queries", "head_scores"):
+        expected = getattr(before, field)[:, order]
+        torch.testing.assert_close(getattr(after, field), expected, **EXACT)
+    assert not torch.allclose(before.gate[:, order], before.gate, atol=1e-3)
+
+
+# --- properties -------------------------------------------------------------------------------
+
+both_models = pytest.mark.parametrize("config", [TINY, TINY_SASREC], ids=["fame", "sasrec"])
+
+
+@given(history=histories, seed=st.integers(0, 1000))
+@settings(max_examples=20)
+def test_shares_sum_to_one_and_are_no_less_than_zero(history, seed):
+    encoding = random_model(TINY, NUM_ITEMS, seed=seed)(padded([history]), keep_attention=True)
+    for shares in (encoding.gate, encoding.router, encoding.attention):
+        assert (shares >= 0).all()
+        torch.testing.assert_close(shares.sum(-1), torch.ones_like(shares.sum(-1)), **EXACT)
+
+
+@both_models
+@given(history=histories, future=histories)
+@settings(max_examples=15)
+def test_the_future_never_changes_the_past(config, history, future):
+    model = random_model(config, NUM_ITEMS)
+    whole = (history + future)[: config.max_length]
+    now, later = model(padded([history])), model(padded([whole]))
+    for field in ("query", "head_states", "gate", "router"):
+        torch.testing.assert_close(
+            getattr(later, field)[:, : len(history)], getattr(now, field), **EXACT
+        )
+
+
+@both_models
+@given(rows=st.lists(histories, min_size=1, max_size=4), random=st.randoms(use_true_random=False))
+@settings(max_examples=15)
+def test_padding_and_the_order_of_a_batch_change_nothing(config, rows, random):
+    model = random_model(config, NUM_ITEMS)
+    shuffled = list(range(len(rows)))
+    random.shuffle(shuffled)
+    together = model.trace(padded([rows[i] for i in shuffled]))
+    for place, index in enumerate(shuffled):
+        alone = model.trace(padded([rows[index]]))
+        length = len(rows[index])
+        for field in ("gate", "router", "head_queries", "head_scores", "scores"):
+            torch.testing.assert_close(
+                getattr(together, field)[place], getattr(alone, field)[0], **EXACT
+            )
+        torch.testing.assert_close(
+            together.attention[place, ..., :length], alone.attention[0], **EXACT
+        )
+        assert not together.attention[place, ..., length:].any()
+        for path in ("gate_path", "router_path"):
+            torch.testing.assert_close(
+                getattr(together, path)[place, :length], getattr(alone, path)[0], **EXACT
+            )
+            assert not getattr(together, path)[place, length:].any()
+
+
+@both_models
+def test_padding_is_never_recommended(config):
+    model = random_model(config, NUM_ITEMS)
+    with torch.no_grad():
+        model.item_embedding.weight[0] = 1000.0  # whatever lies there
+    trace = model.trace(padded(HISTORIES))
+    assert (trace.scores[:, 0] == -torch.inf).all()
+    assert (trace.head_scores[:, :, 0] == -torch.inf).all()
+    assert trace.scores[:, 1:].isfinite().all()
+
+
+# --- trace ------------------------------------------------------------------------------------
+
+
+@both_models
+def test_trace_equals_forward_with_the_fused_kernel(config):
+    model = random_model(config, NUM_ITEMS)
+    trace = model.trace(padded(HISTORIES))
+    with torch.no_grad():
+        encoding = model(padded(HISTORIES))
+    for row, history in enumerate(HISTORIES):
+        last = len(history) - 1
+        torch.testing.assert_close(trace.gate[row], encoding.gate[row, last], **EXACT)
+        torch.testing.assert_close(trace.router[row], encoding.router[row, last], **EXACT)
+        torch.testing.assert_close(trace.head_queries[row], encoding.head_states[row, last], **EXACT)
+        scores = model.item_table @ encoding.query[row, last]
+        torch.testing.assert_close(trace.scores[row, 1:], scores, **EXACT)
+
+
+def test_the_traces_ledger_adds_up():
+    trace = random_model(TINY, NUM_ITEMS).trace(padded(HISTORIES))
+    ledger = trace.gate[..., None] * trace.head_scores[:, :, 1:]
+    torch.testing.assert_close(ledger.sum(1), trace.scores[:, 1:], **EXACT)
+
+
+def test_sasrec_answers_as_one_head_without_experts():
+    model = random_model(TINY_SASREC, NUM_ITEMS)
+    trace = model.trace(padded(HISTORIES))
+    assert (trace.gate == 1).all() and trace.gate.shape == (3, 1)
+    assert trace.router.shape == (3, 1, 0)
+    assert trace.attention.shape == (3, 1, 0, 5)
+    torch.testing.assert_close(trace.head_scores[:, 0], trace.scores, **EXACT)
+
+
+def test_trace_leaves_no_gradient_and_changes_no_parameter():
+    model = random_model(TINY, NUM_ITEMS)
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    trace = model.trace(
+        padded(HISTORIES), intervention=Intervention(gate=(0, 1), muted=((0, 1),), solo=((1, 2),))
+    )
+    assert not any(getattr(trace, f.name).requires_grad for f in dataclasses.fields(trace))
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+
+
+def test_a_sequence_without_items_is_refused():
+    with pytest.raises(ValueError, match="at least one item"):
+        random_model(TINY).trace(torch.tensor([[1, 2], [0, 0]]))
+
+
+@both_models
+def test_more_positions_than_the_model_has_are_refused(config):
+    with pytest.raises(ValueError, match="6 positions are more than max_length 5"):
+        random_model(config)(torch.ones(1, 6, dtype=torch.int64))
+
+
+# --- interventions ----------------------------------------------------------------------------
+
+
+@given(
+    weights=st.lists(st.floats(0, 1e300), min_size=2, max_size=2).filter(any),
+    history=histories,
+)
+@settings(max_examples=20)
+def test_given_gate_weights_replace_the_gate_and_are_normalised(weights, history):
+    model = random_model(TINY, NUM_ITEMS)
+    trace = model.trace(padded([history]), intervention=Intervention(gate=tuple(weights)))
+    plain = model.trace(padded([history]))
+    share = weights[0] / max(weights) / (weights[0] / max(weights) + weights[1] / max(weights))
+    expected = torch.tensor([share, 1 - share], dtype=torch.float64)
+    torch.testing.assert_close(trace.gate[0], expected, **EXACT)
+    scores = (expected[:, None] * plain.head_scores[0]).sum(0)[1:]
+    torch.testing.assert_close(trace.scores[0, 1:], scores, **EXACT)
+
+
+def test_an_intervened_forward_equals_the_twins():
+    model = random_model(TINY, NUM_ITEMS)
+    intervention = Intervention(gate=(1.0, 3.0), muted=((0, 1),), solo=((1, 2),))
+    encoding = model(padded(HISTORIES), intervention=intervention)
+    for row, history in enumerate(HISTORIES):
+        positions = fame_twin(
+            model, history, gate=[1.0, 3.0], muted=frozenset({(0, 1)}), solo={1: 2}
+        )
+        for t, expected in enumerate(positions):
+            torch.testing.assert_close(encoding.query[row, t], expected.query, **EXACT)
+            torch.testing.assert_close(
+                encoding.router[row, t], torch.stack(expected.router), **EXACT
+            )
+            torch.testing.assert_close(encoding.gate[row, t], expected.gate, **EXACT)
+
+
+def test_the_gate_of_one_head_gives_exactly_that_heads_own_list():
+    model = random_model(TINY, NUM_ITEMS)
+    plain = model.trace(padded(HISTORIES))
+    for head in range(TINY.heads):
+        gate = tuple(float(h == head) for h in range(TINY.heads))
+        solo = model.trace(padded(HISTORIES), intervention=Intervention(gate=gate))
+        assert torch.equal(solo.scores.argsort(1), plain.head_scores[:, head].argsort(1))
+        torch.testing.assert_close(solo.scores, plain.head_scores[:, head], **EXACT)
+
+
+@pytest.mark.parametrize(
+    "gate", [(float("nan"), 1), (float("inf"), 1), (-0.1, 1), (0, 0), (1,), (1, 1, 1), ()]
+)
+@both_models
+def test_a_gate_that_is_none_is_refused(config, gate):
+    if config.model == "sasrec" and gate == (1,):
+        pytest.skip("SASRec has one head, so one weight is a gate")
+    with pytest.raises(FameError, match="[Gg]ate"):
+        random_model(config)(padded([[1]]), intervention=Intervention(gate=gate))
+
+
+def test_muting_takes_an_expert_out_and_renormalises_the_rest():
+    model = random_model(TINY, NUM_ITEMS)
+    plain = model(padded(HISTORIES)).router
+    muted = model(padded(HISTORIES), intervention=Intervention(muted=((0, 1),))).router
+    kept = plain[:, :, 0, [0, 2]]
+    assert not muted[:, :, 0, 1].any()
+    torch.testing.assert_close(
+        muted[:, :, 0, [0, 2]], kept / kept.sum(-1, keepdim=True), **EXACT
+    )
+    torch.testing.assert_close(muted[:, :, 1], plain[:, :, 1], **EXACT)
+
+
+def test_solo_gives_an_expert_the_whole_of_its_head():
+    model = random_model(TINY, NUM_ITEMS)
+    plain = model(padded(HISTORIES)).router
+    solo = model(padded(HISTORIES), intervention=Intervention(solo=((1, 2),))).router
+    expected = torch.tensor([0.0, 0.0, 1.0], dtype=torch.float64).expand_as(solo[:, :, 1])
+    torch.testing.assert_close(solo[:, :, 1], expected, **EXACT)
+    torch.testing.assert_close(solo[:, :, 0], plain[:, :, 0], **EXACT)
+
+
+@pytest.mark.parametrize(
+    ("intervention", "message"),
+    [
+        (Intervention(muted=((0, 0), (0, 1), (0, 2))), "Head 0 would have no expert left"),
+        (Intervention(muted=((1, 2),), solo=((1, 2),)), "Head 1 would have no expert left"),
+        (Intervention(muted=((2, 0),)), "There is no expert 2:0"),
+        (Intervention(solo=((0, 3),)), "There is no expert 0:3"),
+        (Intervention(solo=((0, -1),)), "There is no expert 0:-1"),
+    ],
+)
+def test_experts_that_cannot_be_taken_out_are_refused(intervention, message):
+    with pytest.raises(FameError, match=message):
+        random_model(TINY)(padded([[1]]), intervention=intervention)
+
+
+def test_sasrec_has_no_experts_to_mute():
+    with pytest.raises(FameError, match="no experts"):
+        random_model(TINY_SASREC)(padded([[1]]), intervention=Intervention(muted=((0, 0),)))
+
+
+def test_an_intervention_is_true_when_it_changes_something():
+    assert not Intervention()
+    assert Intervention(gate=(1.0, 0.0))
+    assert Intervention(muted=((0, 0),))
+    assert Intervention(solo=((0, 0),))
+
+
+# --- size and start ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("name", "parameters"), [("fame", 866_538), ("sasrec", 877_824)])
+def test_number_of_parameters_at_the_shape_of_beauty(name, parameters):
+    with torch.device("meta"):
+        model = build_model(ModelConfig(model=name), 12_101)
+    assert sum(parameter.numel() for parameter in model.parameters()) == parameters
+
+
+def test_an_untrained_models_query_is_the_concatenation_of_its_heads():
+    model = build_model(TINY, NUM_ITEMS).eval()
+    encoding = model(padded(HISTORIES))
+    assert (encoding.gate == 1 / TINY.heads).all()
+    torch.testing.assert_close(encoding.query, encoding.head_states.flatten(2))
+
+
+def test_every_parameter_of_fame_is_drawn_or_set():
+    """No parameter is left as memory happened to be, and the padding's row is 0."""
+    torch.manual_seed(0)
+    first = build_model(TINY, NUM_ITEMS)
+    torch.manual_seed(0)
+    second = build_model(TINY, NUM_ITEMS)
+    for name, tensor in first.state_dict().items():
+        assert tensor.isfinite().all(), name
+        assert torch.equal(tensor, second.state_dict()[name]), name
+    assert not first.item_embedding.weight[0].any()
+
+
+def test_the_padding_row_never_learns():
+    model = random_model(TINY, NUM_ITEMS)
+    items_BT, real_N, target_N, _ = training_example()
+    training_loss(model, items_BT, real_N, target_N, TrainConfig(label_smoothing=0.1)).backward()
+    assert not model.item_embedding.weight.grad[0].any()
+
+
+def seen_in_training(model: SequenceModel) -> bool:
+    """Whether two passes in training mode differ, which only dropout makes them do."""
+    model.train()
+    torch.manual_seed(0)
+    first, second = (model(padded(HISTORIES)).query for _ in range(2))
+    return not torch.equal(first, second)
+
+
+# What each field of the configuration must change; a new field fails the test until it has a row.
+OBSERVED: dict[str, tuple[object, Callable[[SequenceModel], object]]] = {
+    "model": ("sasrec", lambda model: isinstance(model, SASRec)),
+    "width": (16, lambda model: model(padded(HISTORIES)).query.shape),
+    "heads": (4, lambda model: model(padded(HISTORIES)).gate.shape),
+    "experts": (2, lambda model: model(padded(HISTORIES)).router.shape),
+    "layers": (3, lambda model: len(model.blocks)),
+    "max_length": (2, lambda model: trace_history(model, [1, 2, 3]).seen_from),
+    "dropout": (0.5, seen_in_training),
+}
+
+
+@pytest.mark.parametrize("field", [field.name for field in dataclasses.fields(ModelConfig)])
+def test_no_field_of_the_configuration_is_dead(field):
+    value, observe = OBSERVED[field]
+    changed = dataclasses.replace(TINY, **{field: value})
+    assert observe(random_model(TINY)) != observe(random_model(changed))
+
+
+@both_models
+def test_dropout_is_off_in_evaluation(config):
+    model = random_model(dataclasses.replace(config, dropout=0.5))
+    first, second = (model(padded(HISTORIES)).query for _ in range(2))
+    assert torch.equal(first, second)
