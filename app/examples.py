@@ -81,8 +81,8 @@ EXAMPLES = (
         ),
     ),
     Example(
-        "from-noir-to-animation",
-        "A grown-up, then the children",
+        "crime-then-children",
+        "Crime films, then films for children",
         (
             "Pulp Fiction",
             "The Godfather",

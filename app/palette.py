@@ -15,7 +15,21 @@ HEADS = (
     "#8C8A1E",  # olive
 )
 NEUTRAL = "#7F8791"  # what belongs to no head: totals, the whole embedding, other values
+ACCENT = "#5C7FA6"  # what goes on: a running job, a curve
 HELD_OUT = "#BC8B00"  # the held-out item, wherever it appears
+
+# For values of a facet; kept apart from the heads' colours.
+VALUES = (
+    "#B5495B",
+    "#4F6BD0",
+    "#A3922B",
+    "#2E9B58",
+    "#5AA9D6",
+    "#8E5BA6",
+    "#D08A52",
+    "#3AA59B",
+    "#9A6E50",
+)
 
 # From small to large, for numbers: years, popularity. Ends that vanish in neither theme.
 SEQUENCE = ("#3B6FB6", "#2A9D8F", "#C8A02B", "#D1603D")

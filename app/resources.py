@@ -7,26 +7,33 @@ known yet.
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import streamlit as st
+import torch
 
 import fame
-from fame.checkpoint import Checkpoint, list_checkpoints, load_checkpoint
+from fame.checkpoint import METRICS, Checkpoint, list_checkpoints, load_checkpoint
 from fame.data import Dataset, load
 from fame.errors import FameError
 from fame.lens.trace import SequenceTrace, trace_history
 from fame.projection import PROJECTION, Projection, read_projection, space_vectors
+from fame.training.runs import LAUNCH_LOG, STATUS, RunFolder, launch
+from tables import item_facts_of_all, item_title
+from text import one_line
 
 logger = logging.getLogger(__name__)
 
@@ -58,6 +65,45 @@ def checkpoint(name: str) -> Checkpoint:
     wanted = {"config.json", "model.safetensors", "items.parquet", "metrics.json"}
     stamp = _stamp(path) if path.is_dir() else ()
     return _checkpoint(path, tuple(entry for entry in stamp if entry[0] in wanted))
+
+
+@st.cache_resource(max_entries=6, show_spinner=False)
+def _item_index(checkpoint_hash: str, _opened: Checkpoint) -> dict[str, int]:
+    return {str(item): row + 1 for row, item in enumerate(_opened.items["item_id"])}
+
+
+def item_index(opened: Checkpoint) -> dict[str, int]:
+    """Item index by item id, in catalogue order."""
+    return _item_index(opened.hash, opened)
+
+
+@st.cache_resource(max_entries=6, show_spinner=False)
+def _title_by_id(checkpoint_hash: str, _opened: Checkpoint) -> dict[str, str]:
+    titles = map(one_line, _opened.items["title"])
+    return dict(zip(map(str, _opened.items["item_id"]), titles, strict=True))
+
+
+def title_by_id(opened: Checkpoint) -> dict[str, str]:
+    """Titles by item id, in catalogue order."""
+    return _title_by_id(opened.hash, opened)
+
+
+@st.cache_resource(max_entries=6, show_spinner=False)
+def _map_base(checkpoint_hash: str, _opened: Checkpoint) -> pd.DataFrame:
+    items = _opened.items
+    indices = range(1, len(items) + 1)
+    return pd.DataFrame(
+        {
+            "item": list(indices),
+            "title": [item_title(items, item) for item in indices],
+            "facts": item_facts_of_all(items),
+        }
+    )
+
+
+def map_base(opened: Checkpoint) -> pd.DataFrame:
+    """``item, title, facts`` of the whole catalogue, for what a map shows under the mouse."""
+    return _map_base(opened.hash, opened)
 
 
 @st.cache_resource(max_entries=4, show_spinner="Reading the data set …")
@@ -103,13 +149,20 @@ def vectors(opened: Checkpoint, space: str) -> np.ndarray:
 class Job:
     """Work that goes on outside the script, for every session to look at.
 
-    ``share`` is how much of it is done, where that is known; ``error`` one sentence where it failed.
+    ``share`` is how much of it is done, where that is known; ``error`` is one sentence where it
+    failed.
     """
 
     message: str
     share: float | None = None
     error: str = ""
     done: bool = False
+    started: float = field(default_factory=time.monotonic)
+
+    @property
+    def seconds(self) -> float:
+        """How long ago it was started."""
+        return time.monotonic() - self.started
 
 
 @dataclass
@@ -192,3 +245,62 @@ def start_projection(path: Path) -> None:
             job.error = "The projection failed; the app's log in the terminal says why."
 
     _start(project_job(path), f"Laying out the items of {path.name}", work)
+
+
+# --- training ----------------------------------------------------------------------------------
+
+
+@st.cache_resource(show_spinner=False)
+def devices() -> dict[str, str]:
+    """What this machine can train on: the name in the configuration, and what a person calls it."""
+    found = {}
+    for index in range(torch.cuda.device_count()):
+        about = torch.cuda.get_device_properties(index)
+        found[f"cuda:{index}"] = f"{about.name}, {about.total_memory / 2**30:.0f} GiB"
+    threads = torch.get_num_threads()
+    return found | {"cpu": f"CPU, {threads} thread{'s' * (threads != 1)}"}
+
+
+@st.cache_resource(show_spinner=False)
+def _launched() -> dict[Path, int]:
+    return {}
+
+
+def launch_run(path: Path, data: str, settings: dict[str, Any], device: str, resume: bool) -> None:
+    """Starts a training process, which outlives the app."""
+    _launched()[path] = launch(path, data, settings, device=device, resume=resume)
+
+
+def is_starting(path: Path) -> bool:
+    """Whether a process that was launched from here is alive, even if it has not said a word."""
+    pid = _launched().get(path)
+    if pid is None:
+        return False
+    try:
+        ended, _ = os.waitpid(pid, os.WNOHANG)  # 0 as long as the child lives
+    except ChildProcessError:
+        ended = pid
+    if ended:
+        del _launched()[path]
+    return not ended
+
+
+def runs() -> dict[str, RunFolder]:
+    """Every folder under the root in which something was or is being trained, by name."""
+    root = checkpoint_root()
+    folders = [path for path in root.iterdir() if path.is_dir()] if root.is_dir() else []
+    marks = (STATUS, LAUNCH_LOG)
+    return {
+        path.name: RunFolder(path)
+        for path in sorted(folders)
+        if any((path / mark).is_file() for mark in marks)
+    }
+
+
+def metrics(path: Path) -> dict[str, Any]:
+    """A run's final figures; empty where it has none yet."""
+    try:
+        found = json.loads((path / METRICS).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}

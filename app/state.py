@@ -73,8 +73,10 @@ CHOICES: dict[str, Choice] = {
     "user": Choice("", _text),
     "example": Choice("", _text),
     "items": Choice((), _items, _write_items),
+    "origin": Choice("", _text),  # the source that one's own history was taken from
     "k": Choice(10, _k),
     "scores": Choice("centred", _among("centred", "raw")),
+    "mix": Choice("gate", _text),
     "space": Choice("all", _text),
     "beside": Choice("", _text),
     "colour": Choice("", _text),
@@ -85,6 +87,7 @@ CHOICES: dict[str, Choice] = {
 }
 
 _STORE, _ADDRESS, _NOTICES, _CHANGED = "choices", "address", "notices", "changed"
+_DATA = "data"  # the data set that the person, the example and the items are of
 
 
 def begin(owned: tuple[str, ...]) -> None:
@@ -108,19 +111,21 @@ def begin(owned: tuple[str, ...]) -> None:
 
 
 def _adopt(address: dict[str, str], owned: tuple[str, ...]) -> None:
+    st.session_state.pop(_DATA, None)
     for name in owned:
         _set(name, CHOICES[name].default)
     for name, text in address.items():
         choice = CHOICES.get(name)
-        if choice is None or name not in owned or name == "source":
+        if choice is None or name not in owned or name == "source":  # the source goes unnamed
             notice(f"The address has {shortened(name, 40)!r}, which this page does not know.")
             continue
         try:
             _set(name, choice.read(text))
         except ValueError as error:
             notice(f"In the address, {name} {error}: {shortened(text, 40)!r} is left aside.")
-    sources = [s for s, name in ((PERSON, "user"), (EXAMPLE, "example"), (OWN, "items"))
-               if name in address]
+    sources = [
+        s for s, name in ((PERSON, "user"), (EXAMPLE, "example"), (OWN, "items")) if name in address
+    ]
     if sources:
         put("source", sources[0])
 
@@ -130,11 +135,14 @@ def publish(names: tuple[str, ...]) -> None:
     address = {}
     for name in names:
         value = get(name)
-        if value != CHOICES[name].default:
+        if value not in (None, CHOICES[name].default):
             address[name] = CHOICES[name].write(value)
     st.session_state[_ADDRESS] = address
     if st.query_params.to_dict() != address:
         st.query_params.from_dict(address)
+
+
+PERSON_NAMES = ("checkpoint", "source", "user", "example", "items", "k")
 
 
 def person_names() -> tuple[str, ...]:
@@ -189,3 +197,12 @@ def take_notices() -> list[str]:
 
 def _widget(name: str) -> str:
     return f"choice-{name}"
+
+
+def of_data(name: str) -> None:
+    """Forgets the person, the example and the items where they were of another data set."""
+    before = st.session_state.get(_DATA)
+    st.session_state[_DATA] = name
+    if before is not None and before != name:
+        for choice in ("user", "example", "items", "item", "colour", "value"):
+            settle(choice, CHOICES[choice].default)

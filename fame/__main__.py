@@ -1,5 +1,10 @@
 """``python -m fame``."""
 
-from fame.cli import app
+import sys
 
-app(prog_name="python -m fame")
+try:  # the imports take a second, in which Ctrl-C has to be as quiet as later
+    from fame.cli import app
+
+    app(prog_name="python -m fame")
+except KeyboardInterrupt:
+    sys.exit(130)

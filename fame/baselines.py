@@ -11,7 +11,6 @@ from torch import Tensor
 
 from fame.data.sequences import HeldOut, Interactions, Split, held_out
 from fame.evaluate import Scorer, rank_targets
-from fame.metrics import summarise_ranks
 
 
 def popularity_scorer(data: Interactions) -> Scorer:
@@ -49,13 +48,12 @@ def markov_scorer(data: Interactions, examples: HeldOut) -> Scorer:
     return score
 
 
-def evaluate_baselines(data: Interactions, split: Split) -> dict[str, dict[str, float]]:
-    """Figures of popularity and of the Markov chain, by the same protocol as any model."""
+def baseline_ranks(data: Interactions, split: Split) -> dict[str, np.ndarray]:
+    """Rank of every target by popularity and by the Markov chain, in the models' own protocol."""
     scorers = {
         "popularity": popularity_scorer(data),
         "markov": markov_scorer(data, held_out(data, split)),
     }
     return {
-        name: summarise_ranks(rank_targets(scorer, data, split, max_length=1))
-        for name, scorer in scorers.items()
+        name: rank_targets(scorer, data, split, max_length=1) for name, scorer in scorers.items()
     }

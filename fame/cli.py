@@ -352,6 +352,62 @@ def project(checkpoint: CheckpointPath) -> None:
         typer.echo(f"{space:<8} {share:.0%} of the 15 nearest neighbours kept in the picture")
 
 
+@app.command()
+def reproduce(
+    data_name: SetName,
+    models: Annotated[str, typer.Option(help="Of fame and sasrec, joined by commas.")] = (
+        "fame,sasrec"
+    ),
+    seeds: Annotated[int, typer.Option(min=1, help="Runs of every model, seeds from 0.")] = 5,
+    device: Device = "auto",
+    out: Annotated[Path, typer.Option(help="The folder of results.csv.")] = Path("checkpoints"),
+    as_json: AsJson = False,
+) -> None:
+    """Runs a set's recipe over seeds; a run that has its row is not run again."""
+    from fame.bench.reproduce import MODELS
+    from fame.bench.reproduce import reproduce as run_table
+    from fame.bench.results import Results
+    from fame.recipes import build_configs, load_recipe
+
+    wanted = [name for name in MODELS if name in models.split(",")]
+    if unknown := sorted(set(models.split(",")) - set(MODELS)):
+        raise FameError(f"--models knows {', '.join(MODELS)}, not {unknown[0]!r}.")
+    recipe = {**load_recipe(data_name), "device": device}
+    model_config, train_config = build_configs(recipe, f"The recipe of {data_name}")
+    histories = data.load(data_name, progress=StderrProgress()).interactions
+    with _training_bar() as (on_step, _):
+        summary = run_table(
+            histories,
+            model_config,
+            train_config,
+            wanted,
+            seeds,
+            Results(out),
+            on_run=lambda text: typer.echo(f"Training {text}", err=True),
+            on_step=on_step,
+        )
+    if as_json:
+        print_json(summary)
+        return
+    typer.echo(f"{data_name}, {seeds} seeds; {summary['protocol']}")
+    for name, figures in summary["baselines"].items():
+        typer.echo(
+            f"  {name:<11} HR@10 {figures['HR@10']:.4f}          NDCG@10 {figures['NDCG@10']:.4f}"
+        )
+    for name, row in summary["models"].items():
+        mean, std = row["mean"], row["std"]
+        typer.echo(
+            f"  {name:<11} HR@10 {mean['HR@10']:.4f} ± {std['HR@10']:.4f} NDCG@10 "
+            f"{mean['NDCG@10']:.4f} ± {std['NDCG@10']:.4f}  "
+            f"({row['seconds']:.0f} s a run, median validation: seed {row['median_seed']})"
+        )
+    for metric, gain in (summary["gain"] or {}).items():
+        typer.echo(
+            f"  FAME over SASRec, {metric}: {gain['mean']:+.1%} "
+            f"(95 % interval {gain['low']:+.1%} to {gain['high']:+.1%}, seeds and people drawn)"
+        )
+
+
 def _load_checkpoint(path: Path, device: str) -> Checkpoint:
     from fame.checkpoint import load_checkpoint
     from fame.training.loop import resolve_device
@@ -404,7 +460,7 @@ def _head_expert(text: str) -> tuple[int, int]:
 def _print_trace(answer: dict[str, Any]) -> None:
     seen = len(answer["history"]) - answer["seen_from"]
     typer.echo(f"History of {len(answer['history'])} clicks; the model reads the latest {seen}.")
-    for head, (share, ranking) in enumerate(zip(answer["gate"], answer["heads"])):
+    for head, (share, ranking) in enumerate(zip(answer["gate"], answer["heads"], strict=True)):
         typer.echo(f"\nHead {head}, gate share {share:.0%}")
         if answer["router"]:
             shares = ", ".join(f"{expert:.0%}" for expert in answer["router"][head])

@@ -26,6 +26,8 @@ class _Config:
     def from_mapping(cls, values: Mapping[str, Any], where: str) -> Self:
         """Builds a configuration; ``ConfigError`` names ``where`` and the key that is wrong."""
         known = {field.name for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
+        if not isinstance(values, Mapping):
+            raise ConfigError(f"{where} must be a table of settings, not {values!r}.")
         unknown = sorted(set(values) - known)
         if unknown:
             raise ConfigError(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import torch
@@ -69,7 +70,7 @@ def rank_targets(
     with torch.inference_mode():
         for index, inputs in held_out_batches(data, examples, max_length, batch_size):
             scores = scorer(index, torch.from_numpy(inputs).to(device))
-            if scores.isnan().any():
+            if scores.amax().isnan():  # the maximum is not a number where any score is not
                 raise FloatingPointError("a score is not a number: the weights are broken")
             scores = exclude_histories(scores, data, examples, index)
             target = torch.from_numpy(examples.targets[index]).to(device)
@@ -108,26 +109,37 @@ def head_scorer(model: SequenceModel, head: int) -> Scorer:
     return score
 
 
-def evaluate(
-    model: SequenceModel, data: Interactions, split: Split, *, batch_size: int = 256
-) -> dict[str, float]:
-    """Figures of a model on a split: ``users``, HR@k, NDCG@k, MRR. The model is in eval mode after."""
+def model_ranks(
+    model: SequenceModel,
+    data: Interactions,
+    split: Split,
+    *,
+    head: int | None = None,
+    batch_size: int = 256,
+) -> np.ndarray:
+    """Rank of every target by the fused score, or by one head on its own; see `rank_targets`."""
     model.eval()
-    device = next(model.parameters()).device
-    ranks = rank_targets(
-        fused_scorer(model),
+    return rank_targets(
+        fused_scorer(model) if head is None else head_scorer(model, head),
         data,
         split,
         max_length=model.config.max_length,
-        device=device,
+        device=next(model.parameters()).device,
         batch_size=batch_size,
     )
+
+
+def evaluate(
+    model: SequenceModel, data: Interactions, split: Split, *, batch_size: int = 256
+) -> dict[str, float]:
+    """Figures of a model on a split: ``users``, HR@k, NDCG@k, MRR; leaves it in eval mode."""
+    ranks = model_ranks(model, data, split, batch_size=batch_size)
     return {"users": len(ranks), **summarise_ranks(ranks)}
 
 
 def head_report(
     model: SequenceModel, data: Interactions, split: Split, *, batch_size: int = 256
-) -> dict[str, object]:
+) -> dict[str, list[Any]]:
     """Whether the heads are heads, over all people of a split.
 
     Returns:
@@ -138,19 +150,14 @@ def head_report(
     """
     if not model.experts:
         return {}
-    gates, routers = (torch.cat(parts) for parts in zip(*_shares(model, data, split, batch_size)))
+    gates, routers = (
+        torch.cat(parts) for parts in zip(*_shares(model, data, split, batch_size), strict=True)
+    )
     entropy = torch.special.entr(routers).sum(-1) / max(math.log(model.experts), 1e-12)
-    alone = []
-    for head in range(model.heads):
-        ranks = rank_targets(
-            head_scorer(model, head),
-            data,
-            split,
-            max_length=model.config.max_length,
-            device=next(model.parameters()).device,
-            batch_size=batch_size,
-        )
-        alone.append(summarise_ranks(ranks))
+    alone = [
+        summarise_ranks(model_ranks(model, data, split, head=head, batch_size=batch_size))
+        for head in range(model.heads)
+    ]
     return {
         "gate_mean": gates.mean(0).tolist(),
         "gate_std": gates.std(0).tolist(),

@@ -21,17 +21,25 @@ def target_ranks(scores_BV: Tensor, target_B: Tensor) -> Tensor:
     return (scores_BV >= target_score).sum(1)
 
 
+def hits(ranks: np.ndarray, k: int) -> np.ndarray:
+    """1 where the target is among the first k, else 0; its mean is HR@k."""
+    return ranks <= k
+
+
+def gains(ranks: np.ndarray, k: int) -> np.ndarray:
+    """``1 / log2(rank + 1)`` where the rank is at most k, else 0; its mean is NDCG@k."""
+    return hits(ranks, k) / np.log2(ranks + 1.0)
+
+
 def summarise_ranks(ranks: np.ndarray) -> dict[str, float]:
     """HR@k, NDCG@k for k in 5, 10, 20, and MRR; one target an example, so HR@k = Recall@k.
 
-    ``NDCG@k`` is ``1 / log2(rank + 1)`` where the rank is at most k, else 0; ``MRR`` is the mean
-    of ``1 / rank`` over the full ranking.
+    ``MRR`` is the mean of ``1 / rank`` over the full ranking.
     """
     ranks = np.asarray(ranks, dtype=np.float64)
     if ranks.size == 0:
         raise ValueError("no ranks to summarise")
-    gain = 1 / np.log2(ranks + 1)
-    figures = {f"HR@{k}": float((ranks <= k).mean()) for k in CUTOFFS}
-    figures |= {f"NDCG@{k}": float((gain * (ranks <= k)).mean()) for k in CUTOFFS}
+    figures = {f"HR@{k}": float(hits(ranks, k).mean()) for k in CUTOFFS}
+    figures |= {f"NDCG@{k}": float(gains(ranks, k).mean()) for k in CUTOFFS}
     figures["MRR"] = float((1 / ranks).mean())
     return figures

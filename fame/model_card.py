@@ -110,7 +110,7 @@ def render_card(checkpoint: Checkpoint) -> str:
         "",
         "## Limits",
         "",
-        "Trained on one public data set, with its biases of who rated and what. Heads are numbered, "
-        "not named: nothing here shows that a head stands for one kind of attribute.",
+        "Trained on one public data set, with its biases of who rated and what. Heads are "
+        "numbered, not named: nothing here shows that a head stands for one kind of attribute.",
     ]
     return "\n".join(lines) + "\n"

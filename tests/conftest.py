@@ -7,7 +7,7 @@ import torch
 from hypothesis import settings
 
 from fame.data.sequences import Interactions
-from tests.examples import cyclic_interactions
+from tests.tiny import cyclic_interactions
 
 # Small products are slower on many threads, and the figures of a run then depend on the machine.
 torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))

@@ -158,9 +158,7 @@ def fame(
                 shares.append(share)
             logits = linear(torch.cat(outputs), parameters["router"][h])
             router = softmax([logits[e] for e in range(experts)])
-            router = [
-                weight * 0 if (h, e) in muted else weight for e, weight in enumerate(router)
-            ]
+            router = [weight * 0 if (h, e) in muted else weight for e, weight in enumerate(router)]
             total = sum(router[1:], start=router[0])
             router = [weight / total for weight in router]
             if solo is not None and h in solo:

@@ -8,7 +8,6 @@ member is read by its exact name, nothing is ever extracted to a path that an ar
 from __future__ import annotations
 
 import http.client
-import os
 import subprocess
 import sys
 import tempfile
@@ -163,7 +162,7 @@ class Wheel:
                     f"pip fetched another file than {self.file} for {self.requirement}."
                 )
             _check_hash(wheel, self.sha256, self.label)
-            os.replace(wheel, self._path)
+            wheel.replace(self._path)
 
 
 Source = Download | Wheel

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import re
 import tempfile
 from collections.abc import Callable
@@ -151,8 +150,8 @@ def _keep(name: str, log: Log, catalogue: pd.DataFrame | None, about: About) -> 
                 write_items(catalogue, folder / "items.parquet")
             write_json(folder / "about.json", asdict(about))
             if (home / name).exists():
-                os.replace(home / name, Path(temporary) / "old")
-            os.replace(folder, home / name)
+                (home / name).replace(Path(temporary) / "old")
+            folder.replace(home / name)
     except OSError as error:
         raise DataError(f"{home / name} cannot be written ({error.strerror}).") from error
 
@@ -215,17 +214,24 @@ def _read_parquet(stream: IO[bytes], label: str) -> Log:
         if table[column].null_count:
             row = pc.index(table[column].is_null(), True).as_py()
             raise DataError(f"{label}, row {row + 1}: column {column!r} has no value.")
-    try:
-        users, items = (table[column].cast(pa.large_string()) for column in (user, item))
-    except pa.ArrowException as error:
-        raise DataError(f"{label}: ids have to be text or whole numbers.") from error
+    users, items = (_as_text(table[column], label, column) for column in (user, item))
     if time is None:
         return Log(users, items, None)
     times = table[time]
-    if pa.types.is_temporal(times.type):
-        times = times.cast(pa.timestamp("us"), safe=False).cast(pa.int64())
+    if pa.types.is_timestamp(times.type):
+        times = times.cast(pa.int64())
     texts = times.cast(pa.large_string())
     return Log(users, items, _times(texts, lambda row: f"{label}, row {row + 1}: column {time!r}"))
+
+
+def _as_text(ids: pa.ChunkedArray, label: str, name: str) -> pa.ChunkedArray:
+    """Ids as text; decimal numbers are refused, since 1.0 may be the id 1 or a rounded one."""
+    try:
+        if not pa.types.is_floating(ids.type):
+            return ids.cast(pa.large_string())
+    except pa.ArrowException:
+        pass
+    raise DataError(f"{label}: column {name!r} holds {ids.type}; ids are text or whole numbers.")
 
 
 def _detect(columns: list[str], label: str) -> tuple[str, str, str | None]:

@@ -63,7 +63,9 @@ def read_sequences(stream: IO[bytes], label: str) -> Log:
     lengths = np.diff(starts) - 1
     if not lengths.all():
         line = numbers[np.argmin(lengths)] + 1
-        raise DataError(f"{label}, line {line}: no item; a line has to read 'user item item ...'.")
+        raise DataError(
+            f"{label}, line {line}: there is no item; a line has to read 'user item item ...'."
+        )
     ids = values.cast(pa.int64()).to_numpy()
     is_user = np.zeros(len(ids), dtype=bool)
     is_user[starts[:-1]] = True

@@ -51,13 +51,13 @@ def trace_answer(
         "heads": [
             [
                 {**named(item), "score": score, "rank": rank}
-                for item, score, rank in zip(block["item"], block["score"], block["rank"])
+                for item, score, rank in block[["item", "score", "rank"]].itertuples(index=False)
             ]
             for _, block in lists.groupby("head")
         ],
         "fused": [
             {**named(item), "score": score, "by_head": by_head}
-            for item, score, by_head in zip(fused["item"], fused["score"], shares)
+            for item, score, by_head in zip(fused["item"], fused["score"], shares, strict=True)
         ],
         "held_out": None,
         "ledger": "raw" if raw else "centred",

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from fame.errors import FameError
 from fame.model import Intervention, SequenceModel
 
 
@@ -168,8 +169,14 @@ def item_ranks(trace: SequenceTrace, item: int) -> tuple[int, list[int]]:
 
 
 def leave_out(history: np.ndarray, item: int) -> np.ndarray:
-    """The history as if every click on ``item`` had never happened; ``ValueError`` if none did."""
+    """The history as if every click on ``item`` (an index) had never happened.
+
+    Raises:
+        FameError: where no click was on it, or all were.
+    """
     kept = history[history != item]
     if len(kept) == len(history):
-        raise ValueError(f"item {item} is not in the history")
+        raise FameError("The item to leave out is not in the history; name one that is.")
+    if not len(kept):
+        raise FameError("Leaving that item out makes the history empty; a trace needs one click.")
     return kept

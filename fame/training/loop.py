@@ -92,7 +92,8 @@ def resolve_precision(name: str, device: torch.device) -> torch.dtype:
 
 def make_optimizer(model: SequenceModel, config: TrainConfig) -> torch.optim.Optimizer:
     """AdamW, fused; weight decay on matrices only."""
-    matrices, others = [], []
+    matrices: list[Tensor] = []
+    others: list[Tensor] = []
     for name, parameter in model.named_parameters():
         # The router's biases are a matrix in shape only: a row of them for each head.
         is_matrix = parameter.ndim >= 2 and not name.endswith("bias")

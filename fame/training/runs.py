@@ -1,8 +1,8 @@
 """A run's folder: who holds it, what it says while it trains, and how it goes on.
 
-A run and its checkpoint share one folder. Beside the checkpoint's files it has ``status.json`` (now),
-``metrics.jsonl`` (a row an epoch), ``train.log``, ``run.lock`` (held while a process trains) and
-``resume/state.safetensors`` (all that the next epoch needs; gone when the run has finished).
+A run and its checkpoint share one folder. Beside the checkpoint's files it has ``status.json``
+(now), ``metrics.jsonl`` (a row an epoch), ``train.log``, ``run.lock`` (held while a process trains)
+and ``resume/state.safetensors`` (all that the next epoch needs; gone when the run has finished).
 """
 
 from __future__ import annotations
@@ -168,7 +168,7 @@ class RunFolder:
         try:
             with safe_open(file, framework="pt") as archive:
                 note = json.loads(archive.metadata()["state"])
-                for name in archive.keys():
+                for name in archive.keys():  # noqa: SIM118 (an archive is no mapping)
                     kind, rest = name.split(".", 1)
                     tensor = archive.get_tensor(name)
                     if kind == "model":

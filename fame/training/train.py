@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from fame.baselines import evaluate_baselines
+from fame.baselines import baseline_ranks
 from fame.checkpoint import (
     CARD,
     load_checkpoint,
@@ -29,6 +29,7 @@ from fame.data import Dataset
 from fame.errors import FameError
 from fame.evaluate import PROTOCOL, evaluate, head_report
 from fame.files import write_text
+from fame.metrics import summarise_ranks
 from fame.model_card import render_card
 from fame.projection import project, write_projection
 from fame.training.loop import (
@@ -240,7 +241,9 @@ def _final_metrics(
         "device": device_name(device),
         "valid": evaluate(state.model, data, "valid"),
         "test": evaluate(state.model, data, "test"),
-        "baselines": evaluate_baselines(data, "test"),
+        "baselines": {
+            name: summarise_ranks(ranks) for name, ranks in baseline_ranks(data, "test").items()
+        },
         "heads": head_report(state.model, data, "test"),
     }
 

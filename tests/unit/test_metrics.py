@@ -1,5 +1,6 @@
 """Ranks and figures against cases worked out by hand."""
 
+import itertools
 import math
 
 import numpy as np
@@ -8,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fame.metrics import CUTOFFS, summarise_ranks, target_ranks
+from fame.metrics import CUTOFFS, gains, hits, summarise_ranks, target_ranks
 from tests import reference
 
 
@@ -43,6 +44,12 @@ def test_ties_never_favour_the_target(data):
         assert int(target_ranks(level, torch.tensor([target]))) >= rank
 
 
+def test_hits_and_gains_by_hand():
+    ranks = np.array([1, 3, 7, 8])
+    assert hits(ranks, 7).tolist() == [1, 1, 1, 0]
+    assert gains(ranks, 7).tolist() == pytest.approx([1, 1 / 2, 1 / 3, 0])
+
+
 def test_figures_by_hand():
     figures = summarise_ranks(np.array([1, 5, 6, 30]))
     assert figures["HR@5"] == 2 / 4
@@ -57,7 +64,7 @@ def test_figures_by_hand():
 @given(st.lists(st.integers(1, 40), min_size=1, max_size=20))
 def test_figures_grow_with_the_cutoff_and_stay_below_the_hit_rate(ranks):
     figures = summarise_ranks(np.array(ranks))
-    for small, large in zip(CUTOFFS, CUTOFFS[1:], strict=False):
+    for small, large in itertools.pairwise(CUTOFFS):
         assert figures[f"HR@{small}"] <= figures[f"HR@{large}"]
         assert figures[f"NDCG@{small}"] <= figures[f"NDCG@{large}"]
     for k in CUTOFFS:

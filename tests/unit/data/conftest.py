@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,11 +57,18 @@ RATINGS = (
 )  # fmt: skip
 
 _GENRES = (
-    "unknown|Action|Adventure|Animation|Children's|Comedy|Crime|Documentary|Drama|Fantasy|Film-Noir"
-    "|Horror|Musical|Mystery|Romance|Sci-Fi|Thriller|War|Western"
-).split("|")
+    "unknown", "Action", "Adventure", "Animation", "Children's", "Comedy", "Crime", "Documentary",
+    "Drama", "Fantasy", "Film-Noir", "Horror", "Musical", "Mystery", "Romance", "Sci-Fi",
+    "Thriller", "War", "Western",
+)  # fmt: skip
 
 
+@pytest.fixture
+def films() -> tuple[Film, ...]:
+    return FILMS
+
+
+@pytest.fixture
 def grouplens_100k() -> dict[str, bytes]:
     """The made-up films and ratings as GroupLens publishes them: ``u.data`` and ``u.item``."""
     lines = []
@@ -71,6 +79,7 @@ def grouplens_100k() -> dict[str, bytes]:
     return {"u.data": data.encode(), "u.item": "".join(lines).encode("latin-1")}
 
 
+@pytest.fixture
 def recbole_100k() -> dict[str, bytes]:
     """The same films and ratings as RecBole's wheel carries them."""
     inter = "user_id:token\titem_id:token\trating:float\ttimestamp:float\n"
@@ -81,16 +90,18 @@ def recbole_100k() -> dict[str, bytes]:
     return {"ml-100k.inter": inter.encode(), "ml-100k.item": item.encode()}
 
 
-def write_files(folder: Path, files: dict[str, bytes]) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, content in files.items():
-        (folder / name).write_bytes(content)
-    return folder
+WriteZip = Callable[[Path, str, dict[str, bytes]], Path]
 
 
-def write_zip(path: Path, prefix: str, files: dict[str, bytes]) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in files.items():
-            archive.writestr(prefix + name, content)
-    return path
+@pytest.fixture
+def write_zip() -> WriteZip:
+    """Writes an archive: its path, the folder inside it, and the files there."""
+
+    def write(path: Path, prefix: str, files: dict[str, bytes]) -> Path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name, content in files.items():
+                archive.writestr(prefix + name, content)
+        return path
+
+    return write

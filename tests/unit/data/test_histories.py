@@ -19,12 +19,15 @@ rows = st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6), st.integers(0, 4
 
 def log(entries: list[Row], timed: bool = True) -> Log:
     users, items, times = (list(column) for column in zip(*entries, strict=True))
-    return Log(pa.chunked_array([users]), pa.chunked_array([items]), np.array(times) if timed else None)
+    return Log(
+        pa.chunked_array([users]), pa.chunked_array([items]), np.array(times) if timed else None
+    )
 
 
 def as_ids(data: Interactions) -> dict[str, list[str]]:
     return {
-        data.user_ids[user]: data.item_ids[data.sequence(user)].tolist() for user in range(len(data))
+        data.user_ids[user]: data.item_ids[data.sequence(user)].tolist()
+        for user in range(len(data))
     }
 
 
@@ -64,7 +67,9 @@ def test_without_times_the_order_is_the_files(entries: list[Row]) -> None:
 def test_the_core_is_the_plain_one(entries: list[Row], core: int) -> None:
     users, items, _ = (np.array(column) for column in zip(*entries, strict=True))
     kept = core_mask(users, items, core)
-    assert [row for row, keep in zip(entries, kept, strict=True) if keep] == plain_core(entries, core)
+    assert [row for row, keep in zip(entries, kept, strict=True) if keep] == plain_core(
+        entries, core
+    )
 
 
 def test_dropping_an_item_can_drop_a_user_and_the_other_way_round() -> None:

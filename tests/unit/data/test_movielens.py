@@ -6,7 +6,6 @@ import io
 
 import pandas as pd
 import pytest
-from conftest_data import FILMS, grouplens_100k, recbole_100k
 
 from fame.data.movielens import (
     movies_csv,
@@ -27,7 +26,11 @@ from fame.errors import DataError
         ("Long Way, The (1994)", "The Long Way", 1994),
         ("Été, L' (1950)", "L'Été", 1950),
         ("Rue, La (Street, The) (1991)", "La Rue (The Street)", 1991),
-        ("Night (a.k.a. Gates, The) (Nacht, Die) (1980)", "Night (a.k.a. The Gates) (Die Nacht)", 1980),
+        (
+            "Night (a.k.a. Gates, The) (Nacht, Die) (1980)",
+            "Night (a.k.a. The Gates) (Die Nacht)",
+            1980,
+        ),
         ("Red, White, The (1990)", "The Red, White", 1990),
         ("Paris, Texas (1984)", "Paris, Texas", 1984),
         ("Bye Bye, Love (1995)", "Bye Bye, Love", 1995),
@@ -47,23 +50,24 @@ def test_titles_are_written_as_people_do(raw: str, title: str, year: int | None)
     assert split_title(raw) == (title, year)
 
 
-def test_both_sources_of_100k_are_the_same() -> None:
-    ours, theirs = grouplens_100k(), recbole_100k()
-    one = u_item(io.BytesIO(ours["u.item"]), "u.item")
-    other = recbole_item(io.BytesIO(theirs["ml-100k.item"]), "ml-100k.item")
+def test_both_sources_of_100k_are_the_same(  # type: ignore[no-untyped-def]
+    films, grouplens_100k: dict[str, bytes], recbole_100k: dict[str, bytes]
+) -> None:
+    one = u_item(io.BytesIO(grouplens_100k["u.item"]), "u.item")
+    other = recbole_item(io.BytesIO(recbole_100k["ml-100k.item"]), "ml-100k.item")
     pd.testing.assert_frame_equal(one, other)
 
-    assert one["item_id"].tolist() == [str(film.id) for film in FILMS]
-    assert one["title"].tolist() == [film.title for film in FILMS]
+    assert one["item_id"].tolist() == [str(film.id) for film in films]
+    assert one["title"].tolist() == [film.title for film in films]
     assert one["year"].astype(object).where(one["year"].notna(), None).tolist() == [
-        film.year for film in FILMS
+        film.year for film in films
     ]
     assert one["genres"].tolist() == [
-        [genre for genre in film.genres if genre != "unknown"] for film in FILMS
+        [genre for genre in film.genres if genre != "unknown"] for film in films
     ]
 
-    log = u_data(io.BytesIO(ours["u.data"]), "u.data")
-    same = recbole_inter(io.BytesIO(theirs["ml-100k.inter"]), "ml-100k.inter")
+    log = u_data(io.BytesIO(grouplens_100k["u.data"]), "u.data")
+    same = recbole_inter(io.BytesIO(recbole_100k["ml-100k.inter"]), "ml-100k.inter")
     assert log.users.equals(same.users)
     assert log.items.equals(same.items)
     assert log.times is not None

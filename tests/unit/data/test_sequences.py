@@ -49,7 +49,7 @@ def test_interactions_know_their_people() -> None:
     assert (len(data), data.num_items) == (3, 9)
     assert data.sequence(0).tolist() == [1, 2, 3, 4]
     assert data.user_index("u2") == 2
-    with pytest.raises(DataError, match="no user 'nobody'.*3 users.*u0"):
+    with pytest.raises(DataError, match=r"no user 'nobody'.*3 users.*u0"):
         data.user_index("nobody")
 
 

@@ -1,0 +1,24 @@
+"""The app's frame: page settings and navigation."""
+
+from pathlib import Path
+
+import streamlit as st
+
+import components
+
+ICON = Path(__file__).parent / "assets" / "icon.png"
+st.set_page_config(page_title="FAME Lens", page_icon=str(ICON), layout="wide")
+
+PAGES = {
+    "views/lens.py": ("Lens", ":material/center_focus_strong:"),
+    "views/atlas.py": ("Atlas", ":material/scatter_plot:"),
+    "views/train.py": ("Train", ":material/model_training:"),
+}
+page = st.navigation(
+    [
+        st.Page(file, title=title, icon=icon, default=title == "Lens")
+        for file, (title, icon) in PAGES.items()
+    ]
+)
+with components.guard():
+    page.run()

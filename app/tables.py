@@ -1,0 +1,250 @@
+"""Traces, neighbours and runs as the tables that a page shows: titles are joined here.
+
+A catalogue is the frame of a checkpoint: row i is item index i + 1, with ``item_id``, ``title``,
+``train_count`` and facet columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from fame.data import facet_columns
+from fame.facets.neighbours import nearest_items
+from fame.lens.trace import SequenceTrace, fused_table, head_table, item_ranks
+from fame.training.runs import Status
+from text import one_line
+
+
+def facet_label(column: str) -> str:
+    """``category_2`` as ``Category 2``."""
+    return column.replace("_", " ").capitalize()
+
+
+def facet_text(value: object) -> str:
+    """A facet's value in words; empty where it is missing."""
+    if isinstance(value, list | np.ndarray):
+        return ", ".join(str(part) for part in value)
+    return "" if pd.isna(value) else str(value)
+
+
+def item_title(items: pd.DataFrame, item: int) -> str:
+    return one_line(items["title"].iat[item - 1])
+
+
+def item_facts(items: pd.DataFrame, item: int) -> str:
+    """What is known of an item in one line: year or brand, then genres or the last category."""
+    return item_facts_of_all(items.iloc[item - 1 : item])[0]
+
+
+def item_facts_of_all(items: pd.DataFrame) -> list[str]:
+    """:func:`item_facts` of every item, in catalogue order."""
+    kinds = facet_columns(items)
+    levels = [name for name in reversed(kinds) if name.startswith("category")]
+    columns = {name: items[name].map(facet_text).map(one_line).tolist() for name in kinds}
+    lines = []
+    for row in range(len(items)):
+        facts = [columns[name][row] for name in kinds if name not in levels]
+        facts += [columns[name][row] for name in levels if columns[name][row]][:1]
+        lines.append(" · ".join(fact for fact in facts if fact))
+    return lines
+
+
+def describe(items: pd.DataFrame, indices: Sequence[int] | np.ndarray) -> pd.DataFrame:
+    """Id, title and facets of some items, as columns for people."""
+    rows = items.iloc[np.asarray(indices, dtype=np.int64) - 1]
+    shown = {"Item": rows["item_id"].to_numpy(), "Title": rows["title"].map(one_line).to_numpy()}
+    for name, kind in facet_columns(items).items():
+        values = rows[name] if kind == "number" else rows[name].map(facet_text)
+        shown[facet_label(name)] = values.array
+    return pd.DataFrame(shown).reset_index(drop=True)
+
+
+def history_table(items: pd.DataFrame, trace: SequenceTrace) -> pd.DataFrame:
+    """The whole history, latest click first, and whether the model reads it."""
+    table = describe(items, trace.history)
+    table.insert(0, "Click", np.arange(1, len(table) + 1))
+    table["Read by the model"] = np.arange(len(table)) >= trace.seen_from
+    return table.iloc[::-1].reset_index(drop=True)
+
+
+def fused_list(
+    items: pd.DataFrame, trace: SequenceTrace, k: int, held_out: int | None, *, raw: bool
+) -> pd.DataFrame:
+    """The fused list with its ledger: ``rank, item, title, score, head_0 .., held_out``."""
+    table = fused_table(trace, k, raw=raw)
+    table.insert(2, "title", [item_title(items, item) for item in table["item"]])
+    table["held_out"] = table["item"] == (held_out or 0)
+    return table
+
+
+def head_lists(
+    items: pd.DataFrame, trace: SequenceTrace, k: int, held_out: int | None
+) -> pd.DataFrame:
+    """Each head's own list: ``head, rank, item, title, score, fused_rank, held_out``.
+
+    ``fused_rank`` is the rank among the first k of the fused list, ``<NA>`` where it is not there.
+    """
+    table = head_table(trace, k)
+    fused = fused_table(trace, k).set_index("item")["rank"]
+    table["title"] = [item_title(items, item) for item in table["item"]]
+    table["fused_rank"] = table["item"].map(fused).astype("Int64")
+    table["held_out"] = table["item"] == (held_out or 0)
+    return table
+
+
+def ledger_for_download(items: pd.DataFrame, fused: pd.DataFrame) -> pd.DataFrame:
+    """The ledger as a person reads it: what the item is, its score, what every head put in."""
+    table = describe(items, fused["item"].to_numpy())
+    table.insert(0, "Rank", fused["rank"].to_numpy())
+    table["Score"] = fused["score"].to_numpy()
+    for head, column in enumerate(head_columns(fused)):
+        table[f"Head {head + 1}"] = fused[column].to_numpy()
+    table["Held out"] = fused["held_out"].to_numpy()
+    return table
+
+
+def head_columns(fused: pd.DataFrame) -> list[str]:
+    return [name for name in fused.columns if name.startswith("head_")]
+
+
+def path_table(items: pd.DataFrame, trace: SequenceTrace, head: int | None) -> pd.DataFrame:
+    """Shares after every click read: ``click, title, part, share``.
+
+    The parts are the heads, or the experts of one head where ``head`` is given.
+    """
+    shares = trace.gate_path if head is None else trace.router_path[:, head]
+    clicks, parts = shares.shape
+    read = trace.history[trace.seen_from :]
+    return pd.DataFrame(
+        {
+            "click": np.repeat(np.arange(trace.seen_from + 1, trace.seen_from + clicks + 1), parts),
+            "title": np.repeat([item_title(items, item) for item in read], parts),
+            "part": np.tile(np.arange(parts), clicks),
+            "share": shares.ravel(),
+        }
+    )
+
+
+def router_table(trace: SequenceTrace) -> pd.DataFrame:
+    """``head, expert, share``, one row an expert."""
+    heads, experts = trace.router.shape
+    return pd.DataFrame(
+        {
+            "head": np.repeat(np.arange(heads), experts),
+            "expert": np.tile(np.arange(experts), heads),
+            "share": trace.router.ravel(),
+        }
+    )
+
+
+def held_out_ranks(trace: SequenceTrace, item: int) -> tuple[int, list[int], int]:
+    """Rank of the held-out item in the fused list and in each head's, and how many are ranked."""
+    fused, by_head = item_ranks(trace, item)
+    candidates = trace.candidates
+    candidates[item] = True
+    return fused, by_head, int(candidates.sum())
+
+
+# --- the atlas ---------------------------------------------------------------------------------
+
+POPULARITY = "popularity"
+OTHER, UNKNOWN = "Other", "Not known"
+_MOST_VALUES = 9
+
+
+def colourings(items: pd.DataFrame) -> dict[str, str]:
+    """What a map can be coloured by: the column's name, and what it is called; best one first."""
+    kinds = facet_columns(items)
+    order = sorted(kinds, key=lambda name: (kinds[name] != "list", name != "category_1"))
+    return {name: facet_label(name) for name in order} | {POPULARITY: "Popularity"}
+
+
+def is_number(items: pd.DataFrame, column: str) -> bool:
+    return column == POPULARITY or facet_columns(items)[column] == "number"
+
+
+def number_values(items: pd.DataFrame, column: str) -> np.ndarray:
+    """``(V - 1,)`` a number an item, NaN where it is missing; popularity counts training clicks."""
+    name = "train_count" if column == POPULARITY else column
+    return items[name].astype("Float64").to_numpy(dtype=float, na_value=np.nan)
+
+
+def _values(items: pd.DataFrame, column: str) -> pd.Series:
+    """Lists of values an item, a category as a list of one, a missing one as an empty list."""
+    if facet_columns(items)[column] == "list":
+        return items[column]
+    return items[column].map(lambda value: [] if pd.isna(value) else [str(value)])
+
+
+def facet_values(items: pd.DataFrame, column: str) -> list[str]:
+    """All values of a category or list, the most frequent one first."""
+    return _values(items, column).explode().dropna().value_counts().index.tolist()
+
+
+def value_labels(items: pd.DataFrame, column: str, value: str | None) -> pd.Series:
+    """A label an item, for a legend of few entries.
+
+    Args:
+        value: Marks the items that have this value against all others; without it an item gets
+            its first value where that is among the most frequent ones, else ``Other``.
+    """
+    values = _values(items, column)
+    if value:
+        return values.map(lambda found: value if value in found else OTHER)
+    first = values.map(lambda found: found[0] if len(found) else UNKNOWN)
+    frequent = set(first[first != UNKNOWN].value_counts().index[:_MOST_VALUES])
+    return first.where(first.isin(frequent | {UNKNOWN}), OTHER)
+
+
+def neighbour_table(
+    items: pd.DataFrame, spaces: Mapping[str, np.ndarray], item: int, k: int
+) -> pd.DataFrame:
+    """An item's nearest items in every space: ``space, rank, item, title, cosine, found_in``.
+
+    Args:
+        spaces: Vectors ``(V - 1, K)`` by the name of the space.
+
+    ``found_in`` counts the heads (not the whole embedding) that have it among their k.
+    """
+    tables = []
+    for space, vectors in spaces.items():
+        rows, cosines = nearest_items(vectors, item - 1, k)
+        ranks = np.arange(1, len(rows) + 1)
+        tables.append(
+            pd.DataFrame({"space": space, "rank": ranks, "item": rows + 1, "cosine": cosines})
+        )
+    table = pd.concat(tables, ignore_index=True)
+    heads = table[table["space"] != "all"]
+    table["found_in"] = table["item"].map(heads["item"].value_counts()).fillna(0).astype(int)
+    table["title"] = [item_title(items, found) for found in table["item"]]
+    return table
+
+
+# --- training ----------------------------------------------------------------------------------
+
+
+def runs_table(rows: Sequence[tuple[str, Status, dict[str, Any]]]) -> pd.DataFrame:
+    """Runs side by side, the newest first: ``(name, status, metrics)`` each."""
+    table = pd.DataFrame(
+        [
+            {
+                "Run": name,
+                "Data": status.data,
+                "Model": status.model,
+                "State": status.phase,
+                "Epochs": status.epoch,
+                "Best validation NDCG@10": status.best_score,
+                "Test NDCG@10": metrics.get("test", {}).get("NDCG@10"),
+                "Test HR@10": metrics.get("test", {}).get("HR@10"),
+                "Device": status.device,
+                "Started": pd.Timestamp(status.started, unit="s"),
+                "Minutes": (status.updated - status.started) / 60,
+            }
+            for name, status, metrics in rows
+        ]
+    )
+    return table.sort_values("Started", ascending=False, ignore_index=True)

@@ -1,0 +1,325 @@
+"""Train: how well does a model learn this data?"""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+import charts
+import components
+import resources
+import state
+import tables
+import words
+from fame.checkpoint import is_checkpoint
+from fame.data import SetInfo, list_sets
+from fame.errors import ConfigError, FameError
+from fame.recipes import build_configs, load_recipe
+from fame.training.runs import ACTIVE, RunFolder, Status, request_stop
+from text import for_markdown
+
+QUESTION = "How well does a model learn this data?"
+LEDE = (
+    "Training is a process of its own: it goes on when you close this page or the app, and this "
+    "page finds it again."
+)
+NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+
+# What the form asks for: label, step, and why the default is what it is.
+SETTINGS: dict[str, tuple[str, float, str]] = {
+    "epochs": ("Epochs, at most", 1, "Passes over the data; patience usually ends a run earlier."),
+    "patience": (
+        "Patience",
+        1,
+        "Epochs without a better validation NDCG@10 before training ends; 0 never ends it. "
+        "The figure wobbles from epoch to epoch, so a few are waited for.",
+    ),
+    "heads": (
+        "Heads",
+        1,
+        "Each head owns an equal slice of the width and ranks the catalogue alone; more heads "
+        "make thinner slices.",
+    ),
+    "experts": ("Experts in each head", 1, "Ways in which a head can read the history."),
+    "width": (
+        "Width",
+        8,
+        "Numbers that stand for an item; a multiple of heads. 64 is what most papers report on "
+        "these data sets.",
+    ),
+    "layers": ("Layers", 1, "Blocks of attention; the last one holds the experts."),
+    "max_length": (
+        "Clicks read",
+        10,
+        "The latest clicks that the model sees. Short histories (shops) need 50, long ones "
+        "(films) gain from 100 to 200.",
+    ),
+    "dropout": (
+        "Dropout",
+        0.05,
+        "Share of the signal left out at random in training, against learning by heart: the "
+        "smaller the data, the more.",
+    ),
+    "batch_size": ("Histories a step", 16, "More is faster by the epoch, fewer learn more by it."),
+    "learning_rate": ("Learning rate", 0.0001, "The peak step size of AdamW; 0.001 suits most."),
+    "head_loss_weight": (
+        "Weight of each head's own loss",
+        0.1,
+        "Above 0 every head is also trained to rank by itself, which keeps them all alive; "
+        "at 0.5 it costs no accuracy on Amazon Beauty.",
+    ),
+    "seed": ("Seed", 1, "The same seed gives the same start, batches and dropout."),
+}
+ONLY_FAME = {"experts", "head_loss_weight"}
+
+
+def main() -> None:
+    state.begin(("run",))
+    place = components.page_head(QUESTION, LEDE)
+    components.glossary()
+    form, live = st.columns([2, 3], gap="large")
+    with form:
+        _new_run()
+    with live:
+        _chosen_run()
+    components.tell(place)
+    _past_runs()
+    state.publish(("run",))
+
+
+# --- a new run ---------------------------------------------------------------------------------
+
+
+def _new_run() -> None:
+    components.section("What shall be trained?", "Head (facet)", "Expert", "Epoch")
+    sets = {info.name: info for info in list_sets()}
+    data = st.selectbox("Data set", list(sets), format_func=lambda name: _label(sets[name]))
+    components.quiet(f"{sets[data].description}.")
+    left, right = st.columns(2)
+    model = left.segmented_control(
+        "Model",
+        ["fame", "sasrec"],
+        format_func={"fame": "FAME", "sasrec": "SASRec"}.__getitem__,
+        default="fame",
+        required=True,
+        width="stretch",
+        help="FAME has heads and experts; SASRec is the baseline without them.",
+    )
+    found = resources.devices()
+    device = right.selectbox(
+        "Device", list(found), format_func=found.__getitem__, help="What this machine has."
+    )
+    name = st.text_input(
+        "Name of the checkpoint",
+        value=_free_name(data, model),
+        key=f"name-{data}-{model}",
+        help=f"Its folder in {resources.checkpoint_root()}.",
+    )
+    settings = _settings(data, model)
+    if st.button("Start training", type="primary", icon=":material/play_arrow:", width="stretch"):
+        try:
+            _start(name.strip(), data, {"model": model, **settings}, device)
+        except FameError as error:
+            st.error(for_markdown(str(error)))
+
+
+def _label(info: SetInfo) -> str:
+    return info.title + (" (is fetched first)" if info.place == "remote" else "")
+
+
+def _free_name(data: str, model: str) -> str:
+    taken = {path.name for path in resources.checkpoint_root().glob("*")}
+    number = 1
+    while f"{data}-{model}-{number}" in taken:
+        number += 1
+    return f"{data}-{model}-{number}"
+
+
+def _settings(data: str, model: str) -> dict[str, Any]:
+    """The main settings, starting at the data set's recipe."""
+    model_config, train_config = build_configs(load_recipe(data), f"the recipe of {data}")
+    defaults = {**model_config.to_dict(), **train_config.to_dict()}
+    shown = [name for name in SETTINGS if model == "fame" or name not in ONLY_FAME]
+    chosen = {}
+    with st.expander("Settings, at the values of the data set's recipe"):
+        columns = st.columns(2)
+        for place, name in enumerate(shown):
+            label, step, why = SETTINGS[name]
+            whole = isinstance(defaults[name], int)
+            chosen[name] = columns[place % 2].number_input(
+                label,
+                min_value=0 if whole else 0.0,
+                value=defaults[name],
+                step=int(step) if whole else step,
+                format="%d" if whole else "%.4f" if step < 0.01 else "%.2f",
+                key=f"setting-{data}-{name}",
+                help=f"{why} In configurations: `{name}`.",
+            )
+    return chosen
+
+
+def _start(name: str, data: str, settings: dict[str, Any], device: str) -> None:
+    if not NAME.fullmatch(name):
+        raise ConfigError(
+            f"{name!r} cannot be the name of a checkpoint: use up to 64 lower-case letters, "
+            "digits, dots, underscores and dashes, with a letter or digit first."
+        )
+    path = resources.checkpoint_root() / name
+    if RunFolder(path).has_run() or resources.is_starting(path):
+        raise ConfigError(f"There is a checkpoint {name!r} already; choose another name.")
+    build_configs(settings, "The form")
+    resources.launch_run(path, data, settings, device, resume=False)
+    state.settle("run", name)
+    st.rerun()
+
+
+# --- one run -----------------------------------------------------------------------------------
+
+
+def _chosen_run() -> None:
+    runs = resources.runs()
+    components.section("How is it going?", "Epoch", "NDCG@10")
+    wanted = state.get("run")
+    if wanted and wanted not in runs:
+        state.notice(f"There is no run {wanted!r} in {resources.checkpoint_root()}.")
+        wanted = ""
+    if not runs:
+        components.quiet("Nothing has been trained here yet; a run shows up when it starts.")
+        return
+    if not wanted:
+        state.settle("run", max(runs, key=lambda name: _order(runs[name])))
+    name = st.selectbox("Run", list(runs), key=state.key("run"))
+    state.keep("run", name)
+    if _is_active(runs[name]):
+        _follow(runs[name].path)
+    else:
+        _show(runs[name])
+        _after(runs[name])
+
+
+def _order(run: RunFolder) -> tuple[bool, float]:
+    """Active runs first, then the newest."""
+    status = run.status()
+    return _is_active(run), status.updated if status else 0.0
+
+
+def _is_active(run: RunFolder) -> bool:
+    status = run.status()
+    return (status is not None and status.phase in ACTIVE) or resources.is_starting(run.path)
+
+
+@st.fragment(run_every=1)
+def _follow(path: Path) -> None:
+    """Shows a run once a second; the page is drawn anew when it has ended."""
+    run = RunFolder(path)
+    if not _is_active(run):
+        st.rerun()
+    with components.guard():
+        _show(run)
+        st.button(
+            "Stop after this step",
+            icon=":material/stop:",
+            on_click=request_stop,
+            args=(run,),
+            help="The best epoch so far is kept, and the run can be resumed.",
+        )
+
+
+def _show(run: RunFolder) -> None:
+    status = run.status()
+    if status is None:
+        _show_start(run)
+        return
+    components.run_line(status)
+    if status.phase == "training" and status.steps:
+        done = (max(status.epoch, 1) - 1 + status.step / status.steps) / max(status.epochs, 1)
+        st.progress(min(done, 1.0), text=_progress_text(status))
+    if status.message:
+        tell = st.error if status.phase == "failed" else st.info
+        tell(for_markdown(status.message))
+    history = pd.DataFrame(run.history())
+    if len(history):
+        left, right = st.columns(2)
+        with left:
+            components.chart(charts.validation_curve(history), "validation")
+        with right:
+            components.chart(charts.loss_curve(history), "loss")
+    else:
+        components.quiet("The curves begin when the first epoch has ended.")
+    with st.expander("Log"):
+        st.code(run.log_tail() or "Nothing yet.", language=None)
+
+
+def _show_start(run: RunFolder) -> None:
+    """A run that has not said a word: it is starting, or it failed before it could."""
+    log = run.log_tail()
+    if resources.is_starting(run.path):
+        components.quiet("Starting: the program and the data set are being read.")
+    else:
+        st.error(for_markdown(log.splitlines()[-1] if log else "It ended before it began."))
+    if log:
+        st.code(log, language=None)
+
+
+def _progress_text(status: Status) -> str:
+    rate = (
+        f"{status.positions_per_second:,.0f} clicks a second"
+        if (status.positions_per_second)
+        else "measuring the rate"
+    )
+    left = f"at most {words.duration(status.eta_seconds)} to go" if status.eta_seconds else ""
+    parts = [f"Epoch {status.epoch} of {status.epochs}", f"step {status.step} of {status.steps}"]
+    return " · ".join(part for part in (*parts, rate, left) if part)
+
+
+def _after(run: RunFolder) -> None:
+    """What can be done with a run that has ended."""
+    status = run.status()
+    row = st.container(horizontal=True)
+    if is_checkpoint(run.path) and row.button(
+        "Open in Lens", type="primary", icon=":material/center_focus_strong:"
+    ):
+        state.put("checkpoint", run.path.name)
+        st.switch_page("views/lens.py")
+    if status is not None and run.can_resume():
+        row.button(
+            "Resume",
+            icon=":material/resume:",
+            on_click=_resume,
+            args=(run, status),
+            help="Goes on after the last whole epoch.",
+        )
+
+
+def _resume(run: RunFolder, status: Status) -> None:
+    resources.launch_run(run.path, status.data, {}, "auto", resume=True)
+
+
+def _past_runs() -> None:
+    rows = [
+        (name, status, resources.metrics(run.path))
+        for name, run in resources.runs().items()
+        if (status := run.status()) is not None
+    ]
+    if not rows:
+        return
+    components.section("How do the runs compare?", "NDCG@10", "HR@10", "Held-out item")
+    table = tables.runs_table(rows)
+    figure = st.column_config.NumberColumn(format="%.4f")
+    st.dataframe(
+        table,
+        hide_index=True,
+        key="runs",
+        column_config={name: figure for name in table.columns if "@" in name}
+        | {"Minutes": st.column_config.NumberColumn(format="%.1f")},
+    )
+    components.quiet(
+        "Leave-one-out: a person's last click is the test, the one before it the validation; the "
+        "whole catalogue is ranked. Figures of different data sets do not compare."
+    )
+    components.download(table, "Runs as CSV", "runs")
+
+
+main()

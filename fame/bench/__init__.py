@@ -1,0 +1,1 @@
+"""What stands behind the tables: runs over seeds, kept one row each."""

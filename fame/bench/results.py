@@ -1,0 +1,137 @@
+"""``checkpoints/results.csv``: one row a run of every table, and the ranks behind each row.
+
+A run is known by data fingerprint, model, settings and seed, so a table that was interrupted goes
+on where it stopped. The rank of every target is kept beside the rows (``ranks/``), because an
+honest interval draws people as well as seeds. Ranks are numbers only: no history can be read from
+them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from fame.config import ModelConfig, TrainConfig
+from fame.errors import FameError
+from fame.files import replacing
+from fame.metrics import gains, hits
+
+RESULTS, RANKS = "results.csv", "ranks"
+# What a run is compared across, or what does not change it.
+_NOT_SETTINGS = ("model", "seed", "device")
+
+
+def settings_key(settings: Mapping[str, Any]) -> str:
+    """A short hash of all settings but model, seed and device: equal = trained with equal care."""
+    kept = {key: value for key, value in settings.items() if key not in _NOT_SETTINGS}
+    return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:12]
+
+
+@dataclass(frozen=True)
+class RunKey:
+    """What identifies a run."""
+
+    data: str
+    fingerprint: str
+    model: str
+    settings: str
+    seed: int
+
+    @classmethod
+    def of(
+        cls, data: str, fingerprint: str, model_config: ModelConfig, train_config: TrainConfig
+    ) -> RunKey:
+        settings = {**model_config.to_dict(), **train_config.to_dict()}
+        return cls(data, fingerprint, model_config.model, settings_key(settings), train_config.seed)
+
+
+class Results:
+    """The table of runs in one folder (``checkpoints/``)."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def rows(self) -> pd.DataFrame:
+        """All rows, empty where nothing was run yet."""
+        file = self.folder / RESULTS
+        if not file.is_file():
+            return pd.DataFrame(columns=["data", "fingerprint", "model", "settings", "seed"])
+        try:
+            return pd.read_csv(file, dtype={"data": str, "settings": str})
+        except (OSError, ValueError) as error:
+            raise FameError(f"{file} is not readable as CSV ({error}); restore it.") from None
+
+    def select(self, data: str, fingerprint: str, model: str, settings: str) -> pd.DataFrame:
+        """The rows of one model with one set of settings, by seed."""
+        rows = self.rows()
+        chosen = (
+            (rows["data"] == data)
+            & (rows["fingerprint"] == fingerprint)
+            & (rows["model"] == model)
+            & (rows["settings"] == settings)
+        )
+        return rows[chosen].sort_values("seed")
+
+    def has(self, key: RunKey) -> bool:
+        rows = self.select(key.data, key.fingerprint, key.model, key.settings)
+        return bool((rows["seed"] == key.seed).any()) and self._ranks_file(key).is_file()
+
+    def add(self, key: RunKey, figures: Mapping[str, Any], ranks: np.ndarray) -> None:
+        """Keeps a run: its ranks first, then its row, so that a row never lacks its ranks."""
+        with replacing(self._ranks_file(key)) as temporary, temporary.open("wb") as file:
+            np.savez_compressed(file, ranks=ranks.astype(np.uint32))
+        row = pd.DataFrame([{**key.__dict__, **figures}])
+        rows = self.rows()
+        same = (rows[list(key.__dict__)] == pd.Series(key.__dict__)).all(axis=1)
+        rows = rows[~same]
+        merged = pd.concat([rows, row], ignore_index=True) if len(rows) else row
+        with replacing(self.folder / RESULTS) as temporary:
+            merged.to_csv(temporary, index=False)
+
+    def ranks(self, key: RunKey) -> np.ndarray:
+        """Rank of every person's target in the test split of a run."""
+        with np.load(self._ranks_file(key), allow_pickle=False) as archive:
+            return archive["ranks"].astype(np.int64)
+
+    def _ranks_file(self, key: RunKey) -> Path:
+        return self.folder / RANKS / f"{key.data}-{key.model}-{key.settings}-{key.seed}.npz"
+
+
+@dataclass(frozen=True)
+class Gain:
+    """Relative gain of one model over another: the mean and a 95 % interval, as shares."""
+
+    mean: float
+    low: float
+    high: float
+
+
+def paired_gain(
+    ours: np.ndarray, theirs: np.ndarray, metric: str, *, draws: int = 2000, seed: int = 0
+) -> Gain:
+    """Gain in mean HR@10 or NDCG@10, with an interval that bootstraps seeds and people together.
+
+    Args:
+        ours, theirs: Ranks ``(seeds, people)``; row i of both had the same seed, column j is the
+            same person.
+        metric: ``HR@10`` or ``NDCG@10``.
+    """
+    value = {"HR@10": hits, "NDCG@10": gains}[metric]
+    a, b = value(ours, 10).astype(np.float64), value(theirs, 10).astype(np.float64)
+    rng = np.random.default_rng(seed)
+    seeds, people = a.shape
+    ratios = np.empty(draws)
+    for draw in range(draws):
+        # Mean over drawn seeds first: (people,), then over drawn people.
+        weight = np.bincount(rng.integers(seeds, size=seeds), minlength=seeds) / seeds
+        chosen = rng.integers(people, size=people)
+        ratios[draw] = (weight @ a)[chosen].mean() / max((weight @ b)[chosen].mean(), 1e-12) - 1
+    low, high = np.quantile(ratios, [0.025, 0.975])
+    return Gain(float(a.mean() / b.mean() - 1), float(low), float(high))

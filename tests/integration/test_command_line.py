@@ -1,0 +1,261 @@
+"""The command line as people use it, from data to projection, in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from fame.checkpoint import load_checkpoint
+from fame.data import Dataset
+from fame.projection import read_projection
+from tests.integration.conftest import CommandLine
+
+
+@pytest.fixture(scope="module")
+def checkpoint(fame: CommandLine, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("checkpoints") / "try"
+    settings = ["--set", "width=16", "--set", "max_length=8", "--set", "experts=3"]
+    done = fame("train", "--data", "walks", "--out", str(out), "--epochs", "3", *settings)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == ""
+    assert "Epoch 3/3" in done.stderr and "clicks/s" in done.stderr
+    return out
+
+
+def traced(fame: CommandLine, checkpoint: Path, *arguments: str) -> dict:
+    done = fame("trace", str(checkpoint), "--json", *arguments)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_training_leaves_the_whole_folder(checkpoint: Path) -> None:
+    names = {file.name for file in checkpoint.iterdir()}
+    assert names >= {
+        "config.json", "model.safetensors", "items.parquet", "metrics.json", "projection.parquet",
+        "README.md", "metrics.jsonl", "train.log", "status.json",
+    }  # fmt: skip
+    assert "resume" not in names
+    card = (checkpoint / "README.md").read_text()
+    for part in ("python -m fame train --data walks", "popularity", "Markov", "Fingerprint"):
+        assert part in card
+
+
+def test_evaluate_gives_the_figures_of_the_card(fame: CommandLine, checkpoint: Path) -> None:
+    done = fame("evaluate", str(checkpoint), "--json")
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    figures = [f"{kind}@{k}" for kind in ("HR", "NDCG") for k in (5, 10, 20)]
+    assert list(answer) == ["users", "split", *figures, "MRR", "seconds", "fingerprint"]
+    stored = json.loads((checkpoint / "metrics.json").read_text())["test"]
+    # Equal up to the order in which a product sums: at most one person on the edge of a cut-off.
+    for name in (*figures, "MRR"):
+        assert abs(answer[name] - stored[name]) <= 1 / answer["users"], name
+    row = next(line for line in (checkpoint / "README.md").read_text().splitlines()
+               if line.startswith("| FAME |"))  # fmt: skip
+    assert f"{stored['HR@10']:.4f}" in row
+    valid = json.loads(fame("evaluate", str(checkpoint), "--split", "valid", "--json").stdout)
+    assert valid["split"] == "valid" and valid["users"] == answer["users"]
+
+
+def test_trace_of_a_person(fame: CommandLine, checkpoint: Path, dataset: Dataset) -> None:
+    answer = traced(fame, checkpoint, "--user", "u3", "--top-k", "4")
+    data = dataset.interactions
+    history = data.item_ids[data.sequence(3)[:-1]].tolist()
+    assert list(answer) == [
+        "history", "seen_from", "gate", "router", "heads", "fused", "held_out", "ledger"
+    ]  # fmt: skip
+    assert answer["history"] == history
+    assert answer["seen_from"] == len(history) - 8
+    assert sum(answer["gate"]) == pytest.approx(1, abs=1e-6)
+    assert [len(row) for row in answer["router"]] == [3, 3]
+    assert np.sum(answer["router"], axis=1) == pytest.approx([1, 1], abs=1e-6)
+    for ranking in (*answer["heads"], answer["fused"]):
+        assert not {row["item"] for row in ranking} & set(history)
+        scores = [row["score"] for row in ranking]
+        assert scores == sorted(scores, reverse=True)
+    for row in answer["fused"]:
+        assert sum(row["by_head"]) == pytest.approx(row["score"], abs=1e-4)
+    assert answer["held_out"]["item"] == data.item_ids[data.sequence(3)[-1]]
+    by_items = traced(fame, checkpoint, "--items", ",".join(history), "--top-k", "4")
+    assert by_items["heads"] == answer["heads"] and by_items["fused"] == answer["fused"]
+    assert by_items["held_out"] is None
+
+
+def test_trace_with_a_change(fame: CommandLine, checkpoint: Path) -> None:
+    plain = traced(fame, checkpoint, "--items", "i1,i2,i3")
+    solo = traced(fame, checkpoint, "--items", "i1,i2,i3", "--gate", "0,7")
+    assert solo["gate"] == [0, 1]
+    assert [row["item"] for row in solo["fused"]] == [row["item"] for row in plain["heads"][1]]
+    muted = traced(fame, checkpoint, "--items", "i1,i2,i3", "--mute", "0:1", "--solo", "1:2")
+    kept = np.array(plain["router"][0])[[0, 2]]
+    assert muted["router"][0] == pytest.approx([kept[0] / kept.sum(), 0, kept[1] / kept.sum()])
+    assert muted["router"][1] == [0, 0, 1]
+    without = traced(fame, checkpoint, "--items", "i1,i2,i3", "--without", "i2")
+    assert without == traced(fame, checkpoint, "--items", "i1,i3")
+    raw = traced(fame, checkpoint, "--items", "i1,i2,i3", "--raw")
+    assert raw["ledger"] == "raw" and plain["ledger"] == "centred"
+    assert [row["item"] for row in raw["fused"]] == [row["item"] for row in plain["fused"]]
+
+
+def test_project_writes_the_same_picture_again(fame: CommandLine, checkpoint: Path) -> None:
+    first = pd.read_parquet(checkpoint / "projection.parquet")
+    assert list(first) == [
+        "item_id", "all_x", "all_y", "head_0_x", "head_0_y", "head_1_x", "head_1_y"
+    ]  # fmt: skip
+    (checkpoint / "projection.parquet").unlink()
+    done = fame("project", str(checkpoint))
+    assert done.returncode == 0, done.stderr
+    projection = read_projection(load_checkpoint(checkpoint))
+    assert projection is not None
+    pd.testing.assert_frame_equal(projection.points, first)
+    assert set(projection.preservation) == {"all", "head_0", "head_1"}
+
+
+def test_reproduce_fills_a_table_and_goes_on_where_it_stopped(
+    fame: CommandLine, home: Path, tmp_path: Path
+) -> None:
+    def run(*arguments: str) -> dict:
+        done = fame("reproduce", "walks", "--out", str(tmp_path), "--json", *arguments)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    # An imported set has no recipe, so the defaults are what is trained; histories this regular
+    # are learnt in a few epochs and patience ends the runs.
+    run("--seeds", "1", "--models", "fame")
+    rows = pd.read_csv(tmp_path / "results.csv")
+    assert rows["model"].tolist() == ["popularity", "markov", "fame"]
+    seconds = rows["seconds"].iloc[2]
+    answer = run("--seeds", "1")
+    rows = pd.read_csv(tmp_path / "results.csv").set_index("model")
+    assert set(rows.index) == {"popularity", "markov", "fame", "sasrec"}
+    assert rows.loc["fame", "seconds"] == seconds, "a run that has its row was run again"
+    for model in ("fame", "sasrec"):
+        assert answer["models"][model]["mean"]["HR@10"] == pytest.approx(rows.loc[model, "HR@10"])
+    gain = answer["gain"]["NDCG@10"]
+    assert gain["low"] <= gain["mean"] <= gain["high"]
+
+
+BAD_INPUT = [
+    (["trace", "{c}", "--user", "nobody"], "no user 'nobody'"),
+    (["trace", "{c}", "--items", "i1,i99"], "no item 'i99'"),
+    (["trace", "{c}", "--items", " , "], "at least one item"),
+    (["trace", "{c}"], "exactly one of the two"),
+    (["trace", "{c}", "--user", "u1", "--items", "i1"], "exactly one of the two"),
+    (["trace", "{c}", "--items", "i1", "--gate", "1"], "needs 2 weights"),
+    (["trace", "{c}", "--items", "i1", "--gate", "nan,1"], "finite"),
+    (["trace", "{c}", "--items", "i1", "--gate", "0,0"], "above 0"),
+    (["trace", "{c}", "--items", "i1", "--gate", "a,b"], "numbers"),
+    (["trace", "{c}", "--items", "i1", "--mute", "9:0"], "no expert 9:0"),
+    (["trace", "{c}", "--items", "i1", "--mute", "x"], "HEAD:EXPERT"),
+    (["trace", "{c}", "--items", "i1", "--without", "i2"], "not in the history"),
+    (["trace", "{c}", "--items", "i1", "--without", "i1"], "empty"),
+    (["trace", "nowhere", "--items", "i1"], "no checkpoint folder"),
+    (["evaluate", "{c}", "--split", "train"], "test or valid"),
+    (["evaluate", "{c}", "--data", "nothing"], "nothing"),
+    (["train", "--data", "walks", "--out", "{c}"], "already holds a run"),
+    (["train", "--data", "walks", "--out", "{t}", "--set", "widht=8"], "unknown key 'widht'"),
+    (["train", "--data", "walks", "--out", "{t}", "--set", "width=9"], "multiple of heads"),
+    (["train", "--data", "walks", "--out", "{t}", "--set", "width"], "key=value"),
+    (["train", "--data", "walks", "--out", "{t}", "--device", "tpu"], "device"),
+    (["train", "--data", "walks", "--out", "{t}", "--config", "{t}.toml"], "TOML"),
+    (["train", "--data", "walks", "--out", "{t}", "--resume"], "nothing to resume"),
+    (["reproduce", "walks", "--models", "bert"], "'bert'"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "message"), BAD_INPUT, ids=lambda part: str(part)[:60])
+def test_bad_input_is_one_sentence(
+    home: Path, checkpoint: Path, tmp_path: Path, arguments: list[str], message: str,
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    from fame.cli import app
+
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(home / ".cache"))
+    monkeypatch.chdir(tmp_path)
+    places = {"{c}": str(checkpoint), "{t}": str(tmp_path / "new"), "{t}.toml": "none.toml"}
+    with pytest.raises(SystemExit) as stopped:
+        app([places.get(part, part) for part in arguments])
+    output = capsys.readouterr()
+    assert stopped.value.code == 2, output.err
+    assert message in output.err
+    assert output.err.startswith("Error: ") and len(output.err.strip().splitlines()) == 1
+    assert "Traceback" not in output.err and output.out == ""
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_set_with_another_catalogue_is_refused(
+    fame: CommandLine, home: Path, checkpoint: Path
+) -> None:
+    (home / "other.csv").write_text("user,item\n" + "a,1\na,2\na,3\nb,1\nb,2\nb,3\n")
+    assert fame("data", "import", str(home / "other.csv"), "--name", "other").returncode == 0
+    done = fame("evaluate", str(checkpoint), "--data", "other")
+    assert done.returncode == 2
+    assert "another catalogue" in done.stderr
+
+
+def _damage_config(folder: Path, change: dict) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    for path, value in change.items():
+        place, key = config, path.split(".")
+        for part in key[:-1]:
+            place = place[part]
+        place[key[-1]] = value
+    (folder / "config.json").write_text(json.dumps(config))
+
+
+DAMAGE = [
+    (lambda f: (f / "items.parquet").unlink(), "no items.parquet"),
+    (lambda f: (f / "model.safetensors").unlink(), "no model.safetensors"),
+    (lambda f: (f / "config.json").unlink(), "no config.json"),
+    (lambda f: (f / "config.json").write_text("{"), "config.json is not readable"),
+    (lambda f: (f / "config.json").write_text("[]"), "must hold a JSON object"),
+    (lambda f: (f / "items.parquet").write_bytes(b"PAR1"), "items.parquet is not readable"),
+    (lambda f: (f / "model.safetensors").write_bytes(b"\0" * 40), "model.safetensors is damaged"),
+    (
+        lambda f: (f / "model.safetensors").write_bytes(
+            (f / "model.safetensors").read_bytes()[:-100]
+        ),
+        "model.safetensors is damaged",
+    ),
+    (lambda f: _damage_config(f, {"format": 99}), "format 99"),
+    (lambda f: _damage_config(f, {"surprise": 1}), "unknown key 'surprise'"),
+    (lambda f: _damage_config(f, {"model.depth": 1}), "unknown key 'depth'"),
+    (lambda f: _damage_config(f, {"training.epochs": "many"}), "epochs must be a whole number"),
+    (lambda f: _damage_config(f, {"model.width": 32}), "has shape"),
+    (lambda f: _damage_config(f, {"model.model": "sasrec"}), "model.safetensors has"),
+    (lambda f: _damage_config(f, {"data.items": 5}), "12 items"),
+    (lambda f: _damage_config(f, {"data": 5}), "field 'data'"),
+    (lambda f: _damage_config(f, {"model": 5}), "field 'model'"),
+]
+
+
+@pytest.mark.parametrize(("damage", "message"), DAMAGE, ids=[message for _, message in DAMAGE])
+def test_a_damaged_checkpoint_says_what_is_wrong(
+    checkpoint: Path, tmp_path: Path, damage, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from fame.cli import app
+
+    folder = tmp_path / "damaged"
+    shutil.copytree(checkpoint, folder)
+    damage(folder)
+    with pytest.raises(SystemExit) as stopped:
+        app(["trace", str(folder), "--items", "i1"])
+    output = capsys.readouterr()
+    assert stopped.value.code == 2
+    assert message in output.err and len(output.err.strip().splitlines()) == 1
+
+
+def test_figures_of_other_weights_are_not_shown(checkpoint: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "copy"
+    shutil.copytree(checkpoint, folder)
+    metrics = json.loads((folder / "metrics.json").read_text())
+    (folder / "metrics.json").write_text(json.dumps({**metrics, "weights": "0" * 64}))
+    loaded = load_checkpoint(folder)
+    assert loaded.metrics is None
+    assert load_checkpoint(checkpoint).metrics is not None

@@ -1,0 +1,295 @@
+"""Whole training runs: they learn, they can be interrupted, and they refuse what cannot work."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from fame.baselines import baseline_ranks
+from fame.checkpoint import load_checkpoint
+from fame.config import TrainConfig
+from fame.data import Dataset
+from fame.data.sequences import bucketed_batches, training_windows
+from fame.errors import FameError
+from fame.evaluate import evaluate, model_ranks
+from fame.metrics import summarise_ranks
+from fame.training import loop
+from fame.training.loop import Progress, fit, new_state
+from fame.training.runs import RunFolder
+from fame.training.train import train
+from tests.integration.conftest import SHAPE, TRAINING, environment
+from tests.tiny import interactions_of
+
+CPU = torch.device("cpu")
+
+
+def weights_of(path: Path) -> dict[str, torch.Tensor]:
+    return load_file(path / "model.safetensors")
+
+
+def figures_of(path: Path) -> list[dict[str, float]]:
+    """The history of a run without the clock."""
+    rows = RunFolder(path).history()
+    return [{k: v for k, v in row.items() if "seconds" not in k and "per_" not in k} for row in rows]
+
+
+@pytest.mark.parametrize("model", ["fame", "sasrec"])
+def test_a_tiny_run_learns(dataset: Dataset, model: str, tmp_path: Path) -> None:
+    shape = replace(SHAPE, model=model)
+    assert train(dataset, shape, replace(TRAINING, epochs=12), tmp_path / "run", projection=False)
+    data = dataset.interactions
+    untrained = new_state(shape, TRAINING, data.num_items, CPU).model
+    trained = load_checkpoint(tmp_path / "run").model
+    popularity = summarise_ranks(baseline_ranks(data, "test")["popularity"])
+    after = evaluate(trained, data, "test")
+    # What comes next is certain, and 4 of 12 items are left as candidates.
+    assert after["HR@5"] == 1.0
+    assert after["MRR"] > 0.95
+    assert after["MRR"] > evaluate(untrained, data, "test")["MRR"] + 0.2
+    assert after["MRR"] > popularity["MRR"] + 0.2
+
+
+def test_every_target_is_trained_on_once_and_hardly_any_padding(dataset: Dataset) -> None:
+    rng = np.random.default_rng(0)
+    lengths = rng.integers(5, 60, size=400)
+    data = interactions_of([rng.integers(1, 9, n).tolist() for n in lengths], 8)
+    windows = training_windows(data, 50, rng)
+    assert windows.targets == (lengths - 3).sum()
+    padded = sum(
+        len(batch) * windows.lengths[batch].max() for batch in bucketed_batches(windows, 16, rng)
+    )
+    assert windows.targets <= padded < 1.15 * windows.targets
+
+
+def test_the_same_seed_gives_the_same_model_and_another_seed_another(dataset: Dataset) -> None:
+    def trained(seed: int) -> torch.Tensor:
+        training = replace(TRAINING, epochs=1, seed=seed)
+        state = new_state(SHAPE, training, dataset.interactions.num_items, CPU)
+        fit(state, dataset.interactions, training)
+        return state.model.item_embedding.weight
+
+    assert torch.equal(trained(1), trained(1))
+    assert not torch.equal(trained(1), trained(2))
+
+
+def test_a_checkpoint_comes_back_bit_for_bit(dataset: Dataset, tmp_path: Path) -> None:
+    data = dataset.interactions
+    state = new_state(SHAPE, TRAINING, data.num_items, CPU)
+    fit(state, data, TRAINING)
+    train(dataset, SHAPE, TRAINING, tmp_path / "run", projection=False)
+    loaded = load_checkpoint(tmp_path / "run")
+    for name, tensor in loaded.model.state_dict().items():
+        assert torch.equal(tensor, state.best_weights[name]), name
+    state.model.load_state_dict(state.best_weights)
+    sequence = torch.from_numpy(data.sequence(0)[-8:].astype(np.int64))[None]
+    assert torch.equal(
+        loaded.model.trace(sequence).scores, state.model.eval().trace(sequence).scores
+    )
+    assert (loaded.model_config, loaded.train_config) == (SHAPE, TRAINING)
+    assert loaded.data.fingerprint == data.fingerprint
+    assert loaded.items["train_count"].tolist() == data.train_counts[1:].tolist()
+    ranks = model_ranks(loaded.model, data, "test")
+    assert loaded.metrics is not None
+    assert loaded.metrics["test"] == {"users": len(ranks), **summarise_ranks(ranks)}
+
+
+def test_interrupted_and_resumed_equals_uninterrupted(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train(dataset, SHAPE, TRAINING, tmp_path / "whole", projection=False)
+
+    def interrupt(progress: Progress) -> None:
+        if (progress.epoch, progress.step) == (3, 2):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    pieces = tmp_path / "pieces"
+    finished = train(dataset, SHAPE, TRAINING, pieces, projection=False, on_step=interrupt)
+    assert not finished
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    status = RunFolder(pieces).status()
+    assert status is not None and status.phase == "stopped"
+    assert load_checkpoint(pieces).metrics is not None  # the best epoch so far opens as it is
+    assert train(dataset, SHAPE, TRAINING, pieces, resume=True, projection=False)
+    assert figures_of(pieces) == figures_of(tmp_path / "whole")
+    for name, tensor in weights_of(tmp_path / "whole").items():
+        assert torch.equal(tensor, weights_of(pieces)[name]), name
+    assert not RunFolder(pieces).can_resume()
+
+
+def test_a_killed_run_leaves_a_checkpoint_and_goes_on(home: Path, tmp_path: Path) -> None:
+    out = tmp_path / "killed"
+    command = [sys.executable, "-m", "fame", "train", "--data", "walks", "--out", str(out)]
+    command += ["--set", "width=16", "--set", "max_length=8", "--set", "patience=0"]
+    process = subprocess.Popen(
+        [*command, "--epochs", "100000"], env=environment(home), stderr=subprocess.DEVNULL
+    )
+    run = RunFolder(out)
+    try:
+        deadline = time.monotonic() + 120
+        while len(run.history()) < 3 and time.monotonic() < deadline:
+            assert process.poll() is None, run.log_tail()
+            time.sleep(0.05)
+        assert run.is_held()
+    finally:
+        process.kill()
+        process.wait()
+    status = run.status()
+    assert status is not None and status.phase == "stopped" and not run.is_held()
+    load_checkpoint(out)
+    done = len(run.history())
+    subprocess.run(
+        [*command, "--resume", "--epochs", str(done + 2), "--no-projection"],
+        env=environment(home),
+        check=True,
+        capture_output=True,
+        timeout=240,
+    )
+    assert [row["epoch"] for row in run.history()] == list(range(1, done + 3))
+    assert not list(out.rglob("*.tmp")), "half-written files are left"
+
+
+def test_a_stop_before_the_first_epoch_keeps_nothing(dataset: Dataset, tmp_path: Path) -> None:
+    def interrupt(progress: Progress) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+
+    assert not train(dataset, SHAPE, TRAINING, tmp_path / "run", on_step=interrupt)
+    status = RunFolder(tmp_path / "run").status()
+    assert status is not None and "nothing to keep" in status.message
+
+
+def test_patience_ends_a_run_and_the_best_epoch_is_kept(
+    dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scores = iter([0.1, 0.3, 0.2, 0.25, 0.9])
+    monkeypatch.setattr(loop, "evaluate", lambda *_: {"NDCG@10": next(scores)})
+    training = replace(TRAINING, epochs=9, patience=2)
+    state = new_state(SHAPE, training, dataset.interactions.num_items, CPU)
+    kept: list[dict[str, torch.Tensor]] = []
+    fit(state, dataset.interactions, training, on_epoch=lambda s: kept.append(s.weights()))
+    assert (state.epoch, state.best_epoch, state.best_score) == (4, 2, 0.3)
+    for name, tensor in kept[1].items():
+        assert torch.equal(tensor, state.best_weights[name]), name
+
+
+@pytest.mark.parametrize(
+    ("change", "resume", "message"),
+    [
+        ({}, False, "already holds a run"),
+        ({"learning_rate": 0.5}, True, "learning_rate"),
+        ({"seed": 3}, True, "seed"),
+    ],
+)
+def test_a_folder_in_use_is_not_overwritten(
+    dataset: Dataset, tmp_path: Path, change: dict, resume: bool, message: str
+) -> None:
+    def interrupt(progress: Progress) -> None:
+        if progress.epoch == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    train(dataset, SHAPE, TRAINING, tmp_path, on_step=interrupt)
+    before = weights_of(tmp_path)
+    with pytest.raises(FameError, match=message):
+        train(dataset, SHAPE, replace(TRAINING, **change), tmp_path, resume=resume)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in weights_of(tmp_path).items())
+
+
+def test_a_run_of_other_data_is_not_resumed(dataset: Dataset, tmp_path: Path) -> None:
+    def interrupt(progress: Progress) -> None:
+        if progress.epoch == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    train(dataset, SHAPE, TRAINING, tmp_path, on_step=interrupt)
+    data = dataset.interactions
+    other = replace(dataset, interactions=replace(data, items=data.items[::-1].copy()))
+    with pytest.raises(FameError, match="other data"):
+        train(other, SHAPE, TRAINING, tmp_path, resume=True)
+
+
+def test_two_processes_cannot_train_in_one_folder(dataset: Dataset, tmp_path: Path) -> None:
+    with RunFolder(tmp_path).held(), pytest.raises(FameError, match="Another process is training"):
+        train(dataset, SHAPE, TRAINING, tmp_path)
+
+
+def test_nothing_to_resume_is_said(dataset: Dataset, tmp_path: Path) -> None:
+    with pytest.raises(FameError, match="nothing to resume"):
+        train(dataset, SHAPE, TRAINING, tmp_path / "new", resume=True)
+
+
+def test_a_device_that_is_not_there_is_said(dataset: Dataset, tmp_path: Path) -> None:
+    with pytest.raises(FameError, match="cuda:99"):
+        train(dataset, SHAPE, replace(TRAINING, device="cuda:99"), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_loss_that_is_no_number_stops_the_run(dataset: Dataset, tmp_path: Path) -> None:
+    def break_weights(progress: Progress) -> None:
+        if (progress.epoch, progress.step) == (2, 1):
+            state_holder[0].model.position_embedding.weight.data.fill_(float("nan"))
+
+    state_holder = [new_state(SHAPE, TRAINING, dataset.interactions.num_items, CPU)]
+    with pytest.raises(FameError, match="no longer a number in epoch 2"):
+        fit(state_holder[0], dataset.interactions, TRAINING, on_step=break_weights)
+
+
+def test_histories_too_short_to_train_on_are_said(tmp_path: Path) -> None:
+    data = interactions_of([[1, 2, 3], [2, 3, 1]], 3)
+    state = new_state(SHAPE, TRAINING, 3, CPU)
+    with pytest.raises(FameError, match="at least four interactions"):
+        fit(state, data, TRAINING)
+
+
+def test_a_full_disk_leaves_the_last_good_state(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import errno
+
+    import fame.training.runs as runs
+
+    saved: list[int] = []
+    save_file = runs.save_file
+
+    def full(*args: object, **kwargs: object) -> None:
+        saved.append(1)
+        if len(saved) == 3:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        save_file(*args, **kwargs)
+
+    monkeypatch.setattr(runs, "save_file", full)
+    with pytest.raises(FameError, match="disk is full"):
+        train(dataset, SHAPE, TRAINING, tmp_path)
+    monkeypatch.setattr(runs, "save_file", save_file)
+    status = RunFolder(tmp_path).status()
+    assert status is not None and status.phase == "failed" and "disk is full" in status.message
+    load_checkpoint(tmp_path)
+    assert train(dataset, SHAPE, TRAINING, tmp_path, resume=True, projection=False)
+    assert [row["epoch"] for row in RunFolder(tmp_path).history()] == [1, 2, 3, 4]
+
+
+def test_status_says_where_a_run_is(dataset: Dataset, tmp_path: Path) -> None:
+    seen: list[dict] = []
+
+    def look(progress: Progress) -> None:
+        seen.append(json.loads((tmp_path / "status.json").read_text()))
+        assert progress.eta_seconds >= 0
+        assert progress.positions_per_second > 0
+
+    train(dataset, SHAPE, replace(TRAINING, epochs=1), tmp_path, on_step=look, projection=False)
+    assert seen[0]["phase"] == "training" and seen[0]["pid"] == os.getpid()
+    status = RunFolder(tmp_path).status()
+    assert status is not None
+    assert (status.phase, status.best_epoch) == ("finished", 1)
+
+
+def test_default_training_config_validates() -> None:
+    assert TrainConfig().to_dict() == TrainConfig.from_mapping(TrainConfig().to_dict(), "x").to_dict()

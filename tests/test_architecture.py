@@ -1,0 +1,217 @@
+"""Which way imports go, read from the sources with ``ast``: nothing is imported or run here."""
+
+import ast
+import sys
+from collections.abc import Iterable, Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+# ``streamlit run app/main.py`` puts app/ itself on the path, so its modules have names without app.
+FOLDERS = {"fame": ROOT, "app": ROOT / "app"}
+
+
+def module_name(file: Path, root: Path) -> str:
+    parts = file.relative_to(root).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+@cache
+def modules(package: str) -> dict[str, Path]:
+    """Every module of ``fame`` or ``app`` by its importable name."""
+    return {
+        module_name(file, FOLDERS[package]): file for file in sorted((ROOT / package).rglob("*.py"))
+    }
+
+
+def imported(source: str, module: str, *, is_package: bool = False) -> Iterator[str]:
+    """Dotted names that a source imports anywhere in it, relative ones made absolute.
+
+    ``from a import b`` gives both ``a`` and ``a.b``, since b may be a module.
+    """
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield alias.name
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                above = module.split(".")
+                above = above[: len(above) - node.level + is_package]
+                base = ".".join([*above, *base.split(".")]).strip(".")
+            yield base
+            for alias in node.names:
+                yield f"{base}.{alias.name}"
+
+
+@cache
+def imports_of(package: str, module: str) -> frozenset[str]:
+    file = modules(package)[module]
+    source = file.read_text(encoding="utf-8")
+    return frozenset(imported(source, module, is_package=file.name == "__init__.py"))
+
+
+def within(name: str, packages: Iterable[str]) -> bool:
+    return any(name == package or name.startswith(f"{package}.") for package in packages)
+
+
+def third_party(names: Iterable[str]) -> set[str]:
+    """Top-level packages that are neither the standard library's nor ours."""
+    tops = {name.partition(".")[0] for name in names}
+    return tops - sys.stdlib_module_names - {"fame"} - set(modules("app"))
+
+
+def reached_from(package: str, module: str) -> set[str]:
+    """The module and everything of its own package that it imports, directly or not."""
+    reached, waiting = set(), [module]
+    while waiting:
+        current = waiting.pop()
+        if current not in reached:
+            reached.add(current)
+            waiting += [name for name in imports_of(package, current) if name in modules(package)]
+    return reached
+
+
+def all_imports(package: str, names: Iterable[str]) -> set[str]:
+    return {name for module in names for name in imports_of(package, module)}
+
+
+# --- the reader itself ------------------------------------------------------------------------
+
+
+def test_imports_are_read_wherever_they_stand():
+    source = "import a.b\nfrom c import d\ndef f():\n    from . import e\n    from .g import h\n"
+    assert set(imported(source, "p.q")) == {"a.b", "c", "c.d", "p", "p.e", "p.g", "p.g.h"}
+    assert set(imported("from .x import y", "p", is_package=True)) == {"p.x", "p.x.y"}
+
+
+def test_there_is_something_to_read():
+    assert {"fame.model", "fame.losses", "fame.lens.trace"} <= set(modules("fame"))
+
+
+# --- the library ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("module", modules("fame"))
+def test_the_library_knows_no_app_and_draws_nothing(module):
+    names = imports_of("fame", module)
+    assert not any(within(name, ("app", "streamlit", "plotly")) for name in names)
+    assert not {name.partition(".")[0] for name in names} & set(modules("app"))
+
+
+def test_the_model_sees_no_data_no_paths_no_pandas_and_no_optimizer():
+    reached = reached_from("fame", "fame.model")
+    ours = {"fame.model", "fame.config", "fame.layers", "fame.moe_attention", "fame.errors"}
+    assert reached <= ours | {"fame"}
+    names = all_imports("fame", reached - {"fame"})
+    assert third_party(names) == {"torch"}
+    assert not any(within(name, ("pathlib", "os", "io", "json", "torch.optim")) for name in names)
+
+
+@pytest.mark.parametrize("module", ["fame.layers", "fame.moe_attention"])
+def test_layers_import_nothing_of_the_package(module):
+    assert not any(within(name, ("fame",)) for name in imports_of("fame", module))
+
+
+@pytest.mark.parametrize("module", ["fame.losses", "fame.metrics"])
+def test_losses_and_metrics_import_torch_and_numpy_only(module):
+    names = imports_of("fame", module)
+    assert third_party(names) <= {"torch", "numpy"}
+    assert not any(within(name, ("fame",)) for name in names)
+
+
+def test_configuration_needs_no_third_party():
+    assert not third_party(all_imports("fame", reached_from("fame", "fame.config")))
+
+
+def test_data_meets_the_model_only_where_it_is_trained_and_evaluated():
+    """Besides: a checkpoint names the data it was made of, and the command line wires."""
+    places = {"fame.evaluate", "fame.checkpoint", "fame.cli"}
+    meeting = {
+        module
+        for module in modules("fame")
+        if any(within(name, ("fame.data",)) for name in imports_of("fame", module))
+        and any(within(name, ("fame.model",)) for name in imports_of("fame", module))
+    }
+    assert {name for name in meeting if not within(name, ("fame.training", "fame.bench"))} <= places
+
+
+@pytest.mark.parametrize(
+    "module", [name for name in modules("fame") if within(name, ("fame.lens", "fame.facets"))]
+)
+def test_lens_and_facets_work_on_ids_and_tensors(module):
+    """They see no data set and train nothing; titles are joined at the edge."""
+    far = ("fame.data", "fame.training", "fame.cli", "fame.bench", "fame.recipes")
+    assert not any(within(name, far) for name in imports_of("fame", module))
+
+
+def test_data_knows_no_model():
+    for module in modules("fame"):
+        if within(module, ("fame.data",)):
+            names = imports_of("fame", module)
+            assert "torch" not in third_party(names), module
+            ours = {name for name in names if within(name, ("fame",))}
+            allowed = ("fame.data", "fame.errors", "fame.files")
+            assert all(name == "fame" or within(name, allowed) for name in ours), module
+
+
+def test_the_command_line_is_the_outermost_layer():
+    importers = {
+        module
+        for module in modules("fame")
+        if any(within(name, ("fame.cli",)) for name in imports_of("fame", module))
+    }
+    assert importers <= {"fame.__main__"}
+
+
+# --- the app ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "module", [name for name in modules("app") if within(name, ("views",)) and name != "views"]
+)
+def test_views_do_not_import_one_another(module):
+    assert not any(within(name, ("views", "app.views")) for name in imports_of("app", module))
+
+
+def test_charts_take_tables_only():
+    """They ask the library for nothing, and neither they nor what they import know the page."""
+    if "charts" not in modules("app"):
+        pytest.skip("there is no app/charts.py yet")
+    assert not any(within(name, ("fame",)) for name in imports_of("app", "charts"))
+    reached = reached_from("app", "charts")
+    assert not reached & {"resources", "state", "components"}
+    assert third_party(all_imports("app", reached)) <= {"plotly", "pandas", "numpy"}
+
+
+@pytest.mark.parametrize("module", modules("app"))
+def test_the_app_has_no_file_named_after_a_module_of_the_standard_library(module):
+    assert module.rpartition(".")[2] not in sys.stdlib_module_names - {"__init__"}
+
+
+@pytest.mark.parametrize("module", modules("app"))
+def test_the_app_does_not_train_in_its_own_process(module):
+    """Training is a process of its own; the app reads its folder and launches it."""
+    names = imports_of("app", module)
+    assert not any(within(name, ("fame.training.loop", "fame.training.train")) for name in names)
+
+
+# --- both -------------------------------------------------------------------------------------
+
+
+def test_every_thing_lives_in_the_room_named_after_it():
+    heaps = {"utils", "util", "helpers", "helper", "common", "misc", "scripts"}
+    for folder in ("fame", "app", "tests"):
+        for file in (ROOT / folder).rglob("*.py"):
+            parts = set(file.relative_to(ROOT).with_suffix("").parts)
+            assert not parts & heaps, file
+
+
+def test_the_app_caches_in_one_file_only():
+    """Cache decorators stand together in resources.py, so that their keys can be compared."""
+    for module, file in modules("app").items():
+        if module != "resources":
+            text = file.read_text(encoding="utf-8")
+            assert "cache_resource" not in text and "cache_data" not in text, module

@@ -1,0 +1,113 @@
+"""Catalogues: facets, order, parquet there and back, and a person's own."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from fame.data.catalogue import align, facet_columns, own_items, read_items, write_items
+from fame.errors import DataError
+
+
+@pytest.fixture
+def items() -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "item_id": pd.array(["1", "2", "3"], dtype="string"),
+            "title": pd.array(["One", "Two", "Three"], dtype="string"),
+            "year": pd.array([1999, None, 2001], dtype="Int64"),
+            "genres": [["Drama"], [], ["Comedy", "War"]],
+            "brand": pd.array([None, "B", "C"], dtype="string"),
+            "train_count": [5, 0, 2],
+        }
+    )
+
+
+def test_facets_have_kinds(items: pd.DataFrame) -> None:
+    assert facet_columns(items) == {"year": "number", "genres": "list", "brand": "category"}
+
+
+def test_facets_of_a_frame_straight_from_parquet(items: pd.DataFrame, tmp_path: Path) -> None:
+    items.to_parquet(tmp_path / "items.parquet")
+    assert facet_columns(pd.read_parquet(tmp_path / "items.parquet")) == facet_columns(items)
+
+
+def test_parquet_there_and_back_is_exact(items: pd.DataFrame, tmp_path: Path) -> None:
+    write_items(items, tmp_path / "items.parquet")
+    back = read_items(tmp_path / "items.parquet")
+    pd.testing.assert_frame_equal(back, items)
+    assert all(type(value) is list for value in back["genres"])
+    assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["items.parquet"]
+
+
+def test_lists_that_are_all_empty_stay_lists(items: pd.DataFrame, tmp_path: Path) -> None:
+    items["genres"] = [[], [], []]
+    write_items(items, tmp_path / "items.parquet")
+    pd.testing.assert_frame_equal(read_items(tmp_path / "items.parquet"), items)
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no parquet"])
+def test_what_is_no_parquet_is_one_sentence(content: bytes | None, tmp_path: Path) -> None:
+    path = tmp_path / "items.parquet"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(DataError, match="missing or is no readable parquet file"):
+        read_items(path)
+
+
+def test_a_parquet_without_titles_is_no_catalogue(tmp_path: Path) -> None:
+    pd.DataFrame({"item_id": ["1"]}).to_parquet(tmp_path / "x.parquet")
+    with pytest.raises(DataError, match="no column 'title'"):
+        read_items(tmp_path / "x.parquet")
+
+
+def test_align_follows_the_ids_and_names_the_unknown(items: pd.DataFrame) -> None:
+    aligned = align(items, ["3", "9", "1"])
+    assert list(aligned.columns) == ["item_id", "title", "year", "genres", "brand"]
+    assert aligned["item_id"].tolist() == ["3", "9", "1"]
+    assert aligned["title"].tolist() == ["Three", "Item 9", "One"]
+    assert aligned["genres"].tolist() == [["Comedy", "War"], [], ["Drama"]]
+    assert aligned["year"].isna().tolist() == [False, True, False]
+    assert aligned["year"].dtype == "Int64"
+
+
+def test_align_without_a_catalogue_names_by_id() -> None:
+    aligned = align(None, ["b", "a"])
+    assert aligned.to_dict("list") == {"item_id": ["b", "a"], "title": ["Item b", "Item a"]}
+
+
+def test_own_items_find_out_the_kinds() -> None:
+    content = (
+        "item_id,title,year,price,tags,brand,empty\n"
+        "a,Ant,1999,1.5,x | y,Acme,\n"
+        'b,"Bee, the",,,x,1,\n'
+        "c,,2001,2,,,\n"
+    )
+    items = own_items(io.BytesIO(content.encode()), "items.csv")
+    assert facet_columns(items) == {
+        "year": "number",
+        "price": "number",
+        "tags": "list",
+        "brand": "category",
+        "empty": "category",
+    }
+    assert items["year"].dtype == "Int64"
+    assert items["tags"].tolist() == [["x", "y"], ["x"], []]
+    assert align(items, ["c", "b"])["title"].tolist() == ["Item c", "Bee, the"]
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("item_id,title\n", "f is empty"),
+        ("id,title\n1,x\n", "f, line 1: the header has no column 'item_id'"),
+        ("item_id,title\n1,x\n1,y\n", "f: row 2 has no item_id, or one that stands there before"),
+        ("item_id,title\n,x\n", "f: row 1 has no item_id"),
+    ],
+)
+def test_own_items_that_do_not_fit_are_named(content: str, words: str) -> None:
+    with pytest.raises(DataError, match=words):
+        own_items(io.BytesIO(content.encode()), "f")

@@ -1,0 +1,108 @@
+"""``python -m fame data``: what stands on which stream, and with which status it leaves."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from fame import data
+from fame.cli import app
+
+CLICKS = "user,item,time\nann,y,20\nann,x,10\nann,z,30\nbob,z,5\n"
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("platformdirs.user_cache_dir", lambda *_, **__: str(tmp_path / "cache"))
+    monkeypatch.delenv("FAME_DATA", raising=False)
+
+
+@pytest.fixture
+def clicks(tmp_path: Path) -> Path:
+    path = tmp_path / "clicks.csv"
+    path.write_text(CLICKS)
+    return path
+
+
+def run(*arguments: str):  # type: ignore[no-untyped-def]
+    return CliRunner().invoke(app, ["data", *arguments])
+
+
+def test_list_names_every_set() -> None:
+    result = run("list")
+    assert result.exit_code == 0
+    assert [line.split()[0] for line in result.stdout.splitlines()] == list(data.registry.SETS)
+    assert "to be fetched" in result.stdout
+
+    listed = json.loads(run("list", "--json").stdout)
+    assert {"name", "title", "description", "place"} == set(listed[0])
+
+
+def test_import_then_show(clicks: Path) -> None:
+    result = run("import", str(clicks), "--name", "mine", "--json")
+    assert result.exit_code == 0
+    summary = json.loads(result.stdout)
+    assert summary == json.loads(run("show", "mine", "--json").stdout)
+    assert (summary["users"], summary["items"], summary["interactions"]) == (2, 3, 4)
+    assert summary["sequence_length"] == {"min": 1, "median": 2.0, "max": 3}
+    assert summary["users_excluded"] == {"valid": 1, "test": 1}
+    shown = run("show", "mine").stdout
+    assert "1 users for valid, 1 for test" in shown
+    assert summary["fingerprint"] in shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["show", "nothing", "--json"], "There is no data set 'nothing'; there are ml-100k"),
+        (["import", "no.csv", "--name", "mine"], "no.csv cannot be read"),
+        (["import", "no.csv", "--name", "../mine"], "cannot name a data set"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_status_2(arguments: list[str], words: str) -> None:
+    result = run(*arguments)
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert words in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("arguments", [["fetch"], ["show", "--what"], ["nothing"]])
+def test_wrong_usage_is_status_2(arguments: list[str]) -> None:
+    assert run(*arguments).exit_code == 2
+
+
+def test_fetch_reports_on_standard_error_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    def load(name: str, progress):  # type: ignore[no-untyped-def]
+        progress("Fetching it", None)
+        progress("Fetching it", 0.5)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(data, "load", load)
+    result = run("fetch", "ml-100k", "--json")
+    assert result.exit_code == 130
+    assert result.stdout == ""
+    assert result.stderr == "Fetching it\n"
+
+
+def test_a_fault_of_ours_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    def load(*_: object, **__: object) -> None:
+        raise RuntimeError("ours")
+
+    monkeypatch.setattr(data, "load", load)
+    result = run("show", "ml-100k")
+    assert result.exit_code == 1
+    assert isinstance(result.exception, RuntimeError)
+
+
+def test_the_module_runs() -> None:
+    command = [sys.executable, "-m", "fame", "data", "show", "nothing", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("Error: There is no data set 'nothing'")
+    assert "Traceback" not in done.stderr

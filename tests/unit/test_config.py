@@ -1,0 +1,133 @@
+"""A configuration that exists is one that can run."""
+
+import dataclasses
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fame.config import ModelConfig, TrainConfig, parse_setting, split_settings
+from fame.errors import ConfigError, FameError
+
+CONFIGS = [ModelConfig, TrainConfig]
+
+
+@pytest.mark.parametrize("kind", CONFIGS)
+def test_a_configuration_is_frozen(kind):
+    config = kind()
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        setattr(config, dataclasses.fields(kind)[0].name, None)
+
+
+@pytest.mark.parametrize("kind", CONFIGS)
+def test_written_out_and_read_back_it_is_the_same(kind):
+    assert kind.from_mapping(kind().to_dict(), "a test") == kind()
+
+
+@pytest.mark.parametrize("kind", CONFIGS)
+def test_an_unknown_key_is_refused_with_its_place(kind):
+    with pytest.raises(ConfigError, match=r"recipe\.toml has the unknown key 'colour'; known keys"):
+        kind.from_mapping({"colour": 1}, "recipe.toml")
+
+
+WRONG = [
+    (ModelConfig, "model", "gru4rec"),
+    (ModelConfig, "width", 0),
+    (ModelConfig, "width", 64.0),
+    (ModelConfig, "width", "64"),
+    (ModelConfig, "width", True),
+    (ModelConfig, "heads", 0),
+    (ModelConfig, "heads", 3),  # does not divide the width
+    (ModelConfig, "experts", 0),
+    (ModelConfig, "layers", 0),
+    (ModelConfig, "max_length", 0),
+    (ModelConfig, "dropout", 1.0),
+    (ModelConfig, "dropout", -0.1),
+    (ModelConfig, "dropout", math.nan),
+    (ModelConfig, "dropout", "a little"),
+    (TrainConfig, "epochs", 0),
+    (TrainConfig, "batch_size", 0),
+    (TrainConfig, "learning_rate", 0),
+    (TrainConfig, "learning_rate", math.inf),
+    (TrainConfig, "weight_decay", -1e-9),
+    (TrainConfig, "warmup_steps", -1),
+    (TrainConfig, "label_smoothing", 1),
+    (TrainConfig, "head_loss_weight", -1),
+    (TrainConfig, "patience", -1),
+    (TrainConfig, "seed", -1),
+    (TrainConfig, "seed", 2**32),
+    (TrainConfig, "device", "gpu"),
+    (TrainConfig, "device", "cuda:x"),
+    (TrainConfig, "device", 0),
+    (TrainConfig, "precision", "fp16"),
+]
+
+
+@pytest.mark.parametrize(("kind", "field", "value"), WRONG)
+def test_a_wrong_value_is_refused_by_name(kind, field, value):
+    with pytest.raises(ConfigError, match=rf"^here: .*{field}"):
+        kind.from_mapping({field: value}, "here")
+    assert issubclass(ConfigError, FameError)
+
+
+def test_every_field_has_a_value_that_is_refused():
+    for kind in CONFIGS:
+        refused = {field for owner, field, _ in WRONG if owner is kind}
+        assert refused == {field.name for field in dataclasses.fields(kind)}
+
+
+@pytest.mark.parametrize("device", ["auto", "cpu", "cuda", "cuda:1"])
+def test_known_devices_are_taken(device):
+    assert TrainConfig(device=device).device == device
+
+
+def test_a_whole_number_serves_where_a_number_is_wanted():
+    config = TrainConfig(weight_decay=1)
+    assert type(config.weight_decay) is float
+    assert config == TrainConfig(weight_decay=1.0)
+
+
+def test_heads_cut_the_width_into_equal_slices():
+    assert ModelConfig(width=48, heads=3).head_width == 16
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("width=32", ("width", 32)),
+        (" width = 32 ", ("width", 32)),
+        ("learning_rate=1e-3", ("learning_rate", 0.001)),
+        ("model=sasrec", ("model", "sasrec")),
+        ("device=cuda:1", ("device", "cuda:1")),
+        ("name=a=b", ("name", "a=b")),
+    ],
+)
+def test_a_setting_is_a_key_and_a_value(text, expected):
+    key, value = parse_setting(text)
+    assert (key, value) == expected
+    assert type(value) is type(expected[1])
+
+
+@pytest.mark.parametrize("text", ["width", "=3", " =3", ""])
+def test_a_setting_without_key_or_value_is_refused(text):
+    with pytest.raises(ConfigError, match="key=value"):
+        parse_setting(text)
+
+
+@given(st.sampled_from(dataclasses.fields(TrainConfig) + dataclasses.fields(ModelConfig)))
+def test_what_is_written_as_a_setting_is_read_as_the_value(field):
+    assert parse_setting(f"{field.name}={field.default}") == (field.name, field.default)
+
+
+def test_settings_are_sorted_into_the_two_configurations():
+    model, training = split_settings({"width": 32, "epochs": 3, "heads": 4}, "--set")
+    assert model == {"width": 32, "heads": 4}
+    assert training == {"epochs": 3}
+    with pytest.raises(ConfigError, match="--set has the unknown key 'colour'"):
+        split_settings({"width": 32, "colour": "red"}, "--set")
+
+
+def test_no_key_belongs_to_both_configurations():
+    names = [{field.name for field in dataclasses.fields(kind)} for kind in CONFIGS]
+    assert not names[0] & names[1]

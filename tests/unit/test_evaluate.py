@@ -1,0 +1,145 @@
+"""Full ranking on data small enough to rank by hand, and against the twin."""
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from fame.data.sequences import Interactions, held_out
+from fame.evaluate import (
+    evaluate,
+    exclude_histories,
+    fused_scorer,
+    head_report,
+    head_scorer,
+    rank_targets,
+)
+from fame.metrics import summarise_ranks
+from tests import reference
+from tests.tiny import TINY, TINY_SASREC, interactions_of, random_model
+from tests.twin import fame_twin, twin_scores
+
+# Every scorer below gives item v the score 10 - v: item 1 is best, item 6 is worst.
+NUM_ITEMS = 6
+HISTORIES = [
+    [1, 2, 3, 6],  # test: of 4, 5, 6 the target is last
+    [5, 4, 3, 2, 1],  # test: of 1, 6 the target is first
+    [2, 2, 3, 2],  # test: the target stands in the history and is kept: of 1, 2, 4, 5, 6 second
+    [6, 4],  # test: of 1 to 5 the target is fourth; too short to validate
+    [1],  # too short for either
+]
+TEST_RANKS = [3, 1, 2, 4]
+
+
+def data() -> Interactions:
+    return interactions_of(HISTORIES, NUM_ITEMS)
+
+
+def descending(index: np.ndarray, _: torch.Tensor) -> torch.Tensor:
+    return (10 - torch.arange(NUM_ITEMS + 1.0)).repeat(len(index), 1)
+
+
+@pytest.mark.parametrize("max_length", [1, 2, 50])
+@pytest.mark.parametrize("batch_size", [1, 3, 256])
+def test_ranks_by_hand(max_length, batch_size):
+    """What the model reads is cut to ``max_length``; what is excluded is not."""
+    ranks = rank_targets(descending, data(), "test", max_length=max_length, batch_size=batch_size)
+    assert ranks.tolist() == TEST_RANKS
+
+
+def test_validation_ranks_by_hand():
+    """Histories [1 2], [5 4 3], [2 2] before the targets 3, 2, 3."""
+    ranks = rank_targets(descending, data(), "valid", max_length=50)
+    # Candidates 3 4 5 6; 1 2 6; 1 3 4 5 6.
+    assert ranks.tolist() == [1, 2, 2]
+
+
+def test_equal_scores_put_the_target_last():
+    def level(index: np.ndarray, _: torch.Tensor) -> torch.Tensor:
+        return torch.zeros(len(index), NUM_ITEMS + 1)
+
+    ranks = rank_targets(level, data(), "test", max_length=50)
+    assert ranks.tolist() == [3, 2, 5, 5]  # as many as there are candidates
+
+
+def test_a_scorer_sees_the_last_clicks_of_each_history():
+    seen = {}
+
+    def look(index: np.ndarray, inputs: torch.Tensor) -> torch.Tensor:
+        for row, example in zip(inputs.tolist(), index.tolist(), strict=True):
+            seen[example] = [item for item in row if item]
+        return descending(index, inputs)
+
+    rank_targets(look, data(), "test", max_length=2, batch_size=2)
+    assert seen == {0: [2, 3], 1: [3, 2], 2: [2, 3], 3: [6]}
+
+
+def test_a_score_that_is_not_a_number_is_refused():
+    def broken(index: np.ndarray, inputs: torch.Tensor) -> torch.Tensor:
+        scores = descending(index, inputs)
+        scores[0, 4] = math.nan
+        return scores
+
+    with pytest.raises(FloatingPointError, match="not a number"):
+        rank_targets(broken, data(), "test", max_length=50)
+
+
+def test_exclusion_takes_padding_and_history_but_never_the_target():
+    index = np.array([2, 1])
+    scores = exclude_histories(
+        descending(index, torch.empty(0)), data(), held_out(data(), "test"), index
+    )
+    kept = [set(row.isfinite().nonzero().flatten().tolist()) for row in scores]
+    assert kept == [{1, 2, 4, 5, 6}, {1, 6}]
+
+
+MODELS = pytest.mark.parametrize("config", [TINY, TINY_SASREC], ids=["fame", "sasrec"])
+
+
+@MODELS
+@pytest.mark.parametrize(("split", "held_back"), [("test", 1), ("valid", 2)])
+def test_a_models_figures_are_those_of_the_twins_ranks(config, split, held_back):
+    model = random_model(dataclasses.replace(config, max_length=3), NUM_ITEMS).train()
+    ranks = []
+    for sequence in HISTORIES:
+        if len(sequence) > held_back:
+            history, target = sequence[:-held_back], sequence[-held_back]
+            scores = twin_scores(model, history).tolist()
+            ranks.append(reference.rank(scores, target, set(history)))
+    figures = evaluate(model, data(), split, batch_size=2)
+    assert figures == {"users": len(ranks), **summarise_ranks(np.array(ranks))}
+    assert not model.training
+    assert ranks == rank_targets(fused_scorer(model), data(), split, max_length=3).tolist()
+
+
+def test_each_heads_ranks_are_the_twins():
+    model = random_model(TINY, NUM_ITEMS)
+    for head in range(TINY.heads):
+        ranks = rank_targets(head_scorer(model, head), data(), "test", max_length=5)
+        for rank, sequence in zip(ranks.tolist(), HISTORIES, strict=False):
+            scores = fame_twin(model, sequence[:-1])[-1].head_scores[head].tolist()
+            assert rank == reference.rank(scores, sequence[-1], set(sequence[:-1]))
+
+
+def test_the_head_report_is_a_summary_of_the_twins_accounts():
+    model = random_model(TINY, NUM_ITEMS)
+    report = head_report(model, data(), "test", batch_size=3)
+    last = [fame_twin(model, sequence[:-1])[-1] for sequence in HISTORIES if len(sequence) > 1]
+    gates = torch.stack([position.gate.detach() for position in last])
+    routers = torch.stack([torch.stack(position.router).detach() for position in last])
+    entropy = -(routers * routers.log()).sum(-1) / math.log(TINY.experts)
+    close = {"abs": 1e-6}
+    assert report["gate_mean"] == pytest.approx(gates.mean(0).tolist(), **close)
+    assert report["gate_std"] == pytest.approx(gates.std(0).tolist(), **close)
+    for head in range(TINY.heads):
+        assert report["router_mean"][head] == pytest.approx(routers.mean(0)[head].tolist(), **close)
+        ranks = rank_targets(head_scorer(model, head), data(), "test", max_length=5)
+        for name in ("HR@10", "NDCG@10"):
+            assert report[name][head] == summarise_ranks(ranks)[name]
+    assert report["router_entropy"] == pytest.approx(entropy.mean(0).tolist(), **close)
+
+
+def test_a_model_without_heads_of_its_own_has_no_head_report():
+    assert head_report(random_model(TINY_SASREC, NUM_ITEMS), data(), "test") == {}
