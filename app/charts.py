@@ -107,7 +107,8 @@ def ledger_bars(fused: pd.DataFrame, *, raw: bool = False) -> go.Figure:
         tickvals=fused["rank"], ticktext=labels, autorange="reversed", showgrid=False, title=None
     )
     unit = "raw score" if raw else "score above the average item"
-    figure.update_xaxes(title=f"Contribution to the score ({unit})", zeroline=True, zerolinewidth=2)
+    title = f"Contribution to the score ({unit})" if len(heads) > 1 else unit.capitalize()
+    figure.update_xaxes(title=title, zeroline=True, zerolinewidth=2)
     return _layout(
         figure,
         90 + 33 * len(fused),

@@ -87,14 +87,16 @@ CHOICES: dict[str, Choice] = {
 }
 
 _STORE, _ADDRESS, _NOTICES, _CHANGED = "choices", "address", "notices", "changed"
+_PAGE = "page"  # the page that ran last
 _DATA = "data"  # the data set that the person, the example and the items are of
 
 
-def begin(owned: tuple[str, ...]) -> None:
-    """Called first in every run: takes over what widgets and the address say.
+def begin(page: str, owned: tuple[str, ...]) -> None:
+    """Called first by a page: takes over what widgets and the address say.
 
     Args:
-        owned: The names that the page which is about to run keeps in its address.
+        page: The page's own name.
+        owned: The choices that the page keeps in its address.
     """
     store = st.session_state.setdefault(_STORE, {})
     changed = st.session_state.pop(_CHANGED, False)
@@ -103,6 +105,11 @@ def begin(owned: tuple[str, ...]) -> None:
         if widget in st.session_state and st.session_state[widget] != store.get(name):
             changed = True
             store[name] = st.session_state[widget]
+    if page != st.session_state.get(_PAGE):
+        # A widget of another page is another widget, whatever its key: it has to start anew.
+        st.session_state[_PAGE] = page
+        for name in CHOICES:
+            st.session_state.pop(_widget(name), None)
     address = st.query_params.to_dict()
     # A click can arrive with the address of before the last answer. Only where nothing was
     # clicked does an address that we did not write come from a person.

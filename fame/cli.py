@@ -10,8 +10,8 @@ import json
 import logging
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -219,18 +219,21 @@ def train(
 
 
 @contextmanager
-def _training_bar() -> Iterator[tuple[Any, Any]]:
+def _training_bar() -> Iterator[tuple[Callable[[Progress], None], Callable[[str], None]]]:
     """A progress bar over an epoch's steps with rate and time left, and the log above it."""
     from tqdm import tqdm
     from tqdm.contrib.logging import logging_redirect_tqdm
 
     phases = {"evaluating": "Ranking the test split", "projecting": "Projecting with UMAP"}
-    with (
-        tqdm(file=sys.stderr, mininterval=0.5, bar_format="{desc} {bar} {postfix}") as bar,
-        logging_redirect_tqdm([logging.getLogger()]),
-    ):
+    with ExitStack() as stack:
+        stack.enter_context(logging_redirect_tqdm([logging.getLogger()]))
+        bar: tqdm | None = None
 
         def on_step(progress: Progress) -> None:
+            nonlocal bar
+            if bar is None:  # not before the first step: a refusal stays one line
+                layout = "{desc} {bar} {postfix}"
+                bar = stack.enter_context(tqdm(file=sys.stderr, mininterval=0.5, bar_format=layout))
             bar.total, bar.n = progress.steps, progress.step
             bar.set_description_str(f"Epoch {progress.epoch}/{progress.epochs}", refresh=False)
             left = tqdm.format_interval(max(progress.eta_seconds, 0))

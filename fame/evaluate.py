@@ -160,7 +160,7 @@ def head_report(
     ]
     return {
         "gate_mean": gates.mean(0).tolist(),
-        "gate_std": gates.std(0).tolist(),
+        "gate_std": gates.std(0, correction=0).tolist(),
         "router_mean": routers.mean(0).tolist(),
         "router_entropy": entropy.mean(0).tolist(),
         "HR@10": [figures["HR@10"] for figures in alone],

@@ -7,18 +7,21 @@ import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+import cards
 import charts
 import components
+import pickers
 import resources
 import state
 import tables
 import words
-from components import Line, Person
+from cards import Line
 from fame.checkpoint import Checkpoint
 from fame.errors import CheckpointError
 from fame.lens.trace import fused_table
 from fame.projection import NEIGHBOURS, Projection, space_names
 from palette import space_colour, space_name
+from pickers import Person
 from text import for_markdown
 
 QUESTION = "What does each head see in an item?"
@@ -32,11 +35,11 @@ MOST_COLUMNS = 5  # lists beside one another
 
 
 def main() -> None:
-    state.begin((*state.PERSON_NAMES, *OWN))
+    state.begin("atlas", (*state.PERSON_NAMES, *OWN))
     place = components.page_head(QUESTION, LEDE)
-    opened = components.checkpoint_picker()
-    person = components.person_picker(opened)
-    k = components.list_length()
+    opened = pickers.checkpoint_picker()
+    person = pickers.person_picker(opened)
+    k = pickers.list_length()
     components.glossary()
     projection = _projection(opened)
     if projection is None:
@@ -46,8 +49,8 @@ def main() -> None:
         first, second, third, fourth = st.columns(4)
         spaces = _choose_spaces(opened, first, second)
         colour, value = _choose_colour(opened.items, third, fourth)
-        components.tell(place)
         picked = _choose_item(opened, person)
+        components.tell(place)
         _maps(opened, person, projection, spaces, colour, value, picked, k)
         if picked is not None:
             _neighbours(opened, picked)
@@ -221,12 +224,12 @@ def _maps(
         points = base.assign(
             x=projection.points[f"{space}_x"].to_numpy(),
             y=projection.points[f"{space}_y"].to_numpy(),
-            mark=base["item"].map(own).fillna("").to_numpy(),
+            mark=[own.get(item, "") for item in base["item"]],
         )
         title = tables.colourings(opened.items)[colour]
         figure = charts.item_map(points, title, logarithmic=colour == tables.POPULARITY)
         with column:
-            components.head_line(space_name(space), space_colour(space))
+            cards.head_line(space_name(space), space_colour(space))
             chosen += components.selectable_chart(figure, f"map-{space}")
             components.quiet(
                 words.trust_sentence(
@@ -263,7 +266,7 @@ def _neighbours(opened: Checkpoint, item: int) -> None:
         for space, column in zip(shown, st.columns(len(shown)), strict=True):
             with column:
                 lines = [_line(row) for row in found[found["space"] == space].itertuples()]
-                components.ranked_list(space_name(space), space_colour(space), "", lines)
+                cards.ranked_list(space_name(space), space_colour(space), "", lines)
 
 
 def _line(row: Any) -> Line:

@@ -3,16 +3,19 @@
 import pandas as pd
 import streamlit as st
 
+import cards
 import charts
 import components
+import pickers
 import resources
 import state
 import tables
 import words
-from components import Line, Person
+from cards import Line
 from fame.checkpoint import Checkpoint
 from fame.lens.trace import SequenceTrace
 from palette import NEUTRAL, head_colour, head_name
+from pickers import Person
 
 QUESTION = "Why does this person get this list?"
 LEDE = (
@@ -24,14 +27,14 @@ MOST_COLUMNS = 4  # lists beside one another
 
 
 def main() -> None:
-    state.begin((*state.PERSON_NAMES, *OWN))
+    state.begin("lens", (*state.PERSON_NAMES, *OWN))
     place = components.page_head(QUESTION, LEDE)
-    opened = components.checkpoint_picker()
-    person = components.person_picker(opened)
-    k = components.list_length()
+    opened = pickers.checkpoint_picker()
+    person = pickers.person_picker(opened)
+    k = pickers.list_length()
     components.glossary()
     components.tell(place)
-    components.own_history_editor(opened, person)
+    pickers.own_history_editor(opened, person)
     if not len(person.history):
         components.quiet("Add an item to see what the model makes of it.")
     else:
@@ -69,7 +72,7 @@ def _story(opened: Checkpoint, person: Person, trace: SequenceTrace, k: int) -> 
 
 def _history(opened: Checkpoint, person: Person, trace: SequenceTrace) -> None:
     right = components.section("What does the model know of them?", "Click", "Held-out item")
-    components.history_strip(opened.items, person, trace.seen_from)
+    cards.history_strip(opened.items, trace.history, trace.seen_from, person.held_out)
     read = len(trace.history) - trace.seen_from
     if trace.seen_from:
         components.quiet(
@@ -83,14 +86,11 @@ def _history(opened: Checkpoint, person: Person, trace: SequenceTrace) -> None:
 
 
 def _fused(opened: Checkpoint, trace: SequenceTrace, fused: pd.DataFrame, raw: bool) -> None:
-    right = components.section(
-        "What is recommended, and what did each head put in?",
-        "Fused list",
-        "Ledger",
-        "Centred",
-        "Raw",
-        "Head (facet)",
-    )
+    question = "What is recommended, and what did each head put in?"
+    terms = ("Fused list", "Ledger", "Centred", "Raw", "Head (facet)")
+    if trace.heads == 1:
+        question, terms = "What is recommended?", ("Centred", "Raw")
+    right = components.section(question, *terms)
     choice = right.segmented_control(
         "Scores",
         ["centred", "raw"],
@@ -126,7 +126,7 @@ def _fused(opened: Checkpoint, trace: SequenceTrace, fused: pd.DataFrame, raw: b
 
 def _gate(trace: SequenceTrace) -> None:
     components.section("How much does each head count?", "Gate", "Head (facet)")
-    components.head_legend(trace.gate)
+    cards.head_legend(trace.gate)
     components.chart(charts.gate_bar(trace.gate), "gate")
 
 
@@ -165,7 +165,7 @@ def _head_lists(trace: SequenceTrace, lists: pd.DataFrame) -> None:
         heads = range(first, min(first + MOST_COLUMNS, trace.heads))
         for head, column in zip(heads, st.columns(min(trace.heads, MOST_COLUMNS)), strict=False):
             with column:
-                components.ranked_list(
+                cards.ranked_list(
                     head_name(head),
                     head_colour(head),
                     f"gate share {words.percent(trace.gate[head])}",
@@ -205,13 +205,13 @@ def _held_out(opened: Checkpoint, item: int, trace: SequenceTrace) -> str:
     title = tables.item_title(opened.items, item)
     components.section("Would they have found what they really chose?", "Held-out item")
     components.quiet(f"◎ {title}: its rank among everything that could be recommended.")
-    cards = [components.rank_card("Fused list", NEUTRAL, fused, candidates)]
+    ranks = [cards.rank_card("Fused list", NEUTRAL, fused, candidates)]
     if trace.experts:
-        cards += [
-            components.rank_card(head_name(head), head_colour(head), rank, candidates)
+        ranks += [
+            cards.rank_card(head_name(head), head_colour(head), rank, candidates)
             for head, rank in enumerate(by_head)
         ]
-    components.rank_cards(cards)
+    cards.rank_cards(ranks)
     return words.held_out_sentence(title, fused, by_head, candidates)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+import cards
 import charts
 import components
 import resources
@@ -76,7 +77,7 @@ ONLY_FAME = {"experts", "head_loss_weight"}
 
 
 def main() -> None:
-    state.begin(("run",))
+    state.begin("train", ("run",))
     place = components.page_head(QUESTION, LEDE)
     components.glossary()
     form, live = st.columns([2, 3], gap="large")
@@ -232,7 +233,7 @@ def _show(run: RunFolder) -> None:
     if status is None:
         _show_start(run)
         return
-    components.run_line(status)
+    cards.run_line(status)
     if status.phase == "training" and status.steps:
         done = (max(status.epoch, 1) - 1 + status.step / status.steps) / max(status.epochs, 1)
         st.progress(min(done, 1.0), text=_progress_text(status))

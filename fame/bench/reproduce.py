@@ -7,10 +7,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, get_args
 
-import numpy as np
-
 from fame.baselines import baseline_ranks
-from fame.bench.results import Results, RunKey, paired_gain
+from fame.bench.results import Results, RunKey, paired_comparison
 from fame.config import ModelConfig, ModelName, TrainConfig
 from fame.data import Interactions
 from fame.evaluate import PROTOCOL, head_report, model_ranks
@@ -90,13 +88,11 @@ def reproduce(
             "parameters": int(rows["parameters"].iloc[0]),
             "seconds": float(rows["seconds"].mean()),
         }
-    if {"fame", "sasrec"} <= set(models):
-        ours, theirs = (
-            np.stack([results.ranks(key) for key in keys[model]]) for model in ("fame", "sasrec")
-        )
+    settings = keys[models[0]][0].settings
+    comparison = paired_comparison(results, data.name, data.fingerprint, settings, seeds=seeds)
+    if comparison is not None:
         summary["gain"] = {
-            metric: dataclasses.asdict(paired_gain(ours, theirs, metric))
-            for metric in ("HR@10", "NDCG@10")
+            metric: dataclasses.asdict(gain) for metric, gain in comparison.gains.items()
         }
     return summary
 

@@ -113,6 +113,20 @@ class Gain:
     high: float
 
 
+@dataclass(frozen=True)
+class Comparison:
+    """FAME and SASRec with equal settings and the same seeds.
+
+    Attributes:
+        rows: By model the rows of those seeds.
+        gains: FAME over SASRec in ``HR@10`` and ``NDCG@10``.
+    """
+
+    seeds: int
+    rows: dict[str, pd.DataFrame]
+    gains: dict[str, Gain]
+
+
 def paired_gain(
     ours: np.ndarray, theirs: np.ndarray, metric: str, *, draws: int = 2000, seed: int = 0
 ) -> Gain:
@@ -135,3 +149,32 @@ def paired_gain(
         ratios[draw] = (weight @ a)[chosen].mean() / max((weight @ b)[chosen].mean(), 1e-12) - 1
     low, high = np.quantile(ratios, [0.025, 0.975])
     return Gain(float(a.mean() / b.mean() - 1), float(low), float(high))
+
+
+def paired_comparison(
+    results: Results, data: str, fingerprint: str, settings: str, *, seeds: int | None = None
+) -> Comparison | None:
+    """Compares the two models over the seeds that both were run with; ``None`` without one.
+
+    Args:
+        seeds: Only seeds below this.
+    """
+    rows = {
+        model: results.select(data, fingerprint, model, settings) for model in ("fame", "sasrec")
+    }
+    both = sorted(set(rows["fame"]["seed"]) & set(rows["sasrec"]["seed"]))
+    both = [seed for seed in both if seeds is None or seed < seeds]
+    keys = {
+        model: [RunKey(data, fingerprint, model, settings, int(seed)) for seed in both]
+        for model in rows
+    }
+    if not both or not all(results.has(key) for pair in keys.values() for key in pair):
+        return None
+    ours, theirs = (
+        np.stack([results.ranks(key) for key in keys[model]]) for model in ("fame", "sasrec")
+    )
+    return Comparison(
+        seeds=len(both),
+        rows={model: table[table["seed"].isin(both)] for model, table in rows.items()},
+        gains={metric: paired_gain(ours, theirs, metric) for metric in ("HR@10", "NDCG@10")},
+    )

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
 from fame.config import ModelConfig, TrainConfig
 from fame.data import Dataset
@@ -87,6 +88,23 @@ def command_line(home: Path, *arguments: str) -> subprocess.CompletedProcess[str
 
 
 @pytest.fixture(scope="session")
-def fame(home: Path) -> CommandLine:
-    """``fame("trace", ...)`` runs that command in the made-up home."""
+def process(home: Path) -> CommandLine:
+    """``process("trace", ...)`` runs that command in the made-up home, as a process."""
     return lambda *arguments: command_line(home, *arguments)
+
+
+@pytest.fixture(scope="session")
+def fame(home: Path) -> CommandLine:
+    """The same inside this process, which saves the start."""
+    from fame.cli import app
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        result = CliRunner().invoke(app, list(arguments), env=environment(home))
+        fault = result.exception
+        if fault is not None and not isinstance(fault, SystemExit):
+            raise fault
+        return subprocess.CompletedProcess(
+            arguments, result.exit_code, result.stdout, result.stderr
+        )
+
+    return run

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +18,10 @@ from tests.integration.conftest import CommandLine
 
 
 @pytest.fixture(scope="module")
-def checkpoint(fame: CommandLine, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def checkpoint(process: CommandLine, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("checkpoints") / "try"
     settings = ["--set", "width=16", "--set", "max_length=8", "--set", "experts=3"]
-    done = fame("train", "--data", "walks", "--out", str(out), "--epochs", "3", *settings)
+    done = process("train", "--data", "walks", "--out", str(out), "--epochs", "3", *settings)
     assert done.returncode == 0, done.stderr
     assert done.stdout == ""
     assert "Epoch 3/3" in done.stderr and "clicks/s" in done.stderr
@@ -45,8 +46,10 @@ def test_training_leaves_the_whole_folder(checkpoint: Path) -> None:
         assert part in card
 
 
-def test_evaluate_gives_the_figures_of_the_card(fame: CommandLine, checkpoint: Path) -> None:
-    done = fame("evaluate", str(checkpoint), "--json")
+def test_evaluate_gives_the_figures_of_the_card(
+    process: CommandLine, fame: CommandLine, checkpoint: Path
+) -> None:
+    done = process("evaluate", str(checkpoint), "--json")
     assert done.returncode == 0, done.stderr
     answer = json.loads(done.stdout)
     figures = [f"{kind}@{k}" for kind in ("HR", "NDCG") for k in (5, 10, 20)]
@@ -170,22 +173,14 @@ BAD_INPUT = [
 
 @pytest.mark.parametrize(("arguments", "message"), BAD_INPUT, ids=lambda part: str(part)[:60])
 def test_bad_input_is_one_sentence(
-    home: Path, checkpoint: Path, tmp_path: Path, arguments: list[str], message: str,
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
-    from fame.cli import app
-
-    monkeypatch.setenv("HOME", str(home))
-    monkeypatch.setenv("XDG_CACHE_HOME", str(home / ".cache"))
-    monkeypatch.chdir(tmp_path)
+    fame: CommandLine, checkpoint: Path, tmp_path: Path, arguments: list[str], message: str
+) -> None:
     places = {"{c}": str(checkpoint), "{t}": str(tmp_path / "new"), "{t}.toml": "none.toml"}
-    with pytest.raises(SystemExit) as stopped:
-        app([places.get(part, part) for part in arguments])
-    output = capsys.readouterr()
-    assert stopped.value.code == 2, output.err
-    assert message in output.err
-    assert output.err.startswith("Error: ") and len(output.err.strip().splitlines()) == 1
-    assert "Traceback" not in output.err and output.out == ""
+    done = fame(*(places.get(part, part) for part in arguments))
+    assert done.returncode == 2, done.stderr
+    assert message in done.stderr
+    assert done.stderr.startswith("Error: ") and len(done.stderr.strip().splitlines()) == 1
+    assert done.stdout == ""
     assert not (tmp_path / "new").exists()
 
 
@@ -237,18 +232,14 @@ DAMAGE = [
 
 @pytest.mark.parametrize(("damage", "message"), DAMAGE, ids=[message for _, message in DAMAGE])
 def test_a_damaged_checkpoint_says_what_is_wrong(
-    checkpoint: Path, tmp_path: Path, damage, message: str, capsys: pytest.CaptureFixture[str]
+    fame: CommandLine, checkpoint: Path, tmp_path: Path, damage: Callable, message: str
 ) -> None:
-    from fame.cli import app
-
     folder = tmp_path / "damaged"
     shutil.copytree(checkpoint, folder)
     damage(folder)
-    with pytest.raises(SystemExit) as stopped:
-        app(["trace", str(folder), "--items", "i1"])
-    output = capsys.readouterr()
-    assert stopped.value.code == 2
-    assert message in output.err and len(output.err.strip().splitlines()) == 1
+    done = fame("trace", str(folder), "--items", "i1")
+    assert done.returncode == 2
+    assert message in done.stderr and len(done.stderr.strip().splitlines()) == 1
 
 
 def test_figures_of_other_weights_are_not_shown(checkpoint: Path, tmp_path: Path) -> None:

@@ -41,7 +41,9 @@ def weights_of(path: Path) -> dict[str, torch.Tensor]:
 def figures_of(path: Path) -> list[dict[str, float]]:
     """The history of a run without the clock."""
     rows = RunFolder(path).history()
-    return [{k: v for k, v in row.items() if "seconds" not in k and "per_" not in k} for row in rows]
+    return [
+        {k: v for k, v in row.items() if "seconds" not in k and "per_" not in k} for row in rows
+    ]
 
 
 @pytest.mark.parametrize("model", ["fame", "sasrec"])
@@ -292,4 +294,6 @@ def test_status_says_where_a_run_is(dataset: Dataset, tmp_path: Path) -> None:
 
 
 def test_default_training_config_validates() -> None:
-    assert TrainConfig().to_dict() == TrainConfig.from_mapping(TrainConfig().to_dict(), "x").to_dict()
+    assert (
+        TrainConfig().to_dict() == TrainConfig.from_mapping(TrainConfig().to_dict(), "x").to_dict()
+    )

@@ -1,0 +1,188 @@
+"""Cards, lists and chips in HTML: every piece of data in them is escaped here.
+
+Colours are those of the palette, or mixed from the text's own, so that both themes are served.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from fame.training.runs import Status
+from palette import ACCENT, HEADS, HELD_OUT, NEUTRAL, head_colour, head_name
+from tables import item_facts, item_title
+from text import for_html
+from words import percent
+
+STYLE = f"""<style>
+[data-testid="stMainBlockContainer"] {{ padding: 2.6rem 3rem 4rem; max-width: 96rem; }}
+[data-testid="stPlotlyChart"] :is(.xtick, .ytick, .g-xtitle, .g-ytitle, .legendtext, .annotation)
+  text, [data-testid="stPlotlyChart"] text:is(.legendtext, .xtitle, .ytitle)
+  {{ fill: currentColor !important; }}
+.lens-line {{ font-size: 1.02rem; line-height: 1.55; }}
+.lens-words {{ border-left: 4px solid {NEUTRAL}; padding: .2rem 0 .2rem .9rem; font-size: 1.08rem;
+  line-height: 1.6; max-width: 82rem; }}
+.lens-quiet {{ opacity: .72; font-size: .9rem; line-height: 1.45; }}
+.lens-strip {{ display: flex; gap: .6rem; align-items: stretch; overflow-x: auto;
+  padding: .2rem 0 .5rem; }}
+.lens-card {{ flex: 1 1 0; min-width: 6.6rem; max-width: 18rem; border-radius: .6rem;
+  padding: .55rem .7rem; border: 1px solid color-mix(in srgb, currentColor 18%, transparent);
+  background: color-mix(in srgb, currentColor 4%, transparent); font-size: .86rem;
+  line-height: 1.3; display: flex; flex-direction: column; gap: .25rem; }}
+.lens-card b {{ display: -webkit-box; -webkit-line-clamp: 3; -webkit-box-orient: vertical;
+  overflow: hidden; font-weight: 600; overflow-wrap: anywhere; }}
+.lens-card small {{ opacity: .72; font-size: .76rem; display: -webkit-box; -webkit-line-clamp: 2;
+  -webkit-box-orient: vertical; overflow: hidden; }}
+.lens-card .when {{ opacity: .72; font-size: .74rem; letter-spacing: .02em; }}
+.lens-card.latest {{ flex-grow: 1.3; font-size: .95rem; border-width: 2px;
+  background: color-mix(in srgb, currentColor 8%, transparent); }}
+.lens-card.earlier {{ flex: 0 0 5.2rem; min-width: 5.2rem; justify-content: center;
+  text-align: center; border-style: dashed; background: none; }}
+.lens-card.unread {{ opacity: .5; }}
+.lens-card.hidden {{ flex-grow: 1.3; border: 2px dashed {HELD_OUT}; font-size: .95rem;
+  background: color-mix(in srgb, {HELD_OUT} 10%, transparent); }}
+.lens-chip {{ display: inline-flex; align-items: center; gap: .4rem; font-weight: 600;
+  white-space: nowrap; }}
+.lens-chip i {{ width: .8rem; height: .8rem; border-radius: .2rem; display: inline-block; }}
+.lens-legend {{ display: flex; flex-wrap: wrap; gap: .3rem 1.6rem; }}
+.lens-list {{ list-style: none; margin: .3rem 0 0 !important; padding: 0 !important; }}
+.lens-list li {{ display: flex; gap: .5rem; align-items: baseline; padding: .28rem .35rem;
+  margin: 0 !important; font-size: .9rem; line-height: 1.3;
+  border-bottom: 1px solid color-mix(in srgb, currentColor 10%, transparent); }}
+.lens-list .rank {{ opacity: .6; min-width: 1.3rem; text-align: right;
+  font-variant-numeric: tabular-nums; }}
+.lens-list .title {{ flex: 1; min-width: 0; overflow-wrap: break-word; display: -webkit-box;
+  -webkit-line-clamp: 2; -webkit-box-orient: vertical; overflow: hidden; }}
+.lens-list .score {{ opacity: .72; font-variant-numeric: tabular-nums; }}
+.lens-list .tag {{ font-size: .74rem; padding: 0 .35rem; border-radius: .6rem; white-space: nowrap;
+  border: 1px solid color-mix(in srgb, currentColor 35%, transparent); }}
+.lens-list li.target {{ background: color-mix(in srgb, {HELD_OUT} 18%, transparent);
+  border-radius: .3rem; }}
+.lens-ranks {{ display: flex; flex-wrap: wrap; gap: .6rem; }}
+.lens-rank {{ border-radius: .6rem; padding: .5rem .9rem; min-width: 8rem;
+  border: 1px solid color-mix(in srgb, currentColor 18%, transparent); }}
+.lens-rank b {{ font-size: 1.5rem; font-variant-numeric: tabular-nums; }}
+.lens-rank span.of {{ opacity: .72; font-size: .85rem; }}
+</style>"""
+
+
+def _card(title: str, facts: str, when: str, kind: str = "") -> str:
+    return (
+        f'<div class="lens-card {kind}" title="{for_html(title)}"><span class="when">{when}</span>'
+        f"<b>{for_html(title)}</b><small>{for_html(facts)}</small></div>"
+    )
+
+
+def history_strip(
+    items: pd.DataFrame,
+    history: np.ndarray,
+    seen_from: int,
+    held_out: int | None,
+    shown: int = 5,
+) -> None:
+    """The latest clicks as cards, the newest on the right, then what was held out."""
+    first = max(0, len(history) - shown)
+    cards = []
+    if first:
+        cards.append(f'<div class="lens-card earlier"><b>{first:,}</b>earlier<br>clicks</div>')
+    for place in range(first, len(history)):
+        item = int(history[place])
+        latest = place == len(history) - 1
+        kind = "unread" if place < seen_from else "latest" if latest else ""
+        when = f"Click {place + 1:,}" + (", the latest" if latest else "")
+        cards.append(_card(item_title(items, item), item_facts(items, item), when, kind))
+    if held_out is not None:
+        when = "◎ Held out: chosen next"
+        cards.append(
+            _card(item_title(items, held_out), item_facts(items, held_out), when, "hidden")
+        )
+    st.html(f'<div class="lens-strip">{"".join(cards)}</div>')
+
+
+def chip(label: str, colour: str) -> str:
+    return f'<span class="lens-chip"><i style="background:{colour}"></i>{for_html(label)}</span>'
+
+
+def head_line(label: str, colour: str) -> None:
+    st.html(f'<div class="lens-line">{chip(label, colour)}</div>')
+
+
+def head_legend(gate: np.ndarray) -> None:
+    """Every head's colour, name and share, so that the smallest is named too."""
+    chips = [
+        f'{chip(head_name(head), head_colour(head))} <span class="lens-quiet">'
+        f"{percent(share)}</span>"
+        for head, share in enumerate(gate)
+    ]
+    st.html(f'<div class="lens-legend">{"".join(f"<span>{entry}</span>" for entry in chips)}</div>')
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of a ranked list; ``hint`` explains ``tag`` to the mouse."""
+
+    rank: int
+    title: str
+    score: str
+    tag: str = ""
+    hint: str = ""
+    held_out: bool = False
+
+
+def _line(line: Line) -> str:
+    tag = f'<span class="tag" title="{for_html(line.hint)}">{for_html(line.tag)}</span>'
+    title = f"{'◎ ' if line.held_out else ''}{for_html(line.title)}"
+    return (
+        f'<li class="{"target" if line.held_out else ""}"><span class="rank">{line.rank}</span>'
+        f'<span class="title" title="{for_html(line.title)}">{title}</span>'
+        f'{tag if line.tag else ""}<span class="score">{for_html(line.score)}</span></li>'
+    )
+
+
+def ranked_list(label: str, colour: str, remark: str, lines: Sequence[Line]) -> None:
+    """A list under the name of the head (or space) that it comes from."""
+    st.html(
+        f'{chip(label, colour)} <span class="lens-quiet">{for_html(remark)}</span>'
+        f'<ol class="lens-list">{"".join(map(_line, lines))}</ol>'
+    )
+
+
+def rank_card(label: str, colour: str, rank: int, candidates: int) -> str:
+    """Where an item stands in one list, as HTML."""
+    return (
+        f'<div class="lens-rank">{chip(label, colour)}<br><b>{rank:,}</b> '
+        f'<span class="of">of {candidates:,}</span></div>'
+    )
+
+
+def rank_cards(cards: list[str]) -> None:
+    st.html(f'<div class="lens-ranks">{"".join(cards)}</div>')
+
+
+_PHASES = {  # what a run is doing, in words and colour
+    "preparing": ("Preparing", NEUTRAL),
+    "training": ("Training", ACCENT),
+    "evaluating": ("Ranking everybody's held-out item", ACCENT),
+    "projecting": ("Laying out the items", ACCENT),
+    "finished": ("Finished", HEADS[2]),
+    "stopped": ("Stopped", HELD_OUT),
+    "failed": ("Failed", HEADS[5]),
+}
+
+
+def run_line(status: Status) -> None:
+    """What a run is doing, on what, and its best figure."""
+    label, colour = _PHASES[status.phase]
+    model = {"fame": "FAME", "sasrec": "SASRec"}.get(status.model, status.model)
+    facts = [f"{model} on {status.data}", status.device]
+    if status.best_score is not None:
+        best = f"best validation NDCG@10 {status.best_score:.4f}"
+        facts.append(f"{best} in epoch {status.best_epoch}")
+    st.html(
+        f'<div class="lens-line">{chip(label, colour)} '
+        f'<span class="lens-quiet">{for_html(" · ".join(facts))}</span></div>'
+    )

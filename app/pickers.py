@@ -1,0 +1,339 @@
+"""The sidebar's pickers, and the editor for a history of one's own.
+
+A picker puts a choice right before its widget is drawn: what an address or a text field asks for in
+vain is told in a sentence, and something that exists is shown instead.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+import numpy as np
+import streamlit as st
+
+import resources
+import state
+from components import quiet, section
+from examples import offers
+from fame.checkpoint import Checkpoint
+from fame.data import Dataset
+from fame.errors import DataError, FameError
+from tables import item_title
+from text import for_html, for_markdown
+
+logger = logging.getLogger(__name__)
+
+_START = "ml-100k"  # what the app opens on where it is there
+
+
+@dataclass(frozen=True)
+class Person:
+    """Whose history is looked at: a real person, an example, or one composed here.
+
+    Attributes:
+        name: How a sentence calls them.
+        history: ``(n,)`` item indices, oldest first; may be empty where it is being composed.
+        held_out: What they really chose next, an item index; only real people have one.
+    """
+
+    name: str
+    history: np.ndarray
+    held_out: int | None = None
+
+
+def checkpoint_picker() -> Checkpoint:
+    """The checkpoint that is looked at; stops the page where there is none to open."""
+    names = resources.checkpoint_names()
+    root = resources.checkpoint_root()
+    if not names:
+        st.info(
+            f"There is no checkpoint in {for_markdown(str(root))} yet: train one on the Train page."
+        )
+        st.stop()
+    wanted = state.get("checkpoint")
+    if wanted not in names:
+        start = _START if _START in names else names[0]
+        if wanted:
+            state.notice(
+                f"There is no checkpoint {wanted!r} in {root}; {start!r} is shown instead."
+            )
+        state.settle("checkpoint", start)
+    with st.sidebar:
+        name = st.selectbox(
+            "Checkpoint",
+            names,
+            key=state.key("checkpoint"),
+            help="A trained model with its catalogue. The Train page makes new ones.",
+        )
+        state.keep("checkpoint", name)
+        opened = resources.checkpoint(name)
+        model = opened.model_config
+        shape = (
+            f"FAME, {model.heads} heads of {model.experts} experts"
+            if model.model == "fame"
+            else "SASRec, the baseline without heads"
+        )
+        quiet(f"{shape}, width {model.width} · {len(opened.items):,} items of {opened.data.name}")
+    return opened
+
+
+def person_picker(opened: Checkpoint) -> Person:
+    """Lets a person be chosen in the sidebar; what the address asks for in vain is told."""
+    state.of_data(opened.data.name)
+    data = _people(opened)
+    source = state.get("source")
+    if source == state.PERSON and data is None:
+        state.notice(f"People need the data set {opened.data.name}; an example is shown instead.")
+    if not source or (source == state.PERSON and data is None):
+        source = state.EXAMPLE if data is None else state.PERSON
+        state.settle("source", source)
+    labels = {state.PERSON: "Person", state.EXAMPLE: "Example", state.OWN: "My own"}
+    with st.sidebar:
+        source = st.segmented_control(
+            "Whose history?",
+            [name for name in labels if name != state.PERSON or data is not None],
+            format_func=labels.__getitem__,
+            required=True,
+            key=state.key("source"),
+            width="stretch",
+            help=(
+                "A person out of the data set, an example that we wrote, or clicks that you put "
+                "together yourself."
+            ),
+        )
+        state.keep("source", source)
+        if source == state.PERSON and data is not None:
+            person = _real_person(data)
+        elif source == state.EXAMPLE:
+            person = _example(opened)
+        else:
+            person = Person("your own history", _own_items(opened))
+        if data is None:
+            _offer_data(opened.data.name)
+    return person
+
+
+def list_length() -> int:
+    """How many recommendations to show."""
+    with st.sidebar:
+        k = st.slider("Recommendations", 1, state.MAX_K, key=state.key("k"))
+    return int(state.keep("k", k))
+
+
+def _people(opened: Checkpoint) -> Dataset | None:
+    """The data set of a checkpoint, where it is at hand and has the same catalogue."""
+    try:
+        data = resources.dataset(opened.data.name)
+        opened.check_catalogue(data.interactions)
+    except FameError as error:
+        logger.info("No people for %s: %s", opened.name, error)
+        return None
+    return data
+
+
+def _real_person(dataset: Dataset) -> Person:
+    data = dataset.interactions
+    user = state.get("user")
+    try:
+        history, target = data.split_user(data.user_index(user or _first_user(dataset)))
+    except DataError as error:
+        instead = _first_user(dataset)
+        state.notice(f"{error} User {instead} is shown instead.")
+        user, (history, target) = instead, data.split_user(data.user_index(instead))
+    state.settle("user", user or _first_user(dataset))
+    user = st.text_input(
+        "User id", key=state.key("user"), help=f"One of {len(data):,} people in {data.name}."
+    )
+    state.keep("user", user)
+    st.button(
+        "Somebody at random",
+        icon=":material/casino:",
+        on_click=_random_user,
+        args=(dataset,),
+        width="stretch",
+    )
+    return Person(f"user {user}", history, target)
+
+
+def _first_user(dataset: Dataset) -> str:
+    """The first person with enough clicks to have a history and a held-out item."""
+    data = dataset.interactions
+    enough = np.flatnonzero(np.diff(data.offsets) >= 2)
+    if not len(enough):
+        raise DataError(
+            f"Nobody in {data.name!r} has two interactions, so there is no history to look at; "
+            "choose an example in the sidebar."
+        )
+    return str(data.user_ids[enough[0]])
+
+
+def _random_user(dataset: Dataset) -> None:
+    data = dataset.interactions
+    enough = np.flatnonzero(np.diff(data.offsets) >= 2)
+    state.put("user", str(data.user_ids[np.random.default_rng().choice(enough)]))
+
+
+def _example(opened: Checkpoint) -> Person:
+    found = offers(opened.items)
+    name = state.get("example")
+    if name not in found:
+        first = next(iter(found))
+        if name:
+            state.notice(
+                f"There is no example {name!r} for {opened.data.name}; "
+                f"{found[first].title!r} is shown instead."
+            )
+        state.settle("example", first)
+    name = st.selectbox(
+        "Example history",
+        list(found),
+        format_func=lambda name: found[name].title,
+        key=state.key("example"),
+        help="Written by us for this catalogue; nobody's real history.",
+    )
+    state.keep("example", name)
+    return Person(f"the example “{found[name].title}”", found[name].history)
+
+
+def _own_items(opened: Checkpoint) -> np.ndarray:
+    """The composed history as item indices; ids that the catalogue does not have are told."""
+    ids = state.get("items")
+    index = resources.item_index(opened)
+    unknown = [item for item in ids if item not in index]
+    if unknown:
+        state.notice(
+            f"The catalogue of {opened.name!r} has no item {unknown[0]!r}"
+            + (f" and lacks {len(unknown) - 1} more of the address" if unknown[1:] else "")
+            + "; they are left out."
+        )
+        ids = tuple(item for item in ids if item in index)
+        state.settle("items", ids)
+    return np.array([index[item] for item in ids], dtype=np.int64)
+
+
+@st.fragment(run_every=1)
+def _follow_fetch(name: str) -> None:
+    """Shows a fetch under way; the page is drawn anew when it has ended."""
+    job = resources.job(resources.fetch_job(name))
+    if job is None or job.done:
+        st.rerun()
+    else:
+        st.progress(job.share or 0.0, text=for_markdown(job.message))
+
+
+def _offer_data(name: str) -> None:
+    job = resources.job(resources.fetch_job(name))
+    if job is not None and not job.done:
+        _follow_fetch(name)
+        return
+    quiet(f"The histories of {name} are not on this machine, so there are no real people to show.")
+    if job is not None and job.error:
+        st.error(for_markdown(job.error))
+    st.button(
+        "Get the data set",
+        icon=":material/download:",
+        on_click=resources.start_fetch,
+        args=(name,),
+        width="stretch",
+        help=f"The same as: python -m fame data fetch {name}",
+    )
+
+
+# --- a history of one's own --------------------------------------------------------------------
+
+_EDITED = 12  # clicks with buttons beside them; older ones stay as they are
+
+
+def own_history_editor(opened: Checkpoint, person: Person) -> None:
+    """Search, add, remove and reorder where a history is being composed; else the way there."""
+    if state.get("source") != state.OWN:
+        st.sidebar.button(
+            "Change this history",
+            icon=":material/edit:",
+            on_click=_take_over,
+            args=(opened, person.history),
+            width="stretch",
+            help="Copies the clicks to a history of your own, to add, remove and reorder",
+        )
+        return
+    section("Which clicks make up the history?", "Click")
+    titles = resources.title_by_id(opened)
+    search, back = st.columns([4, 1], vertical_alignment="bottom")
+    search.selectbox(
+        "Search the catalogue and add an item",
+        list(titles),
+        index=None,
+        format_func=titles.__getitem__,
+        filter_mode="contains",
+        placeholder="Type part of a title …",
+        key=_ADD,
+        on_change=_add,
+    )
+    if state.get("origin"):
+        back.button(
+            "Back to the real history" if state.get("origin") == state.PERSON else "Back",
+            icon=":material/undo:",
+            on_click=_go_back,
+            width="stretch",
+        )
+    ids = state.get("items")
+    first = max(0, len(ids) - _EDITED)
+    for place in range(len(ids) - 1, first - 1, -1):
+        _edited_click(opened, ids, place)
+    if first:
+        quiet(f"{first:,} older clicks stay as they are.")
+
+
+_ADD = "add-item"
+
+
+def _edited_click(opened: Checkpoint, ids: tuple[str, ...], place: int) -> None:
+    item = resources.item_index(opened)[ids[place]]
+    row = st.container(horizontal=True, vertical_alignment="center", key=f"click-{place}")
+    when = f"{place + 1}{' · the latest' if place == len(ids) - 1 else ''}"
+    row.html(
+        f'<div class="lens-line"><span class="lens-quiet">{when}</span> '
+        f"{for_html(item_title(opened.items, item))}</div>"
+    )
+    for label, icon, moved in (
+        ("Later", "arrow_upward", swapped(ids, place, place + 1)),
+        ("Earlier", "arrow_downward", swapped(ids, place, place - 1)),
+        ("Remove", "close", ids[:place] + ids[place + 1 :]),
+    ):
+        row.button(
+            "",
+            icon=f":material/{icon}:",
+            key=f"{label}-{place}",
+            help=label,
+            disabled=moved is None,
+            on_click=state.put,
+            args=("items", moved),
+        )
+
+
+def swapped(ids: tuple[str, ...], place: int, other: int) -> tuple[str, ...] | None:
+    """The ids with two of them changed over; ``None`` where there is no other place."""
+    if not 0 <= other < len(ids):
+        return None
+    new = list(ids)
+    new[place], new[other] = new[other], new[place]
+    return tuple(new)
+
+
+def _add() -> None:
+    added = st.session_state[_ADD]
+    st.session_state[_ADD] = None
+    if added is not None:
+        state.put("items", (*state.get("items"), added)[-state.MAX_ITEMS :])
+
+
+def _take_over(opened: Checkpoint, history: np.ndarray) -> None:
+    ids = opened.items["item_id"].to_numpy()[history - 1]
+    state.put("origin", state.get("source"))
+    state.put("items", tuple(str(item) for item in ids[-state.MAX_ITEMS :]))
+    state.put("source", state.OWN)
+
+
+def _go_back() -> None:
+    state.put("source", state.get("origin"))

@@ -1,0 +1,128 @@
+"""Atlas, walked through with AppTest on made-up data."""
+
+import json
+
+import pytest
+
+import resources
+from tests import made_up
+from tests.app.walk import ATLAS, assert_calm, headings, html_of, query, warnings
+
+
+def figures(app):
+    return [json.loads(chart.proto.spec) for chart in app.get("plotly_chart")]
+
+
+def names(figure):
+    return [trace.get("name") for trace in figure["data"] if trace["type"] == "scatter"]
+
+
+def test_it_opens_on_the_whole_embedding(open_app):
+    app = open_app(ATLAS, overlay="off")
+    assert_calm(app)
+    assert app.title[0].value == "What does each head see in an item?"
+    (figure,) = figures(app)
+    drawn = [trace for trace in figure["data"] if trace["type"] == "scattergl"]
+    assert sum(len(trace["customdata"]) for trace in drawn) == len(
+        resources.checkpoint(made_up.NAME).items
+    )
+    assert "(40 %)" in html_of(app)  # how far the picture can be trusted
+
+
+def test_the_person_is_drawn_over_it(open_app):
+    (figure,) = figures(open_app(ATLAS))
+    assert {"Recommended", "Latest click", "Held out"} <= set(names(figure))
+
+
+def test_two_heads_beside_one_another_and_the_neighbours_in_all(open_app):
+    app = open_app(ATLAS, space="head_0", beside="head_2", item="5")
+    assert_calm(app)
+    assert not app.warning
+    assert len(figures(app)) == 2
+    assert "Looked up" in names(figures(app)[0])
+    assert html_of(app).count('class="lens-list"') == 4  # the whole embedding and three heads
+    assert (query(app, "space"), query(app, "beside"), query(app, "item")) == (
+        "head_0",
+        "head_2",
+        "5",
+    )
+
+
+@pytest.mark.parametrize("colour", ["genres", "year", "popularity"])
+def test_it_is_coloured_by_any_column(open_app, colour):
+    app = open_app(ATLAS, colour=colour)
+    assert_calm(app)
+    assert not app.warning
+    assert len(figures(app)) == 1
+
+
+def test_one_value_against_all_others(open_app):
+    app = open_app(ATLAS, colour="genres", value="War", overlay="off")
+    assert_calm(app)
+    assert names(figures(app)[0]) == ["Other", "War"]
+    assert query(app, "overlay") == "off"
+
+
+def test_values_with_html_in_them_are_escaped(open_app):
+    app = open_app(ATLAS, colour="genres", value="<i>Odd</i>", item="1")
+    assert_calm(app)
+    spec = app.get("plotly_chart")[0].proto.spec
+    assert "<i>" not in spec
+    assert "<b>x</b>" not in spec
+
+
+@pytest.mark.parametrize(
+    ("address", "told"),
+    [
+        ({"space": "head_9"}, "no map 'head_9'"),
+        ({"beside": "head_9"}, "no map 'head_9'"),
+        ({"colour": "smell"}, "no column 'smell'"),
+        ({"colour": "genres", "value": "Opera"}, "'Opera'"),
+        ({"item": "999"}, "no item '999'"),
+        ({"overlay": "maybe"}, "overlay must be one of on, off"),
+    ],
+)
+def test_an_address_edited_by_hand_is_told_and_left_aside(open_app, address, told):
+    app = open_app(ATLAS, **address)
+    assert_calm(app)
+    assert told in warnings(app)
+    assert figures(app)
+
+
+def test_sasrec_has_one_map(open_app):
+    app = open_app(ATLAS, checkpoint="sasrec")
+    assert_calm(app)
+    assert app.selectbox(key="choice-space").options == ["Whole embedding"]
+
+
+def test_without_a_projection_it_offers_to_make_one(open_app, home, monkeypatch):
+    started = []
+    monkeypatch.setattr(resources, "start_projection", started.append)
+    (home / "checkpoints" / made_up.NAME / "projection.parquet").unlink()
+    app = open_app(ATLAS)
+    assert_calm(app)
+    assert "no picture of these items yet" in app.info[0].value
+    next(button for button in app.button if button.label == "Lay out the items").click().run()
+    assert started == [home / "checkpoints" / made_up.NAME]
+
+
+def test_a_damaged_projection_is_one_sentence_and_can_be_made_again(open_app, home):
+    (home / "checkpoints" / made_up.NAME / "projection.parquet").write_bytes(b"damaged")
+    app = open_app(ATLAS)
+    assert not app.exception
+    assert "projection.parquet is not readable" in app.error[0].value.replace("\\", "")
+    assert any(button.label == "Lay out the items" for button in app.button)
+
+
+def test_a_job_that_failed_tells_its_sentence(open_app, home, monkeypatch):
+    path = home / "checkpoints" / made_up.NAME
+    (path / "projection.parquet").unlink()
+    failed = resources.Job("Laying out", done=True, error="The disk is full.")
+    jobs = {resources.project_job(path): failed}
+    monkeypatch.setattr(resources, "job", jobs.get)
+    app = open_app(ATLAS)
+    assert app.error[0].value.replace("\\", "") == "The disk is full."
+
+
+def test_headings_ask_questions(open_app):
+    assert all(heading.endswith("?") for heading in headings(open_app(ATLAS)))

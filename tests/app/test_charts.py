@@ -1,0 +1,155 @@
+"""Charts, read as data."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import charts
+from palette import NEUTRAL, head_colour
+from tests.made_up import HTML_TITLE
+
+
+def ledger(heads=3, items=4):
+    shares = np.random.default_rng(0).normal(size=(items, heads))
+    table = pd.DataFrame(
+        {
+            "rank": range(1, items + 1),
+            "title": [HTML_TITLE, *["Same title"] * (items - 1)],
+            "score": shares.sum(1),
+            "held_out": [False, True, *[False] * (items - 2)],
+        }
+    )
+    for head in range(heads):
+        table[f"head_{head}"] = shares[:, head]
+    return table
+
+
+def test_the_bars_of_an_item_sum_to_its_score():
+    table = ledger()
+    figure = charts.ledger_bars(table)
+    bars = [trace for trace in figure.data if trace.type == "bar"]
+    assert figure.layout.barmode == "relative"  # negative parts go to the left
+    np.testing.assert_allclose(sum(np.array(bar.x) for bar in bars), table["score"])
+    assert [bar.marker.color for bar in bars] == [head_colour(head) for head in range(3)]
+    (total,) = [trace for trace in figure.data if trace.type == "scatter"]
+    np.testing.assert_allclose(total.x, table["score"])
+
+
+def test_equal_titles_stay_bars_of_their_own_and_the_held_out_item_is_marked():
+    figure = charts.ledger_bars(ledger())
+    assert list(figure.layout.yaxis.tickvals) == [1, 2, 3, 4]
+    assert ["◎" in label for label in figure.layout.yaxis.ticktext] == [False, True, False, False]
+
+
+def test_titles_are_escaped_in_labels_and_hover():
+    figure = charts.ledger_bars(ledger())
+    for text in (figure.layout.yaxis.ticktext[0], figure.data[0].customdata[0][0]):
+        assert "<b>x</b>" not in text
+        assert "$" not in text
+        assert "&lt;b&gt;x&lt;/b&gt; &#36;5" in text
+
+
+def test_one_head_needs_no_legend_and_no_sum():
+    figure = charts.ledger_bars(ledger(heads=1))
+    assert len(figure.data) == 1
+    assert not figure.layout.showlegend
+
+
+def test_the_gate_is_one_bar_of_all_shares():
+    figure = charts.gate_bar([0.7, 0.26, 0.04])
+    assert [trace.x[0] for trace in figure.data] == [0.7, 0.26, 0.04]
+    assert [trace.text for trace in figure.data] == ["70 %", "26 %", ""]  # no room for the last
+
+
+def test_the_filled_area_of_a_square_is_the_share():
+    router = pd.DataFrame(
+        {"head": [0, 0, 1, 1], "expert": [0, 1, 0, 1], "share": [0.25, 0.75, 1.0, 0.0]}
+    )
+    figure = charts.router_squares(router)
+    frames, filled = figure.data[::2], figure.data[1::2]
+    for head, (frame, squares) in enumerate(zip(frames, filled, strict=True)):
+        area = (np.array(squares.marker.size) / frame.marker.size) ** 2
+        np.testing.assert_allclose(area, router.loc[router["head"] == head, "share"])
+        assert squares.marker.color == head_colour(head)
+
+
+def test_shares_along_the_history_stack_to_one():
+    path = pd.DataFrame(
+        {
+            "click": [1, 1, 2, 2],
+            "title": ["a", "a", "b", "b"],
+            "part": [0, 1, 0, 1],
+            "share": [0.5, 0.5, 0.9, 0.1],
+        }
+    )
+    figure = charts.share_path(path, ["Head 1", "Head 2"], ["#111111", "#222222"])
+    assert figure.layout.barmode == "stack"
+    np.testing.assert_allclose(sum(np.array(trace.y) for trace in figure.data), 1)
+
+
+def test_shades_are_one_colour_getting_weaker():
+    assert charts.shades("#0A141E", 2) == ["rgba(10,20,30,1.00)", "rgba(10,20,30,0.25)"]
+
+
+def points(**columns):
+    table = pd.DataFrame(
+        {
+            "item": [1, 2, 3, 4],
+            "x": [0.0, 1.0, 2.0, 3.0],
+            "y": [0.0, 1.0, 2.0, 3.0],
+            "title": [HTML_TITLE, "b", "c", "d"],
+            "facts": ["", "1999", "2000", "2001"],
+            "mark": "",
+        }
+    )
+    return table.assign(**columns)
+
+
+def drawn(figure):
+    return {trace.name: trace for trace in figure.data if trace.type == "scattergl"}
+
+
+def test_a_map_draws_every_item_once_below_what_is_drawn_over_it():
+    table = points(label=["A", "A", "Other", "Not known"], mark=["", "Recommended", "", ""])
+    figure = charts.item_map(table, "Genres")
+    traces = drawn(figure)
+    assert {name: len(trace.x) for name, trace in traces.items()} == {
+        "Not known": 1,
+        "Other": 1,
+        "A": 2,
+        "Recommended": 1,
+    }
+    assert list(traces)[-1] == "Recommended"
+    assert traces["Other"].marker.color == NEUTRAL
+    assert traces["A"].customdata[0][0] == 1  # what a selection gives back
+    assert "<b>x</b>" not in traces["A"].customdata[0][1]
+
+
+def test_missing_numbers_are_grey_and_not_small():
+    figure = charts.item_map(points(value=[1990.0, np.nan, 2000.0, 2010.0]), "Year")
+    traces = drawn(figure)
+    assert len(traces["Not known"].x) == 1
+    assert list(traces["Year"].marker.color) == [1990, 2000, 2010]
+
+
+def test_counts_are_coloured_by_their_logarithm():
+    figure = charts.item_map(points(value=[0.0, 9.0, 99.0, 999.0]), "Clicks", logarithmic=True)
+    marker = drawn(figure)["Clicks"].marker
+    np.testing.assert_allclose(marker.color, [0, 1, 2, 3])
+    assert list(marker.colorbar.ticktext) == ["1", "10", "100"]
+
+
+def test_the_best_epoch_is_marked():
+    history = pd.DataFrame(
+        {"epoch": [1, 2, 3], "loss": [3, 2, 1], "valid_NDCG@10": [0.1, 0.3, 0.2]}
+    )
+    figure = charts.validation_curve(history)
+    assert list(figure.data[0].y) == [0.1, 0.3, 0.2]
+    assert list(figure.data[1].x) == [2]
+    assert list(charts.loss_curve(history).data[0].y) == [3, 2, 1]
+
+
+@pytest.mark.parametrize("heads", [1, 2, 9])
+def test_backgrounds_are_left_to_the_theme(heads):
+    figure = charts.gate_bar([1 / heads] * heads)
+    assert figure.layout.paper_bgcolor == figure.layout.plot_bgcolor == "rgba(0,0,0,0)"

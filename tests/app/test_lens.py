@@ -1,0 +1,211 @@
+"""Lens, walked through with AppTest on made-up data."""
+
+import html
+import json
+import shutil
+
+import pytest
+
+from tests import made_up
+from tests.app.walk import ATLAS, assert_calm, headings, html_of, query, warnings
+from text import for_html
+
+
+def test_it_opens_on_a_real_person_without_a_click(open_app):
+    app = open_app()
+    assert_calm(app)
+    assert app.title[0].value == "Why does this person get this list?"
+    assert headings(app) == [
+        "What does the model know of them?",
+        "How much does each head count?",
+        "What is recommended, and what did each head put in?",
+        "How did the mix move as they clicked?",
+        "What would each head have recommended alone?",
+        "Which experts read the history?",
+        "Would they have found what they really chose?",
+    ]
+    assert {chart.proto.id.split("-")[-1] for chart in app.get("plotly_chart")} >= {"ledger"}
+
+
+def test_the_address_chooses_and_is_written(open_app):
+    app = open_app(checkpoint=made_up.NAME, user="u3", k="5")
+    assert_calm(app)
+    assert not app.warning
+    assert app.text_input[0].value == "u3"
+    assert (query(app, "user"), query(app, "k")) == ("u3", "5")
+    assert html_of(app).count('class="lens-list"') == 3
+
+    app.text_input[0].set_value("u4").run()
+    assert query(app, "user") == "u4"
+    app.slider[0].set_value(7).run()
+    assert (query(app, "user"), query(app, "k")) == ("u4", "7")
+    assert_calm(app)
+
+
+def test_random_gives_somebody(open_app):
+    app = open_app(checkpoint=made_up.NAME)
+    seen = set()
+    for _ in range(4):
+        app.button[0].click().run()
+        seen.add(query(app, "user"))
+    assert_calm(app)
+    assert len(seen) > 1
+    assert made_up.SINGLE not in seen  # one click is no history and a held-out item
+
+
+@pytest.mark.parametrize(
+    ("address", "told"),
+    [
+        ({"checkpoint": "none"}, "no checkpoint 'none'"),
+        ({"checkpoint": "../../etc"}, "no checkpoint '../../etc'"),
+        ({"user": "nobody"}, "no user 'nobody'"),
+        ({"user": made_up.SINGLE}, "1 interaction"),
+        ({"example": "nothing"}, "no example 'nothing'"),
+        ({"k": "1000"}, "k must be a whole number from 1 to 50"),
+        ({"k": "NaN"}, "k must be a whole number from 1 to 50"),
+        ({"items": "1,999"}, "no item '999'"),
+        ({"items": ",".join(["1"] * 10_000)}, "at most 1,000 items"),
+        ({"scores": "cooked"}, "scores must be one of centred, raw"),
+        ({"mix": "head_9"}, ""),
+        ({"nonsense": "1"}, "'nonsense'"),
+        ({"source": "own"}, "'source'"),
+    ],
+)
+def test_an_address_edited_by_hand_is_told_and_left_aside(open_app, address, told):
+    app = open_app(**address)
+    assert_calm(app)
+    assert told in warnings(app)
+    assert headings(app)
+
+
+def test_raw_scores_come_with_a_word_of_warning(open_app):
+    app = open_app(checkpoint=made_up.NAME, scores="raw")
+    assert_calm(app)
+    assert "Raw bars mean nothing by themselves" in html_of(app)
+    assert query(app, "scores") == "raw"
+
+
+def test_titles_are_shown_as_they_are(open_app):
+    app = open_app(checkpoint=made_up.NAME, items="1,2")
+    assert_calm(app)
+    page = html_of(app)
+    assert "<b>x</b>" not in page
+    for title in (made_up.HTML_TITLE, made_up.SHORTCODE_TITLE):
+        assert for_html(title) in page
+        assert title in html.unescape(page)
+    app = open_app(checkpoint=made_up.NAME, items="5,6", k="50")
+    figure = next(c.proto.spec for c in app.get("plotly_chart") if c.proto.id.endswith("ledger"))
+    assert "<b>x</b>" not in figure
+    labels = json.loads(figure)["layout"]["yaxis"]["ticktext"]
+    assert any("*NSYNC &lt;b&gt;x" in label for label in labels)
+
+
+def test_a_history_longer_than_the_model_reads(open_app):
+    app = open_app(checkpoint=made_up.NAME, user=made_up.LONG)
+    assert_calm(app)
+    assert "The model reads the last 8 of" in html_of(app)
+
+
+def test_a_history_is_composed_edited_and_left(open_app):
+    app = open_app(checkpoint=made_up.NAME, user="u2")
+    next(b for b in app.button if b.label == "Change this history").click().run()
+    assert_calm(app)
+    before = query(app, "items").split(",")
+    assert query(app, "user") is None
+
+    app.button(key=f"Remove-{len(before) - 1}").click().run()
+    assert query(app, "items").split(",") == before[:-1]
+    app.button(key=f"Earlier-{len(before) - 2}").click().run()
+    assert query(app, "items").split(",") == [*before[:-3], before[-2], before[-3]]
+    app.selectbox(key="add-item").set_value("1").run()
+    assert query(app, "items").split(",")[-1] == "1"
+    assert_calm(app)
+
+    back = next(b for b in app.button if b.label == "Back to the real history")
+    back.click().run()
+    assert (query(app, "user"), query(app, "items")) == ("u2", None)
+    assert_calm(app)
+
+
+def test_an_empty_history_asks_for_an_item(open_app):
+    app = open_app(checkpoint=made_up.NAME)
+    app.segmented_control(key="choice-source").set_value("own").run()
+    assert_calm(app)
+    assert "Add an item" in html_of(app)
+
+
+def test_sasrec_says_what_it_lacks(open_app):
+    app = open_app(checkpoint="sasrec")
+    assert_calm(app)
+    assert "What is missing here?" in headings(app)
+    assert "Which experts read the history?" not in headings(app)
+
+
+def test_without_the_data_it_opens_on_an_example(open_app, home):
+    shutil.rmtree(home / "cache")
+    app = open_app(checkpoint=made_up.NAME)
+    assert_calm(app)
+    assert query(app, "example") == "best-known"
+    assert "not on this machine" in html_of(app)
+    assert any(button.label == "Get the data set" for button in app.button)
+
+    asked = open_app(checkpoint=made_up.NAME, user="u1")
+    assert_calm(asked)
+    assert "People need the data set" in warnings(asked)
+
+
+def test_another_checkpoint_of_other_data_forgets_the_person(open_app, home):
+    app = open_app(checkpoint=made_up.NAME, user="u3")
+    app.selectbox(key="choice-checkpoint").set_value("sasrec").run()
+    assert query(app, "user") == "u3"  # the same data set: the same person
+    assert_calm(app)
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "told"),
+    [
+        ("model.safetensors", b"damaged", "is damaged"),
+        ("items.parquet", b"damaged", "items.parquet"),
+        ("config.json", b"{}", "format"),
+        ("config.json", b"\xff", "not readable as JSON"),
+    ],
+)
+def test_a_damaged_checkpoint_is_one_sentence(open_app, home, file, content, told):
+    (home / "checkpoints" / made_up.NAME / file).write_bytes(content)
+    app = open_app(checkpoint=made_up.NAME)
+    assert not app.exception
+    (error,) = app.error
+    assert told in error.value.replace("\\", "")
+    app.selectbox(key="choice-checkpoint").set_value("sasrec").run()
+    assert_calm(app)
+
+
+def test_without_any_checkpoint_it_says_where_to_get_one(open_app, home):
+    shutil.rmtree(home / "checkpoints")
+    app = open_app()
+    assert_calm(app)
+    assert "train one on the Train page" in app.info[0].value
+
+
+def test_a_fault_of_ours_is_told_without_a_traceback(open_app, monkeypatch):
+    import resources
+
+    def broken(*_):
+        raise RuntimeError("secret details")
+
+    monkeypatch.setattr(resources, "trace", broken)
+    app = open_app()
+    assert not app.exception
+    (error,) = app.error
+    assert "a fault of the app" in error.value
+    assert "secret" not in error.value
+
+
+def test_choices_last_when_another_page_is_opened(open_app):
+    app = open_app(checkpoint=made_up.NAME, user="u5", k="6")
+    app.switch_page(ATLAS).run()
+    assert_calm(app)
+    assert (query(app, "user"), query(app, "k")) == ("u5", "6")
+    app.switch_page("views/lens.py").run()
+    assert (query(app, "user"), query(app, "k")) == ("u5", "6")
+    assert_calm(app)

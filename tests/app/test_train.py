@@ -1,0 +1,173 @@
+"""Train, walked through with AppTest; processes are not started here but recorded."""
+
+import json
+import time
+
+import pytest
+
+import resources
+from fame.training.runs import LOG, RunFolder, Status
+from tests import made_up
+from tests.app.walk import TRAIN, assert_calm, html_of, query, warnings
+
+
+@pytest.fixture
+def launched(monkeypatch):
+    calls = []
+
+    def launch(out, data, settings, *, device, resume):
+        out.mkdir(parents=True, exist_ok=True)
+        calls.append((out, data, settings, device, resume))
+        return 2**22 + 1  # no process of ours
+
+    monkeypatch.setattr(resources, "launch", launch)
+    return calls
+
+
+@pytest.fixture
+def run(home):
+    """A run in a folder, and a way to say what it is doing."""
+    folder = RunFolder(home / "checkpoints" / "try")
+    folder.path.mkdir(parents=True)
+    now = time.time()
+    status = Status("training", made_up.NAME, "fame", "CPU, 2 threads", 1, now, now)
+
+    def say(phase, **known):
+        status.phase = phase
+        for name, value in known.items():
+            setattr(status, name, value)
+        folder.write_status(status)
+        return folder
+
+    return say
+
+
+def start(app, name=None):
+    app.selectbox[0].set_value(made_up.NAME).run()
+    if name is not None:
+        next(field for field in app.text_input if field.label.startswith("Name")).set_value(name)
+    next(button for button in app.button if button.label == "Start training").click()
+    return app.run()
+
+
+def test_a_run_is_started_with_the_settings_of_the_form(open_app, home, launched):
+    app = open_app(TRAIN)
+    assert_calm(app)
+    assert app.title[0].value == "How well does a model learn this data?"
+    app.selectbox[0].set_value(made_up.NAME).run()
+    app.number_input(key=f"setting-{made_up.NAME}-heads").set_value(4)
+    app = start(app)
+    assert not app.exception
+    ((out, data, settings, device, resume),) = launched
+    assert out == home / "checkpoints" / "made-up-fame-1"
+    assert (data, device, resume) == (made_up.NAME, "cpu", False)
+    assert settings["heads"] == 4
+    assert settings["model"] == "fame"
+    assert query(app, "run") is None or query(app, "run") == "made-up-fame-1"
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("../outside", "cannot be the name"),
+        ("", "cannot be the name"),
+        ("Capital", "cannot be the name"),
+        ("a" * 65, "cannot be the name"),
+        (made_up.NAME, "already"),
+    ],
+)
+def test_a_bad_name_is_told_and_nothing_starts(open_app, launched, name, told):
+    app = start(open_app(TRAIN), name)
+    assert not app.exception
+    assert told in app.error[0].value.replace("\\", "")
+    assert not launched
+
+
+def test_settings_that_do_not_fit_are_told(open_app, launched):
+    app = open_app(TRAIN)
+    app.selectbox[0].set_value(made_up.NAME).run()
+    app.number_input(key=f"setting-{made_up.NAME}-heads").set_value(5)
+    app = start(app)
+    assert "must be a multiple of heads" in app.error[0].value.replace("\\", "")
+    assert not launched
+
+
+def test_a_run_under_way_is_found_again(open_app, run):
+    folder = run(
+        "training",
+        epoch=2,
+        epochs=10,
+        step=5,
+        steps=20,
+        positions_per_second=1234.0,
+        eta_seconds=75.0,
+        best_score=0.05,
+        best_epoch=1,
+    )
+    folder.write_history([{"epoch": 1, "loss": 3.0, "valid_NDCG@10": 0.05, "seconds": 1.0}])
+    (folder.path / LOG).write_text("epoch 1: fine\n")
+    with folder.held():
+        app = open_app(TRAIN)
+        assert_calm(app)
+        assert query(app, "run") == "try"
+        assert "Training" in html_of(app)
+        assert len(app.get("plotly_chart")) == 2
+        assert "epoch 1: fine" in app.code[0].value
+        assert any(button.label.startswith("Stop") for button in app.button)
+
+
+def test_a_stopped_run_can_be_resumed(open_app, run, launched):
+    folder = run("stopped", epoch=2, epochs=10)
+    (folder.path / "resume").mkdir()
+    (folder.path / "resume" / "state.safetensors").touch()
+    app = open_app(TRAIN)
+    assert_calm(app)
+    next(button for button in app.button if button.label == "Resume").click().run()
+    assert launched == [(folder.path, made_up.NAME, {}, "auto", True)]
+
+
+def test_a_failed_run_tells_its_sentence(open_app, run):
+    run("failed", message="The loss is *no* longer a number.")
+    app = open_app(TRAIN)
+    assert not app.exception
+    assert app.error[0].value.replace("\\", "") == "The loss is *no* longer a number."
+
+
+def test_a_run_that_never_spoke_shows_the_end_of_its_log(open_app, home):
+    folder = home / "checkpoints" / "mute"
+    folder.mkdir()
+    (folder / "launch.log").write_text("There is no data set 'x'.\n")
+    app = open_app(TRAIN, run="mute")
+    assert not app.exception
+    assert app.error[0].value.replace("\\", "") == "There is no data set 'x'."
+
+
+def test_a_finished_run_opens_in_lens(open_app, home):
+    folder = RunFolder(home / "checkpoints" / made_up.NAME)
+    now = time.time()
+    folder.write_status(
+        Status("finished", made_up.NAME, "fame", "CPU", 1, now, now, epoch=3, epochs=3)
+    )
+    app = open_app(TRAIN)
+    assert_calm(app)
+    next(button for button in app.button if button.label == "Open in Lens").click().run()
+    assert_calm(app)
+    assert app.title[0].value == "Why does this person get this list?"
+    assert query(app, "checkpoint") == made_up.NAME
+
+
+def test_past_runs_stand_side_by_side_with_their_figures(open_app, run):
+    folder = run("finished", epoch=3, epochs=3, best_score=0.25)
+    (folder.path / "metrics.json").write_text(json.dumps({"test": {"NDCG@10": 0.2, "HR@10": 0.4}}))
+    app = open_app(TRAIN)
+    assert_calm(app)
+    (row,) = app.dataframe[0].value.to_dict("records")
+    assert (row["Run"], row["Test NDCG@10"], row["Best validation NDCG@10"]) == ("try", 0.2, 0.25)
+
+
+def test_an_unknown_run_in_the_address_is_told(open_app, run):
+    run("finished")
+    app = open_app(TRAIN, run="nothing")
+    assert_calm(app)
+    assert "no run 'nothing'" in warnings(app)
+    assert query(app, "run") == "try"

@@ -1,0 +1,34 @@
+"""Reading a page that AppTest has drawn."""
+
+from pathlib import Path
+
+from streamlit.testing.v1 import AppTest
+
+MAIN = Path(__file__).resolve().parents[2] / "app" / "main.py"
+LENS, ATLAS, TRAIN = "views/lens.py", "views/atlas.py", "views/train.py"
+
+
+def query(app: AppTest, name: str) -> str | None:
+    """What the address says."""
+    value = app.query_params.get(name)
+    return value[0] if isinstance(value, list) else value
+
+
+def warnings(app: AppTest) -> str:
+    return " ".join(warning.value for warning in app.warning).replace("\\", "")
+
+
+def html_of(app: AppTest) -> str:
+    """All HTML on the page, styles left out."""
+    bodies = [element.proto.body for element in app.get("html")]
+    return "\n".join(body for body in bodies if not body.startswith("<style>"))
+
+
+def headings(app: AppTest) -> list[str]:
+    return [heading.value for heading in app.subheader]
+
+
+def assert_calm(app: AppTest) -> None:
+    """No traceback, and no fault of ours told instead of one."""
+    assert not app.exception
+    assert not [error.value for error in app.error]

@@ -1,0 +1,86 @@
+"""The table of runs: rows by key, ranks beside them, paired gains."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fame.bench.results import Results, RunKey, paired_comparison, paired_gain, settings_key
+from fame.config import ModelConfig, TrainConfig
+from fame.errors import FameError
+from fame.metrics import summarise_ranks
+
+KEY = RunKey("walks", "f" * 64, "fame", "abc", 0)
+
+
+def test_settings_are_equal_across_model_seed_and_device_only() -> None:
+    base = {**ModelConfig().to_dict(), **TrainConfig().to_dict()}
+    same = {**base, "model": "sasrec", "seed": 7, "device": "cpu"}
+    assert settings_key(same) == settings_key(base)
+    for name, value in {"width": 32, "dropout": 0.1, "epochs": 3, "head_loss_weight": 0.0}.items():
+        assert settings_key({**base, name: value}) != settings_key(base), name
+
+
+def test_a_row_and_its_ranks_come_back(tmp_path: Path) -> None:
+    results = Results(tmp_path)
+    ranks = np.array([1, 3, 70_000])
+    assert not results.has(KEY)
+    results.add(KEY, summarise_ranks(ranks), ranks)
+    assert results.has(KEY)
+    assert not results.has(replace(KEY, seed=1)) and not results.has(replace(KEY, settings="abd"))
+    assert results.ranks(KEY).tolist() == ranks.tolist()
+    row = results.select(KEY.data, KEY.fingerprint, KEY.model, KEY.settings)
+    assert row["HR@5"].tolist() == [pytest.approx(2 / 3)]
+
+
+def test_a_run_added_again_replaces_its_row_and_no_other(tmp_path: Path) -> None:
+    results = Results(tmp_path)
+    other = replace(KEY, seed=1)
+    results.add(KEY, {"HR@5": 0.1}, np.array([9]))
+    results.add(other, {"HR@5": 0.2}, np.array([9]))
+    results.add(KEY, {"HR@5": 0.3}, np.array([8]))
+    rows = results.rows().set_index("seed")["HR@5"]
+    assert rows.to_dict() == {0: 0.3, 1: 0.2}
+    assert results.ranks(KEY).tolist() == [8]
+
+
+def test_a_damaged_table_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "results.csv").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(FameError, match=r"results\.csv is not readable"):
+        Results(tmp_path).rows()
+
+
+def test_gain_by_hand() -> None:
+    ours = np.array([[1, 10, 11, 3]])  # 3 of 4 within 10
+    theirs = np.array([[1, 10, 11, 30]])  # 2 of 4
+    gain = paired_gain(ours, theirs, "HR@10")
+    assert gain.mean == pytest.approx(0.5)
+    # Ours is never worse for anybody, so no draw can show a loss.
+    assert gain.low >= 0 and gain.high >= 0.5
+
+
+def test_the_interval_of_equal_models_holds_zero_and_that_of_a_better_one_does_not() -> None:
+    rng = np.random.default_rng(0)
+    ranks = rng.integers(1, 60, size=(4, 600))
+    shuffled = np.stack([rng.permutation(row) for row in ranks])
+    equal = paired_gain(ranks, shuffled, "NDCG@10")
+    assert equal.low < 0 < equal.high
+    better = paired_gain(np.maximum(ranks - 15, 1), ranks, "NDCG@10")
+    assert 0 < better.low < better.mean < better.high
+
+
+def test_only_seeds_that_both_models_have_are_compared(tmp_path: Path) -> None:
+    results = Results(tmp_path)
+    for model, seeds in {"fame": (0, 1, 2), "sasrec": (1, 2, 3)}.items():
+        for seed in seeds:
+            key = replace(KEY, model=model, seed=seed)
+            results.add(key, {"HR@10": 1.0, "NDCG@10": 1.0}, np.array([1, 1]))
+    settings = (KEY.data, KEY.fingerprint, KEY.settings)
+    comparison = paired_comparison(results, *settings)
+    assert comparison is not None and comparison.seeds == 2
+    assert all(rows["seed"].tolist() == [1, 2] for rows in comparison.rows.values())
+    assert comparison.gains["HR@10"].mean == 0
+    limited = paired_comparison(results, *settings, seeds=2)
+    assert limited is not None and limited.seeds == 1
+    assert paired_comparison(results, *settings, seeds=1) is None

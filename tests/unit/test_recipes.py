@@ -1,0 +1,41 @@
+"""Recipes are valid, and wrong ones are told."""
+
+from importlib import resources
+from pathlib import Path
+
+import pytest
+
+from fame.config import ModelConfig, TrainConfig
+from fame.data.registry import SETS
+from fame.errors import ConfigError
+from fame.recipes import build_configs, load_recipe, read_recipe
+
+
+def shipped() -> list[str]:
+    files = resources.files("fame.recipes").iterdir()
+    return sorted(Path(file.name).stem for file in files if file.name.endswith(".toml"))
+
+
+@pytest.mark.parametrize("name", shipped())
+def test_shipped_recipes_build(name: str) -> None:
+    assert name in SETS, "a recipe is named after its data set"
+    model, training = build_configs(load_recipe(name), name)
+    assert model.model == "fame" and training.seed == 0
+
+
+def test_a_set_without_a_recipe_has_the_defaults() -> None:
+    assert load_recipe("my-own") == {}
+    assert load_recipe("../config") == {}
+    assert build_configs({}, "nothing") == (ModelConfig(), TrainConfig())
+
+
+def test_wrong_recipes_name_file_and_key(tmp_path: Path) -> None:
+    file = tmp_path / "own.toml"
+    file.write_text("widht = 8")
+    with pytest.raises(ConfigError, match=r"own\.toml has the unknown key 'widht'"):
+        read_recipe(file)
+    file.write_text("width =")
+    with pytest.raises(ConfigError, match=r"own\.toml is not readable as TOML"):
+        read_recipe(file)
+    with pytest.raises(ConfigError, match=r"gone\.toml"):
+        read_recipe(tmp_path / "gone.toml")
