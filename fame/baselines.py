@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fame.data.sequences import HeldOut, Interactions, Split, held_out
+from fame.data.sequences import HeldOut, Interactions, Split, held_out, places
 from fame.evaluate import Scorer, rank_targets
 
 
@@ -30,8 +30,7 @@ def markov_scorer(data: Interactions, examples: HeldOut) -> Scorer:
     a last item that is seldom followed by anything still gives a full ranking.
     """
     lengths = np.diff(data.offsets)
-    place = np.arange(len(data.items)) - np.repeat(data.offsets[:-1], lengths)
-    has_next = np.flatnonzero(place < np.repeat(lengths - 3, lengths))
+    has_next = np.flatnonzero(places(lengths) < np.repeat(lengths - 3, lengths))
     V = len(data.item_ids)
     pairs = data.items[has_next].astype(np.int64) * V + data.items[has_next + 1]
     pair, count = np.unique(pairs, return_counts=True)

@@ -49,24 +49,24 @@ class _Config:
             choices = get_args(kind)
             if choices:
                 if value not in choices:
-                    raise ConfigError(f"{name} must be one of {', '.join(choices)}, not {value!r}")
+                    raise ConfigError(f"{name} must be one of {', '.join(choices)}, not {value!r}.")
             elif kind is int:
                 if isinstance(value, bool) or not isinstance(value, int):
-                    raise ConfigError(f"{name} must be a whole number, not {value!r}")
+                    raise ConfigError(f"{name} must be a whole number, not {value!r}.")
             elif kind is float:
                 if isinstance(value, bool) or not isinstance(value, int | float):
-                    raise ConfigError(f"{name} must be a number, not {value!r}")
+                    raise ConfigError(f"{name} must be a number, not {value!r}.")
                 if not math.isfinite(value):
-                    raise ConfigError(f"{name} must be finite, not {value!r}")
+                    raise ConfigError(f"{name} must be finite, not {value!r}.")
                 object.__setattr__(self, name, float(value))
             elif not isinstance(value, kind):
-                raise ConfigError(f"{name} must be {kind.__name__}, not {value!r}")
+                raise ConfigError(f"{name} must be {kind.__name__}, not {value!r}.")
 
     def _check_range(self, name: str, low: float, high: float, *, below: bool = False) -> None:
         value = getattr(self, name)
         if not low <= value <= high or (below and value == high):
             upper = f"below {high:g}" if below else f"at most {high:g}"
-            raise ConfigError(f"{name} must be at least {low:g} and {upper}, not {value!r}")
+            raise ConfigError(f"{name} must be at least {low:g} and {upper}, not {value!r}.")
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ class ModelConfig(_Config):
         if self.width % self.heads:
             raise ConfigError(
                 f"width ({self.width}) must be a multiple of heads ({self.heads}), "
-                "because every head owns an equal slice of it"
+                "because every head owns an equal slice of it."
             )
 
     @property
@@ -157,7 +157,7 @@ class TrainConfig(_Config):
         if self.device not in ("auto", "cpu", "cuda") and not (
             self.device.startswith("cuda:") and self.device[5:].isdigit()
         ):
-            raise ConfigError(f"device must be auto, cpu, cuda or cuda:N, not {self.device!r}")
+            raise ConfigError(f"device must be auto, cpu, cuda or cuda:N, not {self.device!r}.")
 
 
 def parse_setting(text: str) -> tuple[str, Any]:

@@ -14,7 +14,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fame.data.sequences import HeldOut, Interactions, Split, held_out, held_out_batches
+from fame.data.sequences import (
+    HeldOut,
+    Interactions,
+    Split,
+    held_out,
+    held_out_batches,
+    places,
+)
+from fame.errors import DataError
 from fame.metrics import summarise_ranks, target_ranks
 from fame.model import SequenceModel
 
@@ -23,7 +31,8 @@ PROTOCOL = (
     "ties against the target"
 )
 
-# A scorer gives raw scores (B, V) for examples by their index and inputs (B, T).
+# A scorer gives raw scores (B, V) for examples by their index and inputs (B, T); what it says of
+# the padding's column does not matter.
 Scorer = Callable[[np.ndarray, Tensor], Tensor]
 
 
@@ -33,8 +42,7 @@ def history_cells(
     """Row and item of every click in the *whole* histories of the examples in ``index``."""
     starts, lengths = examples.starts[index], (examples.ends - examples.starts)[index]
     rows = np.repeat(np.arange(len(index)), lengths)
-    place = np.arange(len(rows)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-    return rows, data.items[np.repeat(starts, lengths) + place].astype(np.int64)
+    return rows, data.items[np.repeat(starts, lengths) + places(lengths)].astype(np.int64)
 
 
 def exclude_histories(
@@ -63,9 +71,15 @@ def rank_targets(
     """Rank of every target of a split, int64 ``(n,)``, in the order of :func:`held_out`.
 
     Raises:
+        DataError: where nobody has enough clicks for the split.
         FloatingPointError: where a score is not a number, which would otherwise rank first.
     """
     examples = held_out(data, split)
+    if not len(examples):
+        raise DataError(
+            f"Nobody in data set {data.name!r} has enough clicks for the {split} split; a person "
+            "needs at least three to be validated on."
+        )
     ranks = np.zeros(len(examples), dtype=np.int64)
     with torch.inference_mode():
         for index, inputs in held_out_batches(data, examples, max_length, batch_size):
@@ -78,10 +92,6 @@ def rank_targets(
     return ranks
 
 
-def _with_padding_column(scores: Tensor) -> Tensor:
-    return torch.nn.functional.pad(scores, (1, 0), value=-math.inf)
-
-
 def last_positions(inputs_BT: Tensor) -> tuple[Tensor, Tensor]:
     """Row and last real position of every right-padded sequence."""
     return torch.arange(len(inputs_BT), device=inputs_BT.device), (inputs_BT != 0).sum(1) - 1
@@ -92,7 +102,7 @@ def fused_scorer(model: SequenceModel) -> Scorer:
 
     def score(_: np.ndarray, inputs: Tensor) -> Tensor:
         query = model(inputs).query[last_positions(inputs)]
-        return _with_padding_column(query @ model.item_table.T)
+        return query @ model.item_embedding.weight.T
 
     return score
 
@@ -100,11 +110,11 @@ def fused_scorer(model: SequenceModel) -> Scorer:
 def head_scorer(model: SequenceModel, head: int) -> Scorer:
     """``P_h(v) = <x_v^h, F_h>`` at the last position: the head on its own."""
     with torch.no_grad():
-        sub_embedding = model.sub_embeddings()[head]
+        sub_embedding = torch.nn.functional.pad(model.sub_embeddings()[head], (0, 0, 1, 0))
 
     def score(_: np.ndarray, inputs: Tensor) -> Tensor:
         state = model(inputs).head_states[last_positions(inputs)][:, head]
-        return _with_padding_column(state @ sub_embedding.T)
+        return state @ sub_embedding.T
 
     return score
 

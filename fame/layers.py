@@ -59,10 +59,13 @@ class TransformerBlock(nn.Module):
         return self.feed_forward_norm(x_BTD + self.dropout(self.feed_forward(x_BTD)))
 
 
-def initialise(module: nn.Module, std: float = 0.02) -> None:
-    """Normal weights of ``std``, zero biases, unit norms; ``model.apply(initialise)``."""
+INIT_STD = 0.02  # of every random weight, as in BERT and SASRec's modern form
+
+
+def initialise(module: nn.Module) -> None:
+    """Normal weights of ``INIT_STD``, zero biases; for ``model.apply(initialise)``."""
     if isinstance(module, nn.Linear | nn.Embedding):
-        nn.init.normal_(module.weight, std=std)
+        nn.init.normal_(module.weight, std=INIT_STD)
     if isinstance(module, nn.Linear) and module.bias is not None:
         nn.init.zeros_(module.bias)
     if isinstance(module, nn.Embedding) and module.padding_idx is not None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
@@ -94,16 +93,6 @@ def linear_cross_entropy(
         smoothing: Share of the target spread evenly over all items.
         chunk: Rows of logits at a time; default by device.
     """
-    if not torch.is_grad_enabled():
-        # Nobody will ask for gradients: do not compute them.
-        chunks = zip(
-            query_ND.split(chunk or CPU_CHUNK), target_N.split(chunk or CPU_CHUNK), strict=True
-        )
-        total = sum(
-            F.cross_entropy(query @ table_VD.T, target, reduction="sum", label_smoothing=smoothing)
-            for query, target in chunks
-        )
-        return torch.as_tensor(total) / max(len(query_ND), 1)
     chunk = chunk or (CPU_CHUNK if query_ND.device.type == "cpu" else GPU_CHUNK)
     return _LinearCrossEntropy.apply(query_ND, table_VD, target_N, smoothing, chunk)
 

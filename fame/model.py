@@ -45,9 +45,6 @@ class Intervention:
     muted: tuple[tuple[int, int], ...] = ()
     solo: tuple[tuple[int, int], ...] = ()
 
-    def __bool__(self) -> bool:
-        return self.gate is not None or bool(self.muted) or bool(self.solo)
-
     def gate_weights(self, heads: int) -> Tensor | None:
         """The replacing gate ``(H,)``, normalised; ``FameError`` says what is wrong with it."""
         if self.gate is None:
@@ -186,7 +183,14 @@ class SequenceModel(nn.Module):
 
     @torch.no_grad()
     def trace(self, items_BT: Tensor, *, intervention: Intervention | None = None) -> FameTrace:
-        """Everything about the last real position of every sequence, from one forward pass."""
+        """Everything about the last real position of every sequence, from one forward pass.
+
+        Raises:
+            RuntimeError: in training mode, where dropout would make it random.
+            ValueError: where a sequence holds no item.
+        """
+        if self.training:
+            raise RuntimeError("a trace needs the model in eval mode")
         encoding = self(items_BT, intervention=intervention, keep_attention=True)
         real_BT = items_BT != 0
         if not bool(real_BT.any(dim=1).all()):

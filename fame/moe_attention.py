@@ -51,7 +51,7 @@ class MoEAttention(nn.Module):
         self.value = nn.Linear(width, width)
         self.router_weight = nn.Parameter(torch.empty(heads, experts * self.head_width, experts))
         self.router_bias = nn.Parameter(torch.zeros(heads, experts))
-        nn.init.normal_(self.router_weight, std=0.02)
+        nn.init.normal_(self.router_weight, std=0.02)  # as every random weight
 
     def forward(
         self, s_BTD: Tensor, *, expert_mask_HE: Tensor | None = None, keep_attention: bool = False

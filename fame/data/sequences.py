@@ -23,6 +23,11 @@ Split = Literal["valid", "test"]
 _HELD_BACK: dict[str, int] = {"valid": 2, "test": 1}
 
 
+def places(lengths: np.ndarray) -> np.ndarray:
+    """``0 .. n - 1`` for every n in ``lengths``, one after the other, as one flat array."""
+    return np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+
+
 @dataclass(frozen=True)
 class Interactions:
     """Histories of all people in a data set, oldest click first.
@@ -108,8 +113,7 @@ class Interactions:
     def train_counts(self) -> np.ndarray:
         """``(V,)`` how often each item stands in the training part: all but the last two."""
         lengths = np.diff(self.offsets)
-        place = np.arange(len(self.items)) - np.repeat(self.offsets[:-1], lengths)
-        in_training = place < np.repeat(lengths - 2, lengths)
+        in_training = places(lengths) < np.repeat(lengths - 2, lengths)
         return np.bincount(self.items[in_training], minlength=len(self.item_ids))
 
 
@@ -175,7 +179,7 @@ def training_windows(
         first = np.where(lengths > max_length, drawn, first)
     counts = 1 + -(-(lengths - first) // max_length)
     owner = np.repeat(np.arange(len(owners)), counts)
-    place = np.arange(len(owner)) - np.repeat(np.cumsum(counts) - counts, counts)
+    place = places(counts)
     begin = np.where(place == 0, 0, first[owner] + (place - 1) * max_length)
     end = np.minimum(first[owner] + place * max_length, lengths[owner])
     return Windows(data.offsets[owners[owner]] + begin, end - begin)

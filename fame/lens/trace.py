@@ -71,8 +71,8 @@ def trace_history(
         intervention: A change to gate or router; ``gate`` and ``router`` are then as applied.
     """
     history = np.asarray(history, dtype=np.int64)
-    if history.ndim != 1 or not len(history):
-        raise ValueError("a history to trace needs at least one item")
+    if history.ndim != 1 or not len(history) or history.min() < 1:
+        raise ValueError("a history to trace needs at least one item, and only real items")
     seen_from = max(0, len(history) - model.config.max_length)
     device = next(model.parameters()).device
     items = torch.from_numpy(history[seen_from:])[None].to(device)
@@ -81,16 +81,19 @@ def trace_history(
     def array(tensor: torch.Tensor) -> np.ndarray:
         return tensor[0].double().cpu().numpy()
 
+    gate, by_head = array(traced.gate), array(traced.head_scores)
     return SequenceTrace(
         history=history,
         seen_from=seen_from,
-        gate=array(traced.gate),
+        gate=gate,
         router=array(traced.router),
         attention=array(traced.attention),
         gate_path=array(traced.gate_path),
         router_path=array(traced.router_path),
-        head_scores=array(traced.head_scores),
-        scores=array(traced.scores),
+        head_scores=by_head,
+        # Added up here in double precision, so that the ledger adds up to the last digit and a
+        # head alone gives its own list; equal to the fast path's one query up to rounding.
+        scores=np.append(-np.inf, gate @ by_head[:, 1:]),
     )
 
 

@@ -71,9 +71,9 @@ def test_paths_and_router_are_shares(items, trace):
 
 
 def test_colourings_begin_with_the_most_telling(items):
-    assert list(tables.colourings(items))[0] == "genres"
-    assert list(tables.colourings(items.drop(columns="genres")))[0] == "category_1"
-    assert list(tables.colourings(items))[-1] == tables.POPULARITY
+    *facets, last = tables.colourings(items)
+    assert (facets[0], last) == ("genres", tables.POPULARITY)
+    assert next(iter(tables.colourings(items.drop(columns="genres")))) == "category_1"
 
 
 def test_value_labels_of_categories_and_lists(items):

@@ -28,7 +28,8 @@ def test_nothing_is_left_to_interpret(title):
 
 def test_shortening_cuts_at_words_and_flattens_lines():
     assert text.shortened("a\nb", 10) == "a b"
-    assert text.shortened("one two three four", 12) == "one two…"
+    assert text.shortened("three four five", 12) == "three four…"
+    assert text.shortened("one incomprehensible", 12) == "one incompr…"
     assert len(text.shortened("x" * 50, 10)) == 10
 
 

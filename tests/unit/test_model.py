@@ -489,13 +489,6 @@ def test_sasrec_has_no_experts_to_mute():
         random_model(TINY_SASREC)(padded([[1]]), intervention=Intervention(muted=((0, 0),)))
 
 
-def test_an_intervention_is_true_when_it_changes_something():
-    assert not Intervention()
-    assert Intervention(gate=(1.0, 0.0))
-    assert Intervention(muted=((0, 0),))
-    assert Intervention(solo=((0, 0),))
-
-
 # --- size and start ---------------------------------------------------------------------------
 
 

@@ -1,0 +1,171 @@
+"""A real Chromium on a real ``streamlit run app/main.py``, each started once and always stopped."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests import made_up
+
+ROOT = Path(__file__).resolve().parents[2]
+SHIPPED = ROOT / "checkpoints"
+IN_CI = os.environ.get("CI", "").lower() in ("1", "true")
+
+
+def _missing(reason: str) -> None:
+    """Skips with the reason, except in CI, where no browser test may be skipped."""
+    if IN_CI:
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[object]:
+    """Playwright's handle on the Chromium of this machine."""
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        _missing("playwright is not installed, so no browser can be driven")
+    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+    path = next(filter(None, map(shutil.which, names)), None)
+    if path is None:
+        _missing("no Chromium or Chrome is installed")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=path,
+            args=["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"],
+        )
+        yield browser
+        browser.close()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def _wait_until_up(process: subprocess.Popen, url: str, log: Path, seconds: float = 120) -> None:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            with urllib.request.urlopen(f"{url}/_stcore/health", timeout=2) as answer:
+                if answer.status == 200:
+                    return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.2)
+    pytest.fail(f"the app did not come up:\n{log.read_text(errors='replace')}")
+
+
+@pytest.fixture(scope="session")
+def serve(
+    chromium: object, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[..., str]]:
+    """Starts the app in a home of its own; gives its address."""
+    processes = []
+
+    def start(home: Path, **environment: str) -> str:
+        port = _free_port()
+        url = f"http://127.0.0.1:{port}"
+        log = tmp_path_factory.mktemp("server") / "log"
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                [
+                    *(sys.executable, "-m", "streamlit", "run", "app/main.py"),
+                    *("--server.port", str(port), "--server.address", "127.0.0.1"),
+                    *("--server.headless", "true", "--server.fileWatcherType", "none"),
+                ],
+                cwd=ROOT,
+                env={**os.environ, **made_up.environment(home), **environment},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+            )
+        processes.append(process)
+        _wait_until_up(process, url, log)
+        return url
+
+    yield start
+    for process in processes:
+        process.terminate()
+        try:
+            process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+@pytest.fixture(scope="session")
+def made_up_app(serve: Callable[..., str], tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The app on made-up histories."""
+    home = tmp_path_factory.mktemp("made-up") / "home"
+    made_up.make(home)
+    return serve(home)
+
+
+@pytest.fixture(scope="session")
+def shipped_app(serve: Callable[..., str], tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The app on the shipped checkpoints, on a machine that has no data set."""
+    home = tmp_path_factory.mktemp("bare") / "home"
+    home.mkdir()
+    return serve(home, FAME_CHECKPOINTS=str(SHIPPED))
+
+
+class Visit:
+    """A page in the browser, and what went wrong in it."""
+
+    def __init__(self, page) -> None:
+        self.page = page
+        self.complaints: list[str] = []
+        page.set_default_timeout(60_000)
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("console", self._listen)
+
+    def _listen(self, message) -> None:
+        # Below a page's own path Streamlit first asks for these at the wrong place, then finds them.
+        probing = "/_stcore/" in message.location.get("url", "")
+        if message.type == "error" and not probing:
+            self.complaints.append(message.text)
+
+    def open(self, address: str) -> None:
+        self.page.goto(address)
+        self.settled()
+
+    def settled(self) -> None:
+        """Waits until the script has run to its end and the charts are drawn."""
+        self.page.wait_for_selector("h1")
+        self.page.wait_for_selector('[data-testid="stStatusWidget"]', state="detached")
+        self.page.wait_for_function(
+            "() => [...document.querySelectorAll('[data-testid=stPlotlyChart]')]"
+            ".every(chart => chart.querySelector('.main-svg'))"
+        )
+        assert not self.page.locator('[data-testid="stException"]').count()
+        assert not self.page.locator('[data-testid="stAlertContentError"]').count()
+
+    def goto_page(self, title: str) -> None:
+        self.page.get_by_test_id("stSidebarNav").get_by_text(title, exact=True).click()
+
+
+@pytest.fixture
+def visit(chromium) -> Iterator[Callable[..., Visit]]:
+    """Opens a fresh browser window, light or dark; at the end nothing may have been complained of."""
+    visits, contexts = [], []
+
+    def start(theme: str = "light") -> Visit:
+        context = chromium.new_context(viewport={"width": 1400, "height": 900}, color_scheme=theme)
+        contexts.append(context)
+        visits.append(Visit(context.new_page()))
+        return visits[-1]
+
+    yield start
+    for context in contexts:
+        context.close()
+    assert not [complaint for each in visits for complaint in each.complaints]

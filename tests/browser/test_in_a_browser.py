@@ -1,0 +1,162 @@
+"""The ways people go through the app, in a real browser."""
+
+import re
+
+import pytest
+
+from tests import made_up
+
+pytestmark = pytest.mark.browser
+
+# Counts the pixels of a WebGL chart that something was drawn on.
+_DRAWN = """chart => {
+    const canvas = [...chart.querySelectorAll('canvas.gl-canvas-context, canvas')];
+    return canvas.reduce((most, one) => {
+        const copy = document.createElement('canvas');
+        copy.width = one.width; copy.height = one.height;
+        if (!one.width || !one.height) return most;
+        const to = copy.getContext('2d');
+        to.drawImage(one, 0, 0);
+        const pixels = to.getImageData(0, 0, copy.width, copy.height).data;
+        let drawn = 0;
+        for (let place = 3; place < pixels.length; place += 4) drawn += pixels[place] > 0;
+        return Math.max(most, drawn);
+    }, 0);
+}"""
+
+
+def charts(visit):
+    return visit.page.locator('[data-testid="stPlotlyChart"]')
+
+
+@pytest.mark.parametrize("checkpoint", ["ml-100k", "beauty"])
+def test_a_shipped_checkpoint_opens_without_any_data(shipped_app, visit, checkpoint):
+    here = visit()
+    here.open(f"{shipped_app}/?checkpoint={checkpoint}")
+    assert here.page.title()
+    assert charts(here).count() == 4
+    assert here.page.locator(".lens-card.latest").count() == 1
+    assert here.page.locator('[data-testid="stPlotlyChart"] .bars .point').count() > 10
+    assert "example=" in here.page.url
+    here.page.get_by_text("not on this machine").wait_for()
+
+
+def test_the_shipped_map_is_drawn(shipped_app, visit):
+    here = visit()
+    here.open(f"{shipped_app}/atlas?checkpoint=ml-100k&beside=head_1")
+    assert charts(here).count() == 2
+    for chart in charts(here).all():
+        here.page.wait_for_timeout(500)
+        assert chart.evaluate(_DRAWN) > 200
+
+
+def test_somebody_is_picked_and_the_address_brings_them_back(made_up_app, visit):
+    here = visit()
+    here.open(f"{made_up_app}/?checkpoint={made_up.NAME}")
+    field = here.page.get_by_label("User id")
+    field.fill("u7")
+    field.press("Enter")
+    here.page.wait_for_url(re.compile("user=u7"))
+    here.settled()
+    words = here.page.locator(".lens-words").inner_text()
+    latest = here.page.locator(".lens-card.latest").inner_text()
+
+    here.page.reload()
+    here.settled()
+    assert here.page.get_by_label("User id").input_value() == "u7"
+    assert here.page.locator(".lens-words").inner_text() == words
+    assert here.page.locator(".lens-card.latest").inner_text() == latest
+
+    other = visit()  # somebody else, with nothing but the address
+    other.open(here.page.url)
+    assert other.page.locator(".lens-words").inner_text() == words
+
+
+def test_the_browsers_way_back(made_up_app, visit):
+    here = visit()
+    here.open(f"{made_up_app}/?checkpoint={made_up.NAME}&user=u1")
+    field = here.page.get_by_label("User id")
+    field.fill("u2")
+    field.press("Enter")
+    here.page.wait_for_url(re.compile("user=u2"))
+    here.settled()
+    here.page.go_back()
+    here.page.wait_for_url(re.compile("user=u1"))
+    here.page.wait_for_function("() => document.querySelector('input[type=text]').value === 'u1'")
+    here.settled()
+
+
+def test_another_page_keeps_the_person(made_up_app, visit):
+    here = visit()
+    here.open(f"{made_up_app}/?checkpoint={made_up.NAME}&user=u9&k=7")
+    here.goto_page("Atlas")
+    here.page.wait_for_url(re.compile("/atlas.*user=u9"))
+    here.settled()
+    assert here.page.locator("h1").inner_text() == "What does each head see in an item?"
+    assert here.page.get_by_label("User id").input_value() == "u9"
+    here.goto_page("Lens")
+    here.page.wait_for_url(re.compile("user=u9&k=7"))
+    here.settled()
+
+
+def test_titles_are_shown_as_they_are(made_up_app, visit):
+    here = visit()
+    here.open(f"{made_up_app}/?checkpoint={made_up.NAME}&items=1,2")
+    cards = here.page.locator(".lens-card b")
+    assert cards.all_inner_texts() == [made_up.HTML_TITLE, made_up.SHORTCODE_TITLE]
+    here.open(f"{made_up_app}/?checkpoint={made_up.NAME}&items=5,6&k=38")
+    labels = here.page.locator('[data-testid="stPlotlyChart"] .ytick text').all_inner_texts()
+    labels = here.page.locator(".ytick text").all_text_contents()
+    assert any(made_up.HTML_TITLE in label for label in labels)
+
+
+def test_an_item_is_added_to_a_history_of_ones_own(made_up_app, visit):
+    here = visit()
+    here.open(f"{made_up_app}/?checkpoint={made_up.NAME}&items=5,6")
+    search = here.page.get_by_label("Search the catalogue and add an item")
+    search.click()
+    search.type("NSYNC")
+    here.page.get_by_role("option").first.click()
+    here.page.wait_for_url(re.compile(r"items=5(,|%2C)6(,|%2C)1\b"))
+    here.settled()
+    assert here.page.locator(".lens-card.latest b").inner_text() == made_up.HTML_TITLE
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("page", ["", "atlas", "train"])
+def test_both_themes_load_without_complaint(made_up_app, visit, theme, page):
+    here = visit(theme)
+    here.open(f"{made_up_app}/{page}")
+    colour = here.page.locator('[data-testid="stApp"]').evaluate(
+        "app => getComputedStyle(app).backgroundColor"
+    )
+    assert colour == {"light": "rgb(255, 255, 255)", "dark": "rgb(18, 22, 28)"}[theme]
+
+
+def test_a_model_is_trained_and_opened(made_up_app, visit):
+    here = visit()
+    here.open(f"{made_up_app}/train")
+    page = here.page
+    page.get_by_label("Data set").click()
+    page.get_by_role("option", name=made_up.NAME).click()
+    here.settled()
+    page.get_by_text("Settings, at the values").click()
+    for label, value in (("Epochs, at most", "2"), ("Width", "8"), ("Clicks read", "8")):
+        field = page.get_by_label(label, exact=True)
+        field.fill(value)
+        field.press("Enter")
+        here.settled()
+    name = page.get_by_label("Name of the checkpoint")
+    name.fill("from-the-browser")
+    name.press("Enter")
+    here.settled()
+    page.get_by_text("Start training").click()
+    page.wait_for_url(re.compile("run=from-the-browser"))
+    page.reload()  # the page finds the run again
+    page.get_by_text("Open in Lens").wait_for(timeout=180_000)
+    here.settled()
+    assert charts(here).count() == 2
+    page.get_by_text("Open in Lens").click()
+    page.wait_for_url(re.compile("checkpoint=from-the-browser"))
+    here.settled()
+    assert page.locator("h1").inner_text() == "Why does this person get this list?"
