@@ -21,7 +21,9 @@ def train_command(checkpoint: Checkpoint) -> str:
         **load_recipe(checkpoint.data.name),
     }
     settings = {**checkpoint.model_config.to_dict(), **checkpoint.train_config.to_dict()}
-    command = f"python -m fame train --data {checkpoint.data.name} --out checkpoints/NAME"
+    command = (
+        f"python -m fame train --data {checkpoint.data.name} --out checkpoints/{checkpoint.name}"
+    )
     for key, value in settings.items():
         if value != recipe[key] and key != "device":
             flag = f"--{key}" if key in ("model", "seed", "epochs") else f"--set {key}="
@@ -59,14 +61,37 @@ def _heads_section(heads: dict[str, Any]) -> list[str]:
     return lines
 
 
+def _settings(checkpoint: Checkpoint) -> str:
+    return settings_key({**checkpoint.model_config.to_dict(), **checkpoint.train_config.to_dict()})
+
+
+def _baseline_rows(checkpoint: Checkpoint) -> list[str]:
+    """SASRec with the same settings, where ``results.csv`` has it, and the counting baselines."""
+    data, metrics = checkpoint.data, checkpoint.metrics or {}
+    rows = Results(checkpoint.path.parent).select(
+        data.name, data.fingerprint, "sasrec", _settings(checkpoint)
+    )
+    lines = []
+    if len(rows) and checkpoint.model_config.model != "sasrec":
+        seeds = f"mean of {len(rows)} seeds" if len(rows) > 1 else "one seed"
+        lines.append(
+            _row(
+                f"SASRec, same settings, {seeds}",
+                {column: float(rows[column].mean()) for column in _COLUMNS},
+            )
+        )
+    return [
+        *lines,
+        _row("first-order Markov chain", metrics["baselines"]["markov"]),
+        _row("popularity", metrics["baselines"]["popularity"]),
+    ]
+
+
 def _comparison_section(checkpoint: Checkpoint) -> list[str]:
     """FAME beside SASRec over seeds, from the rows of ``results.csv`` with the same settings."""
     data = checkpoint.data
-    settings = settings_key(
-        {**checkpoint.model_config.to_dict(), **checkpoint.train_config.to_dict()}
-    )
     comparison = paired_comparison(
-        Results(checkpoint.path.parent), data.name, data.fingerprint, settings
+        Results(checkpoint.path.parent), data.name, data.fingerprint, _settings(checkpoint)
     )
     if comparison is None:
         return []
@@ -145,8 +170,7 @@ def render_card(checkpoint: Checkpoint) -> str:
         "| model | " + " | ".join(_COLUMNS) + " |",
         "|---" * (len(_COLUMNS) + 1) + "|",
         _row(name, metrics["test"]),
-        _row("first-order Markov chain", metrics["baselines"]["markov"]),
-        _row("popularity", metrics["baselines"]["popularity"]),
+        *_baseline_rows(checkpoint),
         _row(f"{name}, validation split", metrics["valid"]),
     ]
     if metrics["heads"]:

@@ -20,10 +20,10 @@ import pandas as pd
 
 from fame.config import ModelConfig, TrainConfig
 from fame.errors import FameError
-from fame.files import replacing
+from fame.files import locked, replacing
 from fame.metrics import gains, hits
 
-RESULTS, RANKS = "results.csv", "ranks"
+RESULTS, RANKS, LOCK = "results.csv", "ranks", ".results.lock"
 # What a run is compared across, or what does not change it.
 _NOT_SETTINGS = ("model", "seed", "device")
 
@@ -88,12 +88,13 @@ class Results:
         with replacing(self._ranks_file(key)) as temporary, temporary.open("wb") as file:
             np.savez_compressed(file, ranks=ranks.astype(np.uint32))
         row = pd.DataFrame([{**key.__dict__, **figures}])
-        rows = self.rows()
-        same = (rows[list(key.__dict__)] == pd.Series(key.__dict__)).all(axis=1)
-        rows = rows[~same]
-        merged = pd.concat([rows, row], ignore_index=True) if len(rows) else row
-        with replacing(self.folder / RESULTS) as temporary:
-            merged.to_csv(temporary, index=False)
+        with locked(self.folder / LOCK, wait=True):  # two tables may be filled at once
+            rows = self.rows()
+            same = (rows[list(key.__dict__)] == pd.Series(key.__dict__)).all(axis=1)
+            rows = rows[~same]
+            merged = pd.concat([rows, row], ignore_index=True) if len(rows) else row
+            with replacing(self.folder / RESULTS) as temporary:
+                merged.to_csv(temporary, index=False)
 
     def ranks(self, key: RunKey) -> np.ndarray:
         """Rank of every person's target in the test split of a run."""

@@ -16,7 +16,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -26,7 +26,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from fame.errors import FameError
-from fame.files import replacing, write_json, write_text
+from fame.files import locked, replacing, write_json, write_text
 from fame.training.loop import TrainState
 
 STATUS, HISTORY, LOG, LOCK = "status.json", "metrics.jsonl", "train.log", "run.lock"
@@ -77,10 +77,9 @@ class RunFolder:
     @contextmanager
     def held(self) -> Iterator[None]:
         """Holds the folder against any other training; ``FameError`` where one is under way."""
-        self.path.mkdir(parents=True, exist_ok=True)
-        with (self.path / LOCK).open("w") as lock:
+        with ExitStack() as stack:
             try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                stack.enter_context(locked(self.path / LOCK, wait=False))
             except BlockingIOError:
                 raise FameError(
                     f"Another process is training in {self.path}; stop it or choose another --out."

@@ -133,7 +133,8 @@ def device_name(device: torch.device) -> str:
     """What a person calls the device: the GPU's model, or the CPU with its threads."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    return f"CPU, {torch.get_num_threads()} threads"
+    threads = torch.get_num_threads()
+    return f"CPU, {threads} thread{'s' * (threads != 1)}"
 
 
 def _train(

@@ -42,8 +42,13 @@ def test_training_leaves_the_whole_folder(checkpoint: Path) -> None:
     }  # fmt: skip
     assert "resume" not in names
     card = (checkpoint / "README.md").read_text()
-    for part in ("python -m fame train --data walks", "popularity", "Markov", "Fingerprint"):
+    for part in ("popularity", "Markov", "Fingerprint"):
         assert part in card
+    command = next(line for line in card.splitlines() if line.startswith("python -m fame train"))
+    assert command.split()[4:] == [
+        *("--data", "walks", "--out", "checkpoints/try"),
+        *("--set", "width=16", "--set", "experts=3", "--set", "max_length=8", "--epochs", "3"),
+    ]
 
 
 def test_evaluate_gives_the_figures_of_the_card(
@@ -141,6 +146,14 @@ def test_reproduce_fills_a_table_and_goes_on_where_it_stopped(
         assert answer["models"][model]["mean"]["HR@10"] == pytest.approx(rows.loc[model, "HR@10"])
     gain = answer["gain"]["NDCG@10"]
     assert gain["low"] <= gain["mean"] <= gain["high"]
+
+    # A checkpoint with these settings beside that table shows SASRec's figures in its card.
+    shown = tmp_path / "shown"
+    done = fame("train", "--data", "walks", "--out", str(shown), "--no-projection")
+    assert done.returncode == 0, done.stderr
+    card = (shown / "README.md").read_text()
+    assert "| SASRec, same settings, one seed |" in card and "## Beside SASRec" in card
+    assert f"| FAME over SASRec | {100 * answer['gain']['HR@10']['mean']:+.1f} %" in card
 
 
 BAD_INPUT = [
