@@ -20,8 +20,9 @@ from words import percent
 
 STYLE = f"""<style>
 [data-testid="stMainBlockContainer"] {{ padding: 2.6rem 3rem 4rem; max-width: 96rem; }}
-[data-testid="stPlotlyChart"] :is(.xtick, .ytick, .g-xtitle, .g-ytitle, .legendtext, .annotation)
-  text, [data-testid="stPlotlyChart"] text:is(.legendtext, .xtitle, .ytitle)
+[data-testid="stHeading"] h3 {{ padding-top: 1.1rem; }}
+[data-testid="stPlotlyChart"] :is(.xtick, .ytick, .cbaxis) text,
+[data-testid="stPlotlyChart"] text:is(.legendtext, .xtitle, .ytitle, .cbtitle)
   {{ fill: currentColor !important; }}
 .lens-line {{ font-size: 1.02rem; line-height: 1.55; }}
 .lens-words {{ border-left: 4px solid {NEUTRAL}; padding: .2rem 0 .2rem .9rem; font-size: 1.08rem;
@@ -49,6 +50,10 @@ STYLE = f"""<style>
   white-space: nowrap; }}
 .lens-chip i {{ width: .8rem; height: .8rem; border-radius: .2rem; display: inline-block; }}
 .lens-legend {{ display: flex; flex-wrap: wrap; gap: .3rem 1.6rem; }}
+.lens-gate {{ display: flex; height: 2.6rem; margin-top: .6rem; border-radius: .5rem;
+  overflow: hidden; }}
+.lens-gate div {{ display: flex; align-items: center; justify-content: center; min-width: 2px;
+  color: white; font-weight: 600; overflow: hidden; white-space: nowrap; }}
 .lens-list {{ list-style: none; margin: .3rem 0 0 !important; padding: 0 !important; }}
 .lens-list li {{ display: flex; gap: .5rem; align-items: baseline; padding: .28rem .35rem;
   margin: 0 !important; font-size: .9rem; line-height: 1.3;
@@ -111,14 +116,23 @@ def head_line(label: str, colour: str) -> None:
     st.html(f'<div class="lens-line">{chip(label, colour)}</div>')
 
 
-def head_legend(gate: np.ndarray) -> None:
-    """Every head's colour, name and share, so that the smallest is named too."""
-    chips = [
-        f'{chip(head_name(head), head_colour(head))} <span class="lens-quiet">'
-        f"{percent(share)}</span>"
-        for head, share in enumerate(gate)
-    ]
-    st.html(f'<div class="lens-legend">{"".join(f"<span>{entry}</span>" for entry in chips)}</div>')
+def gate_bar(gate: np.ndarray) -> None:
+    """One bar of 100 % with the share of every head; the legend names the smallest too."""
+    legend, parts = [], []
+    for head, share in enumerate(gate):
+        name, colour = head_name(head), head_colour(head)
+        legend.append(
+            f'<span>{chip(name, colour)} <span class="lens-quiet">{percent(share)}</span></span>'
+        )
+        parts.append(
+            f'<div style="flex: {share:.6f} 0 0; background: {colour}" '
+            f'title="{name}: {share:.1%} of the gate">{percent(share) if share >= 0.05 else ""}'
+            "</div>"
+        )
+    st.html(
+        f'<div class="lens-legend">{"".join(legend)}</div>'
+        f'<div class="lens-gate">{"".join(parts)}</div>'
+    )
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
@@ -81,7 +82,7 @@ def chart(figure: go.Figure, name: str, *, vector: bool = True) -> None:
 
 
 def selectable_chart(figure: go.Figure, name: str) -> list[int]:
-    """Draws a WebGL figure whose points carry item indices first; gives the ones drawn around."""
+    """Draws a WebGL figure whose points carry item indices; gives the ones drawn around."""
     event = st.plotly_chart(
         figure,
         key=name,
@@ -89,7 +90,8 @@ def selectable_chart(figure: go.Figure, name: str) -> list[int]:
         on_select="rerun",
         selection_mode=("box", "lasso"),
     )
-    return [int(point["customdata"][0]) for point in event["selection"]["points"]]
+    points = event["selection"]["points"]
+    return [int(np.ravel(point["customdata"])[0]) for point in points]
 
 
 def chart_config(name: str, *, vector: bool = True) -> dict[str, object]:
@@ -111,5 +113,4 @@ def download(table: pd.DataFrame, label: str, name: str) -> None:
 
 def glossary() -> None:
     with st.sidebar.popover("Words used here", icon=":material/menu_book:", width="stretch"):
-        for term, meaning in TERMS.items():
-            st.markdown(f"**{term}.** {meaning}")
+        st.markdown(explain(*TERMS))

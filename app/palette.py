@@ -20,10 +20,10 @@ HELD_OUT = "#BC8B00"  # the held-out item, wherever it appears
 
 # For values of a facet; kept apart from the heads' colours.
 VALUES = (
-    "#B5495B",
     "#4F6BD0",
     "#A3922B",
     "#2E9B58",
+    "#B5495B",
     "#5AA9D6",
     "#8E5BA6",
     "#D08A52",

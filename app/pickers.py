@@ -25,6 +25,7 @@ from text import for_html, for_markdown
 logger = logging.getLogger(__name__)
 
 _START = "ml-100k"  # what the app opens on where it is there
+_FEW, _MANY = 8, 50  # clicks of the person whom it opens on
 
 
 @dataclass(frozen=True)
@@ -157,15 +158,16 @@ def _real_person(dataset: Dataset) -> Person:
 
 
 def _first_user(dataset: Dataset) -> str:
-    """The first person with enough clicks to have a history and a held-out item."""
+    """The first person with a history of a size to look at, else with any history at all."""
     data = dataset.interactions
-    enough = np.flatnonzero(np.diff(data.offsets) >= 2)
-    if not len(enough):
-        raise DataError(
-            f"Nobody in {data.name!r} has two interactions, so there is no history to look at; "
-            "choose an example in the sidebar."
-        )
-    return str(data.user_ids[enough[0]])
+    clicks = np.diff(data.offsets) - 1  # the last one is held out
+    for fitting in ((clicks >= _FEW) & (clicks <= _MANY), clicks >= 1):
+        if fitting.any():
+            return str(data.user_ids[fitting.argmax()])
+    raise DataError(
+        f"Nobody in {data.name!r} has two interactions, so there is no history to look at; "
+        "choose an example in the sidebar."
+    )
 
 
 def _random_user(dataset: Dataset) -> None:

@@ -32,8 +32,8 @@ from fame.errors import FameError
 from fame.lens.trace import SequenceTrace, trace_history
 from fame.projection import PROJECTION, Projection, read_projection, space_vectors
 from fame.training.runs import LAUNCH_LOG, STATUS, RunFolder, launch
-from tables import item_facts_of_all, item_title
-from text import one_line
+from tables import item_facts_of_all
+from text import for_plotly, one_line
 
 logger = logging.getLogger(__name__)
 
@@ -91,18 +91,16 @@ def title_by_id(opened: Checkpoint) -> dict[str, str]:
 @st.cache_resource(max_entries=6, show_spinner=False)
 def _map_base(checkpoint_hash: str, _opened: Checkpoint) -> pd.DataFrame:
     items = _opened.items
-    indices = range(1, len(items) + 1)
-    return pd.DataFrame(
-        {
-            "item": list(indices),
-            "title": [item_title(items, item) for item in indices],
-            "facts": item_facts_of_all(items),
-        }
-    )
+    facts = item_facts_of_all(items)
+    hover = [
+        f"<b>{for_plotly(title, 90)}</b><br>{for_plotly(known, 90)}"
+        for title, known in zip(items["title"], facts, strict=True)
+    ]
+    return pd.DataFrame({"item": np.arange(1, len(items) + 1), "hover": hover})
 
 
 def map_base(opened: Checkpoint) -> pd.DataFrame:
-    """``item, title, facts`` of the whole catalogue, for what a map shows under the mouse."""
+    """``item, hover`` of the whole catalogue: what a map shows under the mouse."""
     return _map_base(opened.hash, opened)
 
 

@@ -120,21 +120,21 @@ def begin(page: str, owned: tuple[str, ...]) -> None:
 def _adopt(address: dict[str, str], owned: tuple[str, ...]) -> None:
     st.session_state.pop(_DATA, None)
     for name in owned:
-        _set(name, CHOICES[name].default)
+        settle(name, CHOICES[name].default)
     for name, text in address.items():
         choice = CHOICES.get(name)
         if choice is None or name not in owned or name == "source":  # the source goes unnamed
             notice(f"The address has {shortened(name, 40)!r}, which this page does not know.")
             continue
         try:
-            _set(name, choice.read(text))
+            settle(name, choice.read(text))
         except ValueError as error:
             notice(f"In the address, {name} {error}: {shortened(text, 40)!r} is left aside.")
     sources = [
         s for s, name in ((PERSON, "user"), (EXAMPLE, "example"), (OWN, "items")) if name in address
     ]
     if sources:
-        put("source", sources[0])
+        settle("source", sources[0])
 
 
 def publish(names: tuple[str, ...]) -> None:
@@ -163,17 +163,13 @@ def get(name: str) -> Any:
 
 
 def put(name: str, value: Any) -> None:
-    """Sets a choice: before its widget is drawn, or in a callback."""
-    _set(name, value)
+    """Sets what a person has chosen, in a callback."""
+    settle(name, value)
     st.session_state[_CHANGED] = True
 
 
 def settle(name: str, value: Any) -> None:
-    """Sets a choice that nobody made, to what the page shows instead."""
-    _set(name, value)
-
-
-def _set(name: str, value: Any) -> None:
+    """Sets a choice that nobody made: what the page shows instead, before its widget is drawn."""
     st.session_state.setdefault(_STORE, {})[name] = value
     if _widget(name) in st.session_state:
         st.session_state[_widget(name)] = value

@@ -212,6 +212,7 @@ def _maps(
     else:
         base = base.assign(label=tables.value_labels(opened.items, colour, value).to_numpy())
     marks = _marks(opened, person, k)
+    popular = colour == tables.POPULARITY
     chosen: list[int] = []
     for space, column in zip(spaces, st.columns(len(spaces)), strict=True):
         own = dict(marks)
@@ -226,8 +227,8 @@ def _maps(
             y=projection.points[f"{space}_y"].to_numpy(),
             mark=[own.get(item, "") for item in base["item"]],
         )
-        title = tables.colourings(opened.items)[colour]
-        figure = charts.item_map(points, title, logarithmic=colour == tables.POPULARITY)
+        title = "Clicks in training" if popular else tables.colourings(opened.items)[colour]
+        figure = charts.item_map(points, title, logarithmic=popular)
         with column:
             cards.head_line(space_name(space), space_colour(space))
             chosen += components.selectable_chart(figure, f"map-{space}")

@@ -79,10 +79,18 @@ def _history(opened: Checkpoint, person: Person, trace: SequenceTrace) -> None:
             f"The model reads the last {read:,} of {len(trace.history):,} clicks; older ones are "
             "too far back for it, though it never recommends them again."
         )
-    with right.popover(f"All {words.count(len(trace.history), 'click')}", width="content"):
-        table = tables.history_table(opened.items, trace)
-        st.dataframe(table, hide_index=True, key="history", width=760)
-        components.download(table, "History as CSV", "history")
+    whole = right.popover(
+        f"All {words.count(len(trace.history), 'click')}", key="whole-history", on_change="rerun"
+    )
+    if whole.open:
+        with whole:
+            _history_table(opened, trace)
+
+
+def _history_table(opened: Checkpoint, trace: SequenceTrace) -> None:
+    table = tables.history_table(opened.items, trace)
+    st.dataframe(table, hide_index=True, key="history", width=760)
+    components.download(table, "History as CSV", "history")
 
 
 def _fused(opened: Checkpoint, trace: SequenceTrace, fused: pd.DataFrame, raw: bool) -> None:
@@ -113,21 +121,26 @@ def _fused(opened: Checkpoint, trace: SequenceTrace, fused: pd.DataFrame, raw: b
         else "The bar is the score that ranks the item. ◎ marks the held-out item."
     )
     components.quiet(how)
-    with st.expander("The same as numbers"):
-        table = tables.ledger_for_download(opened.items, fused)
-        numbers = {
-            name: st.column_config.NumberColumn(format="%.4f")
-            for name in table.columns
-            if name == "Score" or name.startswith("Head ")
-        }
-        st.dataframe(table, hide_index=True, column_config=numbers, key="ledger-table")
-        components.download(table, "Ledger as CSV", "ledger")
+    numbers = st.expander("The same as numbers", key="ledger-numbers", on_change="rerun")
+    if numbers.open:
+        with numbers:
+            _ledger_table(opened, fused)
+
+
+def _ledger_table(opened: Checkpoint, fused: pd.DataFrame) -> None:
+    table = tables.ledger_for_download(opened.items, fused)
+    numbers = {
+        name: st.column_config.NumberColumn(format="%.4f")
+        for name in table.columns
+        if name == "Score" or name.startswith("Head ")
+    }
+    st.dataframe(table, hide_index=True, column_config=numbers, key="ledger-table")
+    components.download(table, "Ledger as CSV", "ledger")
 
 
 def _gate(trace: SequenceTrace) -> None:
     components.section("How much does each head count?", "Gate", "Head (facet)")
-    cards.head_legend(trace.gate)
-    components.chart(charts.gate_bar(trace.gate), "gate")
+    cards.gate_bar(trace.gate)
 
 
 def _path(opened: Checkpoint, trace: SequenceTrace) -> None:

@@ -23,7 +23,7 @@ def test_it_opens_on_the_whole_embedding(open_app):
     assert app.title[0].value == "What does each head see in an item?"
     (figure,) = figures(app)
     drawn = [trace for trace in figure["data"] if trace["type"] == "scattergl"]
-    assert sum(len(trace["customdata"]) for trace in drawn) == len(
+    assert sum(len(trace["text"]) for trace in drawn) == len(
         resources.checkpoint(made_up.NAME).items
     )
     assert "(40 %)" in html_of(app)  # how far the picture can be trusted

@@ -55,12 +55,6 @@ def test_one_head_needs_no_legend_and_no_sum():
     assert not figure.layout.showlegend
 
 
-def test_the_gate_is_one_bar_of_all_shares():
-    figure = charts.gate_bar([0.7, 0.26, 0.04])
-    assert [trace.x[0] for trace in figure.data] == [0.7, 0.26, 0.04]
-    assert [trace.text for trace in figure.data] == ["70 %", "26 %", ""]  # no room for the last
-
-
 def test_the_filled_area_of_a_square_is_the_share():
     router = pd.DataFrame(
         {"head": [0, 0, 1, 1], "expert": [0, 1, 0, 1], "share": [0.25, 0.75, 1.0, 0.0]}
@@ -87,6 +81,14 @@ def test_shares_along_the_history_stack_to_one():
     np.testing.assert_allclose(sum(np.array(trace.y) for trace in figure.data), 1)
 
 
+def test_a_long_history_is_drawn_as_areas():
+    clicks = np.arange(100)
+    path = pd.DataFrame({"click": clicks, "title": "a", "part": 0, "share": 1.0})
+    (trace,) = charts.share_path(path, ["Head 1"], ["#111111"]).data
+    assert (trace.type, trace.stackgroup) == ("scatter", "shares")
+    assert len(trace.x) == 100
+
+
 def test_shades_are_one_colour_getting_weaker():
     assert charts.shades("#0A141E", 2) == ["rgba(10,20,30,1.00)", "rgba(10,20,30,0.25)"]
 
@@ -97,8 +99,7 @@ def points(**columns):
             "item": [1, 2, 3, 4],
             "x": [0.0, 1.0, 2.0, 3.0],
             "y": [0.0, 1.0, 2.0, 3.0],
-            "title": [HTML_TITLE, "b", "c", "d"],
-            "facts": ["", "1999", "2000", "2001"],
+            "hover": ["a", "b", "c", "d"],
             "mark": "",
         }
     )
@@ -121,8 +122,8 @@ def test_a_map_draws_every_item_once_below_what_is_drawn_over_it():
     }
     assert list(traces)[-1] == "Recommended"
     assert traces["Other"].marker.color == NEUTRAL
-    assert traces["A"].customdata[0][0] == 1  # what a selection gives back
-    assert "<b>x</b>" not in traces["A"].customdata[0][1]
+    assert list(traces["A"].customdata) == [1, 2]  # what a selection gives back
+    assert list(traces["A"].text) == ["a", "b"]
 
 
 def test_missing_numbers_are_grey_and_not_small():
@@ -151,5 +152,5 @@ def test_the_best_epoch_is_marked():
 
 @pytest.mark.parametrize("heads", [1, 2, 9])
 def test_backgrounds_are_left_to_the_theme(heads):
-    figure = charts.gate_bar([1 / heads] * heads)
+    figure = charts.ledger_bars(ledger(heads))
     assert figure.layout.paper_bgcolor == figure.layout.plot_bgcolor == "rgba(0,0,0,0)"

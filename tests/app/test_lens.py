@@ -24,7 +24,20 @@ def test_it_opens_on_a_real_person_without_a_click(open_app):
         "Which experts read the history?",
         "Would they have found what they really chose?",
     ]
-    assert {chart.proto.id.split("-")[-1] for chart in app.get("plotly_chart")} >= {"ledger"}
+    drawn = [chart.proto.id.split("-")[-1] for chart in app.get("plotly_chart")]
+    assert drawn == ["ledger", "path", "router"]
+    assert 'class="lens-gate"' in html_of(app)
+
+
+def test_tables_are_filled_when_they_are_opened(open_app):
+    app = open_app(checkpoint=made_up.NAME, user="u3")
+    assert not app.dataframe
+    app.session_state["ledger-numbers"] = True
+    app.run()
+    assert_calm(app)
+    (table,) = (frame.value for frame in app.dataframe)
+    heads = [f"Head {head}" for head in (1, 2, 3)]
+    assert abs(table[heads].sum(axis=1) - table["Score"]).max() < 1e-4
 
 
 def test_the_address_chooses_and_is_written(open_app):

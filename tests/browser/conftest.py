@@ -123,14 +123,18 @@ class Visit:
     """A page in the browser, and what went wrong in it."""
 
     def __init__(self, page) -> None:
+        from playwright.sync_api import expect  # it is there, since there is a page
+
         self.page = page
+        self.expect = expect  # waits for what is not there yet, as a person would
+        expect.set_options(timeout=60_000)
         self.complaints: list[str] = []
         page.set_default_timeout(60_000)
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         page.on("console", self._listen)
 
     def _listen(self, message) -> None:
-        # Below a page's own path Streamlit first asks for these at the wrong place, then finds them.
+        # Streamlit first asks for these below the path of the page, and then finds them.
         probing = "/_stcore/" in message.location.get("url", "")
         if message.type == "error" and not probing:
             self.complaints.append(message.text)
@@ -142,7 +146,8 @@ class Visit:
     def settled(self) -> None:
         """Waits until the script has run to its end and the charts are drawn."""
         self.page.wait_for_selector("h1")
-        self.page.wait_for_selector('[data-testid="stStatusWidget"]', state="detached")
+        self.page.wait_for_timeout(200)  # a click takes a moment to reach the server
+        self.page.wait_for_selector('[data-test-script-state="notRunning"]')
         self.page.wait_for_function(
             "() => [...document.querySelectorAll('[data-testid=stPlotlyChart]')]"
             ".every(chart => chart.querySelector('.main-svg'))"
@@ -156,7 +161,7 @@ class Visit:
 
 @pytest.fixture
 def visit(chromium) -> Iterator[Callable[..., Visit]]:
-    """Opens a fresh browser window, light or dark; at the end nothing may have been complained of."""
+    """Opens a fresh window, light or dark; at the end there may be no complaint from any."""
     visits, contexts = [], []
 
     def start(theme: str = "light") -> Visit:

@@ -25,8 +25,11 @@ _DRAWN = """chart => {
 }"""
 
 
-def charts(visit):
-    return visit.page.locator('[data-testid="stPlotlyChart"]')
+def charts(visit, count):
+    """The charts of the page, once there are that many and all are drawn."""
+    found = visit.page.locator('[data-testid="stPlotlyChart"]:has(.main-svg)')
+    visit.expect(found).to_have_count(count)
+    return found
 
 
 @pytest.mark.parametrize("checkpoint", ["ml-100k", "beauty"])
@@ -34,8 +37,8 @@ def test_a_shipped_checkpoint_opens_without_any_data(shipped_app, visit, checkpo
     here = visit()
     here.open(f"{shipped_app}/?checkpoint={checkpoint}")
     assert here.page.title()
-    assert charts(here).count() == 4
-    assert here.page.locator(".lens-card.latest").count() == 1
+    charts(here, 3)
+    here.expect(here.page.locator(".lens-card.latest")).to_have_count(1)
     assert here.page.locator('[data-testid="stPlotlyChart"] .bars .point').count() > 10
     assert "example=" in here.page.url
     here.page.get_by_text("not on this machine").wait_for()
@@ -44,46 +47,44 @@ def test_a_shipped_checkpoint_opens_without_any_data(shipped_app, visit, checkpo
 def test_the_shipped_map_is_drawn(shipped_app, visit):
     here = visit()
     here.open(f"{shipped_app}/atlas?checkpoint=ml-100k&beside=head_1")
-    assert charts(here).count() == 2
-    for chart in charts(here).all():
-        here.page.wait_for_timeout(500)
-        assert chart.evaluate(_DRAWN) > 200
+    for chart in charts(here, 2).all():
+        here.page.wait_for_function(f"chart => ({_DRAWN})(chart) > 200", arg=chart.element_handle())
 
 
 def test_somebody_is_picked_and_the_address_brings_them_back(made_up_app, visit):
     here = visit()
     here.open(f"{made_up_app}/?checkpoint={made_up.NAME}")
-    field = here.page.get_by_label("User id")
+    field = here.page.get_by_label("User id", exact=True)
     field.fill("u7")
     field.press("Enter")
     here.page.wait_for_url(re.compile("user=u7"))
     here.settled()
-    words = here.page.locator(".lens-words").inner_text()
-    latest = here.page.locator(".lens-card.latest").inner_text()
+    words = here.page.locator(".lens-words").text_content()
+    latest = here.page.locator(".lens-card.latest").text_content()
 
     here.page.reload()
-    here.settled()
-    assert here.page.get_by_label("User id").input_value() == "u7"
-    assert here.page.locator(".lens-words").inner_text() == words
-    assert here.page.locator(".lens-card.latest").inner_text() == latest
+    here.expect(field).to_have_value("u7")
+    here.expect(here.page.locator(".lens-words")).to_have_text(words)
+    here.expect(here.page.locator(".lens-card.latest")).to_have_text(latest)
 
     other = visit()  # somebody else, with nothing but the address
     other.open(here.page.url)
-    assert other.page.locator(".lens-words").inner_text() == words
+    other.expect(other.page.locator(".lens-words")).to_have_text(words)
 
 
 def test_the_browsers_way_back(made_up_app, visit):
     here = visit()
     here.open(f"{made_up_app}/?checkpoint={made_up.NAME}&user=u1")
-    field = here.page.get_by_label("User id")
+    field = here.page.get_by_label("User id", exact=True)
     field.fill("u2")
     field.press("Enter")
     here.page.wait_for_url(re.compile("user=u2"))
     here.settled()
     here.page.go_back()
     here.page.wait_for_url(re.compile("user=u1"))
-    here.page.wait_for_function("() => document.querySelector('input[type=text]').value === 'u1'")
+    here.expect(field).to_have_value("u1")
     here.settled()
+    assert "user=u1" in here.page.url
 
 
 def test_another_page_keeps_the_person(made_up_app, visit):
@@ -92,8 +93,8 @@ def test_another_page_keeps_the_person(made_up_app, visit):
     here.goto_page("Atlas")
     here.page.wait_for_url(re.compile("/atlas.*user=u9"))
     here.settled()
-    assert here.page.locator("h1").inner_text() == "What does each head see in an item?"
-    assert here.page.get_by_label("User id").input_value() == "u9"
+    here.expect(here.page.locator("h1")).to_have_text("What does each head see in an item?")
+    here.expect(here.page.get_by_label("User id", exact=True)).to_have_value("u9")
     here.goto_page("Lens")
     here.page.wait_for_url(re.compile("user=u9&k=7"))
     here.settled()
@@ -103,23 +104,22 @@ def test_titles_are_shown_as_they_are(made_up_app, visit):
     here = visit()
     here.open(f"{made_up_app}/?checkpoint={made_up.NAME}&items=1,2")
     cards = here.page.locator(".lens-card b")
-    assert cards.all_inner_texts() == [made_up.HTML_TITLE, made_up.SHORTCODE_TITLE]
+    here.expect(cards).to_have_text([made_up.HTML_TITLE, made_up.SHORTCODE_TITLE])
     here.open(f"{made_up_app}/?checkpoint={made_up.NAME}&items=5,6&k=38")
-    labels = here.page.locator('[data-testid="stPlotlyChart"] .ytick text').all_inner_texts()
-    labels = here.page.locator(".ytick text").all_text_contents()
-    assert any(made_up.HTML_TITLE in label for label in labels)
+    labels = here.page.locator(".ytick text").filter(has_text=made_up.HTML_TITLE)
+    here.expect(labels).to_have_count(1)
 
 
 def test_an_item_is_added_to_a_history_of_ones_own(made_up_app, visit):
     here = visit()
     here.open(f"{made_up_app}/?checkpoint={made_up.NAME}&items=5,6")
-    search = here.page.get_by_label("Search the catalogue and add an item")
+    search = here.page.get_by_label("Search the catalogue and add an item", exact=True)
     search.click()
     search.type("NSYNC")
     here.page.get_by_role("option").first.click()
     here.page.wait_for_url(re.compile(r"items=5(,|%2C)6(,|%2C)1\b"))
     here.settled()
-    assert here.page.locator(".lens-card.latest b").inner_text() == made_up.HTML_TITLE
+    here.expect(here.page.locator(".lens-card.latest b")).to_have_text(made_up.HTML_TITLE)
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
@@ -137,7 +137,7 @@ def test_a_model_is_trained_and_opened(made_up_app, visit):
     here = visit()
     here.open(f"{made_up_app}/train")
     page = here.page
-    page.get_by_label("Data set").click()
+    page.get_by_label("Data set", exact=True).click()
     page.get_by_role("option", name=made_up.NAME).click()
     here.settled()
     page.get_by_text("Settings, at the values").click()
@@ -146,7 +146,7 @@ def test_a_model_is_trained_and_opened(made_up_app, visit):
         field.fill(value)
         field.press("Enter")
         here.settled()
-    name = page.get_by_label("Name of the checkpoint")
+    name = page.get_by_label("Name of the checkpoint", exact=True)
     name.fill("from-the-browser")
     name.press("Enter")
     here.settled()
@@ -155,8 +155,8 @@ def test_a_model_is_trained_and_opened(made_up_app, visit):
     page.reload()  # the page finds the run again
     page.get_by_text("Open in Lens").wait_for(timeout=180_000)
     here.settled()
-    assert charts(here).count() == 2
+    charts(here, 2)
     page.get_by_text("Open in Lens").click()
     page.wait_for_url(re.compile("checkpoint=from-the-browser"))
     here.settled()
-    assert page.locator("h1").inner_text() == "Why does this person get this list?"
+    here.expect(page.locator("h1")).to_have_text("Why does this person get this list?")
