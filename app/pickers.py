@@ -24,7 +24,8 @@ from text import for_html, for_markdown
 
 logger = logging.getLogger(__name__)
 
-_START = "ml-100k"  # what the app opens on where it is there
+_START = "ml-100k"  # what the app opens on where it is there; 2 MB, so fetched without a click
+_STAND_IN = "stand-in"  # the example that is shown while the people are being fetched
 _FEW, _MANY = 8, 50  # clicks of the person whom it opens on
 
 
@@ -86,9 +87,14 @@ def person_picker(opened: Checkpoint) -> Person:
     source = state.get("source")
     if source == state.PERSON and data is None:
         state.notice(f"People need the data set {opened.data.name}; an example is shown instead.")
+    stood_in = st.session_state.pop(_STAND_IN, None)
     if not source or (source == state.PERSON and data is None):
         source = state.EXAMPLE if data is None else state.PERSON
         state.settle("source", source)
+        stood_in = ""
+    elif data is not None and stood_in == (source, state.get("example")):
+        # The example only filled the time until the people came, and nobody has touched it.
+        state.settle("source", state.PERSON)
     labels = {state.PERSON: "Person", state.EXAMPLE: "Example", state.OWN: "My own"}
     with st.sidebar:
         source = st.segmented_control(
@@ -112,6 +118,8 @@ def person_picker(opened: Checkpoint) -> Person:
             person = Person("your own history", _own_items(opened))
         if data is None:
             _offer_data(opened.data.name)
+    if data is None and stood_in in ("", (source, state.get("example"))):
+        st.session_state[_STAND_IN] = (source, state.get("example"))
     return person
 
 
@@ -225,13 +233,15 @@ def _follow_fetch(name: str) -> None:
 
 
 def _offer_data(name: str) -> None:
+    if name == _START and resources.job(resources.fetch_job(name)) is None:
+        resources.start_fetch(name)
     job = resources.job(resources.fetch_job(name))
     if job is not None and not job.done:
         _follow_fetch(name)
         return
     quiet(f"The histories of {name} are not on this machine, so there are no real people to show.")
     if job is not None and job.error:
-        st.error(for_markdown(job.error))
+        quiet(job.error)
     st.button(
         "Get the data set",
         icon=":material/download:",

@@ -6,6 +6,8 @@ import shutil
 
 import pytest
 
+import pickers
+import resources
 from tests import made_up
 from tests.app.walk import ATLAS, assert_calm, headings, html_of, query, warnings
 from text import for_html
@@ -165,6 +167,30 @@ def test_without_the_data_it_opens_on_an_example(open_app, home):
     asked = open_app(checkpoint=made_up.NAME, user="u1")
     assert_calm(asked)
     assert "People need the data set" in warnings(asked)
+
+
+@pytest.mark.parametrize("touched", [False, True])
+def test_the_first_data_set_is_fetched_without_a_click(open_app, home, monkeypatch, touched):
+    (home / "cache").rename(home / "elsewhere")
+    started = []
+
+    def fetch(name: str) -> None:
+        started.append(name)
+        (home / "elsewhere").rename(home / "cache")
+
+    monkeypatch.setattr(pickers, "_START", made_up.NAME)
+    monkeypatch.setattr(resources, "start_fetch", fetch)
+    done = resources.Job("Fetching", done=True)
+    monkeypatch.setattr(resources, "job", lambda name: done if started else None)
+    app = open_app(checkpoint=made_up.NAME)
+    assert started == [made_up.NAME]
+    assert query(app, "example") and not query(app, "user")
+    if touched:  # somebody who has begun to look at something else is left there
+        app.segmented_control(key="choice-source").set_value("own").run()
+    app.run()
+    assert_calm(app)
+    assert bool(query(app, "user")) is not touched
+    assert started == [made_up.NAME]
 
 
 def test_another_checkpoint_of_other_data_forgets_the_person(open_app, home):

@@ -116,7 +116,8 @@ def shipped_app(serve: Callable[..., str], tmp_path_factory: pytest.TempPathFact
     """The app on the shipped checkpoints, on a machine that has no data set."""
     home = tmp_path_factory.mktemp("bare") / "home"
     home.mkdir()
-    return serve(home, FAME_CHECKPOINTS=str(SHIPPED))
+    # Nor an index to fetch it from: what a page shows must not hang on the network of the day.
+    return serve(home, FAME_CHECKPOINTS=str(SHIPPED), PIP_NO_INDEX="1", PIP_FIND_LINKS="")
 
 
 class Visit:
