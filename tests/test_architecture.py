@@ -215,3 +215,24 @@ def test_the_app_caches_in_one_file_only():
         if module != "resources":
             text = file.read_text(encoding="utf-8")
             assert "cache_resource" not in text and "cache_data" not in text, module
+
+
+# --- the README -------------------------------------------------------------------------------
+
+
+def test_the_readme_shows_the_files_as_they_are():
+    """Whatever its tree names exists, and no module of the library or the app is missing in it."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    tree = readme.split("## Files", 1)[1].split("```")[1]
+    named, folder = set(), ""
+    for line in tree.strip().splitlines():
+        names = line[:24].split()
+        if not line.startswith(" "):
+            folder = names[0]
+        named |= {folder if not line.startswith(" ") else folder + name for name in names}
+    for name in named:
+        assert (ROOT / name).exists(), f"the README's tree names {name}, which is not there"
+    for room in ("app", "fame"):
+        for path in (ROOT / room).iterdir():
+            if path.suffix == ".py" and not path.name.startswith("__"):
+                assert f"{room}/{path.name}" in named, f"{room}/{path.name} is not in the tree"

@@ -23,7 +23,8 @@ LEDE = (
     "see the items in their own way: what each of them said, and how much it counted."
 )
 OWN = ("scores", "mix")  # what this page keeps in its address, beside the person
-MOST_COLUMNS = 4  # lists beside one another
+MOST_COLUMNS = 5  # lists beside one another
+FUSED = "Fused list"
 
 
 def main() -> None:
@@ -46,16 +47,17 @@ def main() -> None:
 def _story(opened: Checkpoint, person: Person, trace: SequenceTrace, k: int) -> None:
     raw = state.get("scores") == "raw"
     fused = tables.fused_list(opened.items, trace, k, person.held_out, raw=raw)
+    centred = tables.fused_list(opened.items, trace, k, person.held_out, raw=False)
     lists = tables.head_lists(opened.items, trace, k, person.held_out)
     summary = st.container()
     _history(opened, person, trace)
     said = [words.gate_sentence(trace.gate)]
     if trace.experts:
         _gate(trace)
-    _fused(opened, trace, fused, raw)
+        _lists(trace, centred, lists)
+    _ledger(opened, trace, fused, raw)
     if trace.experts:
         _path(opened, trace)
-        _head_lists(trace, lists)
         _router(trace)
         said.append(words.overlap_sentence(lists, len(fused)))
     else:
@@ -93,8 +95,8 @@ def _history_table(opened: Checkpoint, trace: SequenceTrace) -> None:
     components.download(table, "History as CSV", "history")
 
 
-def _fused(opened: Checkpoint, trace: SequenceTrace, fused: pd.DataFrame, raw: bool) -> None:
-    question = "What is recommended, and what did each head put in?"
+def _ledger(opened: Checkpoint, trace: SequenceTrace, fused: pd.DataFrame, raw: bool) -> None:
+    question = "What did each head put into the recommendations?"
     terms = ("Fused list", "Ledger", "Centred", "Raw", "Head (facet)")
     if trace.heads == 1:
         question, terms = "What is recommended?", ("Centred", "Raw")
@@ -168,22 +170,29 @@ def _path(opened: Checkpoint, trace: SequenceTrace) -> None:
     components.chart(charts.share_path(path, names, colours), "path")
 
 
-def _head_lists(trace: SequenceTrace, lists: pd.DataFrame) -> None:
-    components.section("What would each head have recommended alone?", "Head (facet)", "Centred")
+def _lists(trace: SequenceTrace, fused: pd.DataFrame, lists: pd.DataFrame) -> None:
+    """The fused list and, beside it, each head's own: text, which is there before any chart."""
+    terms = ("Fused list", "Head (facet)", "Centred")
+    components.section("What is recommended, and what by each head alone?", *terms)
     components.quiet(
         "A tag such as #3 gives the item's rank in the fused list; the number on the right is the "
-        "head's own score above its average item."
+        "score above the average item."
     )
-    for first in range(0, trace.heads, MOST_COLUMNS):
-        heads = range(first, min(first + MOST_COLUMNS, trace.heads))
-        for head, column in zip(heads, st.columns(min(trace.heads, MOST_COLUMNS)), strict=False):
-            with column:
-                cards.ranked_list(
-                    head_name(head),
-                    head_colour(head),
-                    f"gate share {words.percent(trace.gate[head])}",
-                    _lines(lists[lists["head"] == head]),
-                )
+    columns = [(FUSED, NEUTRAL, "what the person gets", _lines(fused.assign(fused_rank=pd.NA)))]
+    columns += [
+        (
+            head_name(head),
+            head_colour(head),
+            f"gate share {words.percent(share)}",
+            _lines(lists[lists["head"] == head]),
+        )
+        for head, share in enumerate(trace.gate)
+    ]
+    for first in range(0, len(columns), MOST_COLUMNS):
+        row = columns[first : first + MOST_COLUMNS]
+        for place, column in zip(st.columns(min(len(columns), MOST_COLUMNS)), row, strict=False):
+            with place:
+                cards.ranked_list(*column)
 
 
 def _lines(rows: pd.DataFrame) -> list[Line]:
@@ -193,7 +202,7 @@ def _lines(rows: pd.DataFrame) -> list[Line]:
             title=row.title,
             score=f"{row.score:.2f}",
             tag="" if pd.isna(row.fused_rank) else f"#{row.fused_rank}",
-            hint=f"Rank {row.fused_rank} of the fused list",
+            hint="" if pd.isna(row.fused_rank) else f"Rank {row.fused_rank} of the fused list",
             held_out=row.held_out,
         )
         for row in rows.itertuples()
@@ -218,7 +227,7 @@ def _held_out(opened: Checkpoint, item: int, trace: SequenceTrace) -> str:
     title = tables.item_title(opened.items, item)
     components.section("Would they have found what they really chose?", "Held-out item")
     components.quiet(f"◎ {title}: its rank among everything that could be recommended.")
-    ranks = [cards.rank_card("Fused list", NEUTRAL, fused, candidates)]
+    ranks = [cards.rank_card(FUSED, NEUTRAL, fused, candidates)]
     if trace.experts:
         ranks += [
             cards.rank_card(head_name(head), head_colour(head), rank, candidates)

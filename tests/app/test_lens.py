@@ -20,9 +20,9 @@ def test_it_opens_on_a_real_person_without_a_click(open_app):
     assert headings(app) == [
         "What does the model know of them?",
         "How much does each head count?",
-        "What is recommended, and what did each head put in?",
+        "What is recommended, and what by each head alone?",
+        "What did each head put into the recommendations?",
         "How did the mix move as they clicked?",
-        "What would each head have recommended alone?",
         "Which experts read the history?",
         "Would they have found what they really chose?",
     ]
@@ -48,7 +48,7 @@ def test_the_address_chooses_and_is_written(open_app):
     assert not app.warning
     assert app.text_input[0].value == "u3"
     assert (query(app, "user"), query(app, "k")) == ("u3", "5")
-    assert html_of(app).count('class="lens-list"') == 3
+    assert html_of(app).count('class="lens-list"') == 4  # the fused list and three heads'
 
     app.text_input[0].set_value("u4").run()
     assert query(app, "user") == "u4"
