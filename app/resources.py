@@ -264,7 +264,9 @@ def _launched() -> dict[Path, int]:
     return {}
 
 
-def launch_run(path: Path, data: str, settings: dict[str, Any], device: str, resume: bool) -> None:
+def launch_run(
+    path: Path, data: str, settings: dict[str, Any], device: str | None, resume: bool
+) -> None:
     """Starts a training process, which outlives the app."""
     _launched()[path] = launch(path, data, settings, device=device, resume=resume)
 

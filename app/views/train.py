@@ -295,7 +295,7 @@ def _after(run: RunFolder) -> None:
 
 
 def _resume(run: RunFolder, status: Status) -> None:
-    resources.launch_run(run.path, status.data, {}, "auto", resume=True)
+    resources.launch_run(run.path, status.data, {}, None, resume=True)
 
 
 def _past_runs() -> None:

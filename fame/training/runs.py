@@ -192,18 +192,25 @@ class RunFolder:
 
 
 def launch(
-    out: Path, data: str, settings: dict[str, Any], *, device: str = "auto", resume: bool = False
+    out: Path,
+    data: str,
+    settings: dict[str, Any],
+    *,
+    device: str | None = None,
+    resume: bool = False,
 ) -> int:
     """Starts ``python -m fame train`` as a process of its own, which outlives this one.
 
     Args:
-        settings: Keys of the two configurations; what is not given comes from the recipe.
+        settings: Keys of the two configurations; what is not given comes from the recipe, or
+            from the run itself where it is resumed. So does ``device``.
 
     Returns:
         The process id. What goes wrong before the run has a log stands in ``launch.log``.
     """
     command = [sys.executable, "-m", "fame", "train", "--data", data, "--out", str(out)]
-    command += ["--device", device]
+    if device is not None:
+        command += ["--device", device]
     for key, value in settings.items():
         command += ["--set", f"{key}={value}"]
     if resume:

@@ -123,7 +123,7 @@ def test_a_stopped_run_can_be_resumed(open_app, run, launched):
     app = open_app(TRAIN)
     assert_calm(app)
     next(button for button in app.button if button.label == "Resume").click().run()
-    assert launched == [(folder.path, made_up.NAME, {}, "auto", True)]
+    assert launched == [(folder.path, made_up.NAME, {}, None, True)]
 
 
 def test_a_failed_run_tells_its_sentence(open_app, run):
