@@ -9,6 +9,8 @@ import numpy as np
 from torch import Tensor
 
 CUTOFFS = (5, 10, 20)
+# What summarise_ranks gives, in the order of every table.
+FIGURES = (*(f"HR@{k}" for k in CUTOFFS), *(f"NDCG@{k}" for k in CUTOFFS), "MRR")
 
 
 def target_ranks(scores_BV: Tensor, target_B: Tensor) -> Tensor:

@@ -7,9 +7,9 @@ from typing import Any
 from fame.bench.results import Results, paired_comparison, settings_key
 from fame.checkpoint import Checkpoint
 from fame.config import ModelConfig, TrainConfig
+from fame.metrics import FIGURES
 from fame.recipes import load_recipe
 
-_COLUMNS = ("HR@5", "HR@10", "HR@20", "NDCG@5", "NDCG@10", "NDCG@20", "MRR")
 _MODEL_NAMES = {"fame": "FAME", "sasrec": "SASRec"}
 
 
@@ -32,7 +32,7 @@ def train_command(checkpoint: Checkpoint) -> str:
 
 
 def _row(name: str, figures: dict[str, float]) -> str:
-    return f"| {name} | " + " | ".join(f"{figures[column]:.4f}" for column in _COLUMNS) + " |"
+    return f"| {name} | " + " | ".join(f"{figures[column]:.4f}" for column in FIGURES) + " |"
 
 
 def _share(value: float) -> str:
@@ -77,7 +77,7 @@ def _baseline_rows(checkpoint: Checkpoint) -> list[str]:
         lines.append(
             _row(
                 f"SASRec, same settings, {seeds}",
-                {column: float(rows[column].mean()) for column in _COLUMNS},
+                {column: float(rows[column].mean()) for column in FIGURES},
             )
         )
     return [
@@ -167,8 +167,8 @@ def render_card(checkpoint: Checkpoint) -> str:
         f"Test split of {metrics['test']['users']:,} people: {metrics['protocol']}.",
         f"`python -m fame evaluate` on this folder gives the {name} row.",
         "",
-        "| model | " + " | ".join(_COLUMNS) + " |",
-        "|---" * (len(_COLUMNS) + 1) + "|",
+        "| model | " + " | ".join(FIGURES) + " |",
+        "|---" * (len(FIGURES) + 1) + "|",
         _row(name, metrics["test"]),
         *_baseline_rows(checkpoint),
         _row(f"{name}, validation split", metrics["valid"]),

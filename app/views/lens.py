@@ -46,8 +46,8 @@ def main() -> None:
 
 def _story(opened: Checkpoint, person: Person, trace: SequenceTrace, k: int) -> None:
     raw = state.get("scores") == "raw"
-    fused = tables.fused_list(opened.items, trace, k, person.held_out, raw=raw)
     centred = tables.fused_list(opened.items, trace, k, person.held_out, raw=False)
+    fused = tables.fused_list(opened.items, trace, k, person.held_out, raw=True) if raw else centred
     lists = tables.head_lists(opened.items, trace, k, person.held_out)
     summary = st.container()
     _history(opened, person, trace)

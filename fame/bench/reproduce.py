@@ -12,10 +12,9 @@ from fame.bench.results import Results, RunKey, paired_comparison
 from fame.config import ModelConfig, ModelName, TrainConfig
 from fame.data import Interactions
 from fame.evaluate import PROTOCOL, head_report, model_ranks
-from fame.metrics import summarise_ranks
+from fame.metrics import FIGURES, summarise_ranks
 from fame.training.loop import Progress, fit, new_state, resolve_device
 
-FIGURES = ("HR@5", "HR@10", "HR@20", "NDCG@5", "NDCG@10", "NDCG@20", "MRR")
 MODELS: tuple[ModelName, ...] = get_args(ModelName)
 
 
