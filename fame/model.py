@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from fame.config import ModelConfig
 from fame.errors import FameError
-from fame.layers import FeedForward, TransformerBlock, initialise
+from fame.layers import Dropout, FeedForward, TransformerBlock, initialise
 from fame.moe_attention import MoEAttention
 
 
@@ -145,7 +145,7 @@ class SequenceModel(nn.Module):
         self.item_embedding = nn.Embedding(num_items + 1, config.width, padding_idx=0)
         self.position_embedding = nn.Embedding(config.max_length, config.width)
         self.embedding_norm = nn.LayerNorm(config.width)
-        self.embedding_dropout = nn.Dropout(config.dropout)
+        self.embedding_dropout = Dropout(config.dropout)
         self.blocks = nn.ModuleList(
             TransformerBlock(config.width, config.heads, config.dropout)
             for _ in range(ordinary_blocks)
@@ -225,7 +225,7 @@ class Fame(SequenceModel):
         self.head_attention_norm = nn.LayerNorm(K)
         self.head_feed_forward = FeedForward(K)
         self.head_feed_forward_norm = nn.LayerNorm(K)
-        self.head_dropout = nn.Dropout(config.dropout)
+        self.head_dropout = Dropout(config.dropout)
         self.facet_maps = nn.Parameter(torch.empty(H, K, D))
         self.gate = nn.Linear(D, H)
         self.apply(initialise)

@@ -64,15 +64,43 @@ def test_without_gradients_the_value_is_the_same(smoothing):
     torch.testing.assert_close(quiet, loss.detach(), **EXACT)
 
 
-def test_large_scores_neither_overflow_nor_vanish():
-    query = torch.tensor([[2000.0, 0.0], [0.0, -2000.0]], requires_grad=True)
-    table = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.5, 0.0]])
-    target = torch.tensor([0, 1])
-    loss = linear_cross_entropy(query, table, target)
-    loss.backward()
+@pytest.mark.parametrize(
+    "size",
+    [
+        2000.0,  # exponentials overflow unless they are shifted
+        75.0,  # they do not, but their total leaves the range in which no shift is needed
+        60.0,  # inside that range
+        -90.0,  # they are subnormal numbers of float32, with few digits left
+        -2000.0,  # they vanish
+    ],
+)
+def test_scores_of_any_size_give_the_plain_loss_and_gradients(size):
+    generator = torch.Generator().manual_seed(0)
+    query = torch.tensor([[1.0, size], [0.5, size]], requires_grad=True)
+    table = torch.randn(6, 2, generator=generator)
+    table[:, 1] = 1
+    table.requires_grad_()
+    target = torch.tensor([0, 3])
+    loss = linear_cross_entropy(query, table, target, chunk=1)
     plain = F.cross_entropy(query @ table.T, target)
-    torch.testing.assert_close(loss, plain)
-    assert query.grad.isfinite().all()
+    rounding = 2**-23 * abs(size)  # of a score of that size in float32
+    torch.testing.assert_close(loss, plain, rtol=1e-6, atol=1e-6 + rounding)
+    gradients, expected = (torch.autograd.grad(value, (query, table)) for value in (loss, plain))
+    for gradient, plain_gradient in zip(gradients, expected, strict=True):
+        torch.testing.assert_close(gradient, plain_gradient, rtol=1e-5, atol=1e-5 + rounding)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+def test_no_positions_give_no_loss_and_no_gradient(smoothing):
+    """A process whose share of a batch is empty takes part in the step all the same."""
+    query = torch.zeros(0, 3, requires_grad=True)
+    table = torch.randn(5, 3, requires_grad=True)
+    none = torch.zeros(0, dtype=torch.int64)
+    loss = linear_cross_entropy(query, table, none, smoothing=smoothing)
+    loss.backward()
+    assert loss == 0
+    assert (table.grad == 0).all()
+    assert query.grad.shape == (0, 3)
 
 
 def test_a_second_derivative_is_refused_instead_of_wrong():
