@@ -217,6 +217,5 @@ def _check(named: NamedSet, data: Interactions, published: bool) -> None:
 
 
 def _load_imported(name: str) -> Dataset:
-    log, items, about = imports.read(name)
-    data = build_histories(name, log, core=0, filters=about.filters)
-    return Dataset(data, align(items, data.item_ids[1:].tolist()), f"imported from {about.file}")
+    data, items, about = imports.read(name)
+    return Dataset(data, items, f"imported from {about.file}")

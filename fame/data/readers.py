@@ -20,14 +20,18 @@ from pyarrow import csv
 
 from fame.errors import DataError
 
+# Ids as four-byte codes of their distinct values: a log has far more lines than ids.
+WHOLE_IDS = pa.dictionary(pa.int32(), pa.int64())
+TEXT_IDS = pa.dictionary(pa.int32(), pa.large_string())
+
 
 @dataclass(frozen=True)
 class Log:
     """Interactions in the order of their file.
 
     Args:
-        users: ``(N,)`` user ids, integers or strings.
-        items: ``(N,)`` item ids, integers or strings.
+        users: ``(N,)`` user ids, integers or strings, as they are or dictionary-encoded.
+        items: ``(N,)`` item ids, likewise.
         times: ``(N,)`` when, in any unit; None where the file is in order of time already.
     """
 

@@ -112,9 +112,12 @@ class Interactions:
     @cached_property
     def train_counts(self) -> np.ndarray:
         """``(V,)`` how often each item stands in the training part: all but the last two."""
-        lengths = np.diff(self.offsets)
-        in_training = places(lengths) < np.repeat(lengths - 2, lengths)
-        return np.bincount(self.items[in_training], minlength=len(self.item_ids))
+        lengths, V = np.diff(self.offsets), len(self.item_ids)
+        counts = np.bincount(self.items, minlength=V)
+        for last in (1, 2):  # taken away: marking all other clicks would cost arrays of all
+            ends = self.offsets[1:][lengths >= last]
+            counts -= np.bincount(self.items[ends - last], minlength=V)
+        return counts
 
 
 @dataclass(frozen=True)

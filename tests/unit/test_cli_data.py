@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -56,12 +57,36 @@ def test_import_then_show(clicks: Path) -> None:
     assert summary["fingerprint"] in shown
 
 
+def test_generate_then_import(tmp_path: Path) -> None:
+    out = str(tmp_path / "a.csv")
+    result = run("generate", "facets", "--out", out, "--users", "600", "--seed", "5", "--json")
+    made = json.loads(result.stdout)
+    assert (made["users"], made["items"], made["interactions"]) == (600, 2_000, 24_000)
+    arguments = ["import", made["file"], "--name", "mine", "--items", made["items_file"], "--json"]
+    summary = json.loads(run(*arguments).stdout)
+    assert summary["fingerprint"] == made["fingerprint"]
+    assert summary["facets"] == {"A": "category", "B": "category"}
+
+
+def test_generate_says_how_to_bring_it_in(tmp_path: Path) -> None:
+    out = tmp_path / "a b.parquet"
+    sizes = ["--users", "20", "--items", "9", "--interactions", "500"]
+    lines = run("generate", "ml-20m", "--out", str(out), *sizes).stdout.splitlines()
+    assert lines[0] == "500 interactions with 9 items by 20 people"
+    command = shlex.split(lines[1].partition(": ")[2])
+    assert command[:4] == ["python", "-m", "fame", "data"]
+    assert run(*command[4:]).exit_code == 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
         (["show", "nothing", "--json"], "There is no data set 'nothing'; there are ml-100k"),
         (["import", "no.csv", "--name", "mine"], "no.csv cannot be read"),
         (["import", "no.csv", "--name", "../mine"], "cannot name a data set"),
+        (["generate", "films", "--out", "a.csv"], "no made-up set 'films'"),
+        (["generate", "facets", "--out", "a.txt"], "a.txt is of no known kind"),
+        (["generate", "facets", "--out", "a.csv", "--users", "0"], "users has to be at least 1"),
     ],
 )
 def test_bad_input_is_one_sentence_and_status_2(arguments: list[str], words: str) -> None:

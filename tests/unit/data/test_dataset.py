@@ -8,6 +8,7 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -17,6 +18,7 @@ from fame.data.catalogue import write_items
 from fame.data.dataset import Dataset
 from fame.data.fetch import Download
 from fame.data.registry import SETS
+from fame.data.synthetic import Shape, ml_20m
 from fame.errors import DataError
 
 REAL_DATA = os.environ.get("FAME_DATA", "")
@@ -210,6 +212,30 @@ def test_ml_1m_from_ratings_and_from_sequences_is_the_same(
         monkeypatch.setenv("FAME_DATA", str(folder.parent))
         fingerprints.append(load("ml-1m").interactions.fingerprint)
     assert fingerprints[0] == fingerprints[1]
+
+
+def test_ml_20m_of_a_folder_is_what_plain_python_reads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = ml_20m(Shape(users=30, items=40, interactions=1_500), seed=1)
+    people = np.repeat(made.user_ids, np.diff(made.offsets))
+    clocks = np.random.default_rng(1).integers(20, size=len(people))  # many equal times
+    rows = sorted(zip(people.astype(int), 3 * made.items, clocks, strict=True), key=lambda r: r[:2])
+    folder = tmp_path / "ml-20m"
+    folder.mkdir()
+    ratings = "".join(f"{user},{item},3.5,{time}\n" for user, item, time in rows)
+    (folder / "ratings.csv").write_text("userId,movieId,rating,timestamp\n" + ratings)
+    films = "".join(f'{3 * n},"Film {n}, The (19{n:02})",Drama|War\n' for n in range(1, 99))
+    (folder / "movies.csv").write_text("movieId,title,genres\n" + films)
+    monkeypatch.setenv("FAME_DATA", str(tmp_path))
+
+    expected: dict[str, list[str]] = {}
+    for user, item, _ in sorted(rows, key=lambda row: (row[0], row[2])):
+        expected.setdefault(str(user), []).append(str(item))
+    data = load("ml-20m")
+    assert histories(data) == expected
+    assert list(histories(data)) == [str(user) for user in range(1, 31)]
+    assert data.items["title"].tolist() == [f"The Film {n}" for n in range(1, 41)]
 
 
 def test_the_summary_counts(small: tuple[Download, Download]) -> None:

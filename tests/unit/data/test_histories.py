@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fame.data.histories import build_histories, core_mask
@@ -54,6 +54,33 @@ def test_clicks_stand_in_order_of_time_and_then_of_the_file(entries: list[Row]) 
     assert as_ids(data) == expected
     assert data.items.dtype == np.int32
     assert data.item_ids.tolist() == ["", *map(str, sorted({row[1] for row in entries}))]
+
+
+@pytest.mark.parametrize(
+    ("kind", "low", "high"),
+    [
+        (np.int64, 0, 3),  # sorted as one number with the user
+        (np.int64, 2**61, 2**63 - 1),  # 2^61 times a user or two is near the edge of that
+        (np.int64, -(2**63), 2**63 - 1),
+        (np.uint64, 0, 2**64 - 1),
+        (np.float64, -5, 5),
+    ],
+)
+@settings(max_examples=40)
+@given(st.data())
+def test_times_of_every_kind_and_size_are_in_order(
+    kind: type[np.number], low: int, high: int, data: st.DataObject
+) -> None:
+    time = st.sampled_from([low, high]) | st.integers(low, high)
+    clicks = data.draw(st.lists(st.tuples(st.integers(0, 5), time), min_size=1, max_size=20))
+    users = [user for user, _ in clicks]
+    rows = sorted(range(len(clicks)), key=lambda row: clicks[row])
+    expected = {
+        str(user): [str(row) for row in rows if users[row] == user] for user in sorted(set(users))
+    }
+    times = np.array([time for _, time in clicks], dtype=kind)
+    log = Log(pa.chunked_array([users]), pa.chunked_array([list(range(len(clicks)))]), times)
+    assert as_ids(build_histories("x", log, core=0, filters="none")) == expected
 
 
 @given(rows)
@@ -107,3 +134,27 @@ def test_chunks_of_a_column_make_no_difference() -> None:
         for column in (whole, parts)
     )
     assert one.fingerprint == other.fingerprint
+
+
+def test_codes_of_ids_make_no_difference() -> None:
+    """Whatever dictionary each chunk has, and whatever stands in it that no row has."""
+    plain = pa.chunked_array([["b", "a", "c", "a"]])
+    coded = pa.chunked_array(
+        [
+            pa.DictionaryArray.from_arrays(pa.array([1, 0], pa.int32()), ["a", "b", "unused"]),
+            pa.DictionaryArray.from_arrays(pa.array([0, 2], pa.int32()), ["c", "0", "a"]),
+        ]
+    )
+    one, other = (
+        build_histories("x", Log(column, column, None), core=0, filters="none")
+        for column in (plain, coded)
+    )
+    assert one.user_ids.tolist() == other.user_ids.tolist() == ["a", "b", "c"]
+    assert one.fingerprint == other.fingerprint
+
+
+def test_what_no_row_has_does_not_decide_the_order() -> None:
+    numbers = pa.DictionaryArray.from_arrays(pa.array([0, 2], pa.int32()), ["10", "b", "9"])
+    column = pa.chunked_array([numbers])
+    data = build_histories("x", Log(column, column, None), core=0, filters="none")
+    assert data.user_ids.tolist() == ["9", "10"]

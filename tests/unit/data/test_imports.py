@@ -42,6 +42,13 @@ EXPECTED = {"ann": ["x", "y"], "bob": ["z"]}
             "a.csv",
             'user,item,time\nann,"y",2020-01-02T10:00:00\nann,x,2020-01-02\nbob,z,1999-01-01\n',
         ),
+        (  # with zones, ann's first click is the later one by the clock on the wall
+            "a.csv",
+            "user,item,time\nann,y,2020-01-01T09:00Z\nann,x,2020-01-01T10:00+02:00\n"
+            "bob,z,2020-01-01T00:00Z\n",
+        ),
+        ("a.csv", "user,item,time\nann,y,20\nann,x,1.5\nbob,z,5\n"),  # 20 alone is whole
+        ("a.csv", "user,item,time\nann,y,2020-01-02T01Z\nann,x,2020-01-02\nbob,z,2020-01-01\n"),
         ("a.csv", "user,item\nann,x\nbob,z\nann,y\n"),
         ("a.tsv", "item_id\tuser_id\nx\tann\nz\tbob\ny\tann\n"),
         (
@@ -76,6 +83,8 @@ def test_large_times_are_told_apart(tmp_path: Path) -> None:
         pd.to_datetime(["2020-03", "2020-01", "2020-02"]),
         pd.to_datetime(["2020-03", "2020-01", "2020-02"]).date,
         pd.to_datetime([3, 1, 2], unit="ns", utc=True),
+        pd.array([2**64 - 1, 2**64 - 3, 2**64 - 2], dtype="uint64"),
+        ["2020-03-01", "2020-01-01", "2020-02-01"],
     ],
 )
 def test_parquet_is_understood(tmp_path: Path, time: object) -> None:
@@ -83,6 +92,16 @@ def test_parquet_is_understood(tmp_path: Path, time: object) -> None:
     frame.to_parquet(tmp_path / "a.parquet")
     import_file(tmp_path / "a.parquet", "mine")
     assert histories(load("mine")) == {"ann": ["8", "7"], "bob": ["7"]}
+
+
+def test_parquet_categories_are_understood(tmp_path: Path) -> None:
+    users = pd.Categorical(["2", "10", "2"], categories=["nobody", "10", "2"])
+    frame = pd.DataFrame({"user": users, "item": pd.Categorical([8, 8, 7])})
+    frame.to_parquet(tmp_path / "a.parquet")
+    import_file(tmp_path / "a.parquet", "mine")
+    data = load("mine")
+    assert histories(data) == {"2": ["8", "7"], "10": ["8"]}
+    assert data.interactions.user_ids.tolist() == ["2", "10"]
 
 
 def test_sequences_are_understood(tmp_path: Path) -> None:
@@ -112,9 +131,24 @@ def test_an_imported_set_is_in_the_list_and_survives_damage(tmp_path: Path, cach
     assert "damaged" in list_sets()[-1].description
     with pytest.raises(DataError, match="import 'my-clicks' once more"):
         load("my-clicks")
+    bring_in(tmp_path, "a.csv", "user,item\nann,x\nbob,x\n", name="my-clicks")
+    pd.DataFrame({"item_id": [], "title": []}, dtype="string").to_parquet(folder / "items.parquet")
+    with pytest.raises(DataError, match="damaged or of an earlier version; import 'my-clicks'"):
+        load("my-clicks")
+    bring_in(tmp_path, "a.csv", "user,item\nann,x\nbob,x\n", name="my-clicks")
     (folder / "interactions.parquet").write_bytes(b"")
     with pytest.raises(DataError, match="import 'my-clicks' once more"):
         load("my-clicks")
+
+
+def test_a_set_as_an_earlier_version_kept_it_is_to_be_imported_again(
+    tmp_path: Path, cache: Path
+) -> None:
+    bring_in(tmp_path, "a.csv", "user,item\nann,x\n")
+    kept = cache / "imported" / "mine" / "interactions.parquet"
+    pd.DataFrame({"user": ["ann"], "item": ["x"]}).to_parquet(kept)
+    with pytest.raises(DataError, match="of an earlier version; import 'mine' once more"):
+        load("mine")
 
 
 def test_a_set_is_replaced_only_on_demand(tmp_path: Path, cache: Path) -> None:
@@ -183,6 +217,14 @@ def test_what_cannot_be_read_is_named(
         (pd.DataFrame({"user": [["a"]], "item": [1]}), "ids are text or whole numbers"),
         (pd.DataFrame({"user": [1.5], "item": [1]}), "ids are text or whole numbers"),
         (pd.DataFrame({"user": [1], "item": [1], "time": ["x"]}), "row 1: column 'time' has 'x'"),
+        (
+            pd.DataFrame({"user": [1], "item": [1], "time": [[1]]}),
+            "column 'time' holds list<.*lists",
+        ),
+        (
+            pd.DataFrame({"user": [1, 1], "item": [1, 1], "time": [1.5, float("inf")]}),
+            "row 2: column 'time' has 'inf'",
+        ),
     ],
 )
 def test_a_parquet_that_does_not_fit_is_named(

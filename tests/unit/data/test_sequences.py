@@ -95,6 +95,13 @@ def test_train_counts_leave_out_the_last_two() -> None:
     assert counts.tolist() == [0, 2, 1, 0, 0, 0, 0, 0, 0, 0]
 
 
+@given(histories)
+def test_train_counts_are_those_of_a_plain_count(lists: list[list[int]]) -> None:
+    clicks = [item for items in lists for item in items[:-2]]
+    counts = interactions(lists).train_counts
+    assert counts.tolist() == [clicks.count(item) for item in range(10)]
+
+
 def test_equal_histories_have_equal_fingerprints() -> None:
     base = interactions([[1, 2], [3]])
     assert base.fingerprint == interactions([[1, 2], [3]]).fingerprint
