@@ -1,1 +1,1 @@
-"""What stands behind the tables: runs over seeds, kept one row each."""
+"""What stands behind the tables: runs over seeds, and what speed and memory were measured."""
