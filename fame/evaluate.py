@@ -7,11 +7,14 @@ always one. No negative sampling. Shapes: ``n`` examples · ``B`` batch · ``H``
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from fame.data.sequences import (
@@ -30,6 +33,11 @@ PROTOCOL = (
     "leave-one-out, full ranking of the catalogue, everything in the history excluded, "
     "ties against the target"
 )
+
+# Examples ranked at a time, by default: their scores should stay in the cache of a CPU, while a GPU
+# wants large products (scores of 1,024 people and 26,744 items take 110 MB).
+CPU_BATCH = 128
+GPU_BATCH = 1024
 
 # A scorer gives raw scores (B, V) for examples by their index and inputs (B, T); what it says of
 # the padding's column does not matter.
@@ -66,55 +74,63 @@ def rank_targets(
     *,
     max_length: int,
     device: torch.device | str = "cpu",
-    batch_size: int = 256,
+    batch_size: int | None = None,
+    share: tuple[int, int] = (0, 1),
 ) -> np.ndarray:
     """Rank of every target of a split, int64 ``(n,)``, in the order of :func:`held_out`.
+
+    Args:
+        share: ``(part, parts)``: of all batches only each ``parts``-th is ranked, from the one
+            numbered ``part``; the other examples have rank 0. Summed over the parts, the ranks are
+            those of one call.
 
     Raises:
         DataError: where nobody has enough clicks for the split.
         FloatingPointError: where a score is not a number, which would otherwise rank first.
     """
+    examples = examples_of(data, split)
+    batch_size = batch_size or default_batch(device)
+    ranks = np.zeros(len(examples), dtype=np.int64)
+    with torch.inference_mode():
+        batches = held_out_batches(data, examples, max_length, batch_size)
+        for index, inputs in islice(batches, share[0], None, share[1]):
+            scores = scorer(index, torch.from_numpy(inputs).to(device))
+            ranks[index] = _ranks(scores, data, examples, index)
+    return ranks
+
+
+def default_batch(device: torch.device | str) -> int:
+    """Examples to rank at a time on a device."""
+    return CPU_BATCH if torch.device(device).type == "cpu" else GPU_BATCH
+
+
+def examples_of(data: Interactions, split: Split) -> HeldOut:
+    """The examples of a split; ``DataError`` where there are none."""
     examples = held_out(data, split)
     if not len(examples):
         raise DataError(
             f"Nobody in data set {data.name!r} has enough clicks for the {split} split; a person "
             "needs at least three to be validated on."
         )
-    ranks = np.zeros(len(examples), dtype=np.int64)
-    with torch.inference_mode():
-        for index, inputs in held_out_batches(data, examples, max_length, batch_size):
-            scores = scorer(index, torch.from_numpy(inputs).to(device))
-            if scores.amax().isnan():  # the maximum is not a number where any score is not
-                raise FloatingPointError("a score is not a number: the weights are broken")
-            scores = exclude_histories(scores, data, examples, index)
-            target = torch.from_numpy(examples.targets[index]).to(device)
-            ranks[index] = target_ranks(scores, target).cpu().numpy()
-    return ranks
+    return examples
 
 
-def last_positions(inputs_BT: Tensor) -> tuple[Tensor, Tensor]:
-    """Row and last real position of every right-padded sequence."""
-    return torch.arange(len(inputs_BT), device=inputs_BT.device), (inputs_BT != 0).sum(1) - 1
+def _ranks(
+    scores_BV: Tensor, data: Interactions, examples: HeldOut, index: np.ndarray
+) -> np.ndarray:
+    """Ranks of the targets of the examples in ``index``; changes the scores."""
+    if scores_BV.amax().isnan():  # the maximum is not a number where any score is not
+        raise FloatingPointError("a score is not a number: the weights are broken")
+    scores = exclude_histories(scores_BV, data, examples, index)
+    target = torch.from_numpy(examples.targets[index]).to(scores.device)
+    return target_ranks(scores, target).cpu().numpy()
 
 
 def fused_scorer(model: SequenceModel) -> Scorer:
     """``P(v) = <x_v, q>`` at the last position."""
 
     def score(_: np.ndarray, inputs: Tensor) -> Tensor:
-        query = model(inputs).query[last_positions(inputs)]
-        return query @ model.item_embedding.weight.T
-
-    return score
-
-
-def head_scorer(model: SequenceModel, head: int) -> Scorer:
-    """``P_h(v) = <x_v^h, F_h>`` at the last position: the head on its own."""
-    with torch.no_grad():
-        sub_embedding = torch.nn.functional.pad(model.sub_embeddings()[head], (0, 0, 1, 0))
-
-    def score(_: np.ndarray, inputs: Tensor) -> Tensor:
-        state = model(inputs).head_states[last_positions(inputs)][:, head]
-        return state @ sub_embedding.T
+        return model(inputs, last_only=True).query[:, 0] @ model.item_embedding.weight.T
 
     return score
 
@@ -124,31 +140,70 @@ def model_ranks(
     data: Interactions,
     split: Split,
     *,
-    head: int | None = None,
-    batch_size: int = 256,
+    batch_size: int | None = None,
+    share: tuple[int, int] = (0, 1),
 ) -> np.ndarray:
-    """Rank of every target by the fused score, or by one head on its own; see `rank_targets`."""
+    """Rank of every target by the fused score; see :func:`rank_targets`; the model is then in eval mode."""
     model.eval()
     return rank_targets(
-        fused_scorer(model) if head is None else head_scorer(model, head),
+        fused_scorer(model),
         data,
         split,
         max_length=model.config.max_length,
         device=next(model.parameters()).device,
         batch_size=batch_size,
+        share=share,
     )
 
 
 def evaluate(
-    model: SequenceModel, data: Interactions, split: Split, *, batch_size: int = 256
+    model: SequenceModel, data: Interactions, split: Split, *, batch_size: int | None = None
 ) -> dict[str, float]:
     """Figures of a model on a split: ``users``, HR@k, NDCG@k, MRR; leaves it in eval mode."""
     ranks = model_ranks(model, data, split, batch_size=batch_size)
     return {"users": len(ranks), **summarise_ranks(ranks)}
 
 
+@dataclass(frozen=True)
+class HeadReading:
+    """What each head says of every example of a split, in the order of :func:`held_out`.
+
+    Attributes:
+        ranks: ``(H, n)`` int64, rank of the target by the head on its own,
+            ``P_h(v) = <x_v^h, F_h>``.
+        gate: ``(n, H)`` shares of the heads.
+        router: ``(n, H, E)`` shares of the experts in each head.
+    """
+
+    ranks: np.ndarray
+    gate: np.ndarray
+    router: np.ndarray
+
+
+def read_heads(
+    model: SequenceModel, data: Interactions, split: Split, *, batch_size: int | None = None
+) -> HeadReading:
+    """Every head's ranking and share, from one forward pass; leaves the model in eval mode."""
+    model.eval()
+    device = next(model.parameters()).device
+    examples = examples_of(data, split)
+    n, H, E = len(examples), model.heads, model.experts
+    reading = HeadReading(np.zeros((H, n), np.int64), np.zeros((n, H)), np.zeros((n, H, E)))
+    batch_size = batch_size or default_batch(device)
+    with torch.inference_mode():
+        sub_embeddings_HVK = F.pad(model.sub_embeddings(), (0, 0, 1, 0))
+        for index, inputs in held_out_batches(data, examples, model.config.max_length, batch_size):
+            encoding = model(torch.from_numpy(inputs).to(device), last_only=True)
+            reading.gate[index] = encoding.gate[:, 0].cpu()
+            reading.router[index] = encoding.router[:, 0].cpu()
+            for head, sub_embedding in enumerate(sub_embeddings_HVK):
+                scores = encoding.head_states[:, 0, head] @ sub_embedding.T
+                reading.ranks[head, index] = _ranks(scores, data, examples, index)
+    return reading
+
+
 def head_report(
-    model: SequenceModel, data: Interactions, split: Split, *, batch_size: int = 256
+    model: SequenceModel, data: Interactions, split: Split, *, batch_size: int | None = None
 ) -> dict[str, list[Any]]:
     """Whether the heads are heads, over all people of a split.
 
@@ -160,33 +215,15 @@ def head_report(
     """
     if not model.experts:
         return {}
-    gates, routers = (
-        torch.cat(parts) for parts in zip(*_shares(model, data, split, batch_size), strict=True)
-    )
-    entropy = torch.special.entr(routers).sum(-1) / max(math.log(model.experts), 1e-12)
-    alone = [
-        summarise_ranks(model_ranks(model, data, split, head=head, batch_size=batch_size))
-        for head in range(model.heads)
-    ]
+    heads = read_heads(model, data, split, batch_size=batch_size)
+    entropy = torch.special.entr(torch.from_numpy(heads.router)).sum(-1).numpy()
+    entropy /= max(math.log(model.experts), 1e-12)
+    alone = [summarise_ranks(ranks) for ranks in heads.ranks]
     return {
-        "gate_mean": gates.mean(0).tolist(),
-        "gate_std": gates.std(0, correction=0).tolist(),
-        "router_mean": routers.mean(0).tolist(),
+        "gate_mean": heads.gate.mean(0).tolist(),
+        "gate_std": heads.gate.std(0).tolist(),
+        "router_mean": heads.router.mean(0).tolist(),
         "router_entropy": entropy.mean(0).tolist(),
         "HR@10": [figures["HR@10"] for figures in alone],
         "NDCG@10": [figures["NDCG@10"] for figures in alone],
     }
-
-
-def _shares(
-    model: SequenceModel, data: Interactions, split: Split, batch_size: int
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Gate ``(B, H)`` and router ``(B, H, E)`` at the last position, batch after batch."""
-    model.eval()
-    device = next(model.parameters()).device
-    examples = held_out(data, split)
-    with torch.inference_mode():
-        for _, inputs in held_out_batches(data, examples, model.config.max_length, batch_size):
-            tensor = torch.from_numpy(inputs).to(device)
-            encoding, last = model(tensor), last_positions(tensor)
-            yield encoding.gate[last].float().cpu(), encoding.router[last].float().cpu()

@@ -1,6 +1,9 @@
 """The ordinary causal Transformer block, as in SASRec's modern form.
 
 Shapes: ``B`` batch · ``T`` positions · ``D`` width.
+
+Whoever ranks needs the last position only. In the last block it is then the only one that asks
+(``only_B``): the others are keys and values, and the rest of the block is spared them.
 """
 
 from __future__ import annotations
@@ -46,6 +49,16 @@ class FeedForward(nn.Module):
         return self.outer(F.gelu(self.inner(x)))
 
 
+def at_position(x_BTD: Tensor, position_B: Tensor) -> Tensor:
+    """One position of every sequence, ``(B, 1, D)``."""
+    return x_BTD[torch.arange(len(x_BTD), device=x_BTD.device), position_B][:, None]
+
+
+def seen_from(position_B: Tensor, length: int) -> Tensor:
+    """Which of ``length`` positions may be looked at from a given one, bool ``(B, 1, 1, T)``."""
+    return (torch.arange(length, device=position_B.device) <= position_B[:, None])[:, None, None]
+
+
 class CausalSelfAttention(nn.Module):
     """Multi-head self-attention in which no position sees a later one.
 
@@ -59,12 +72,23 @@ class CausalSelfAttention(nn.Module):
         self.query_key_value = nn.Linear(width, 3 * width)
         self.output = nn.Linear(width, width)
 
-    def forward(self, x_BTD: Tensor) -> Tensor:
+    def forward(self, x_BTD: Tensor, only_B: Tensor | None = None) -> Tensor:
+        """``(B, T, D)``, or ``(B, 1, D)`` where only one position of each sequence is asked for."""
         B, T, D = x_BTD.shape
-        packed = self.query_key_value(x_BTD).view(B, T, 3, self.heads, D // self.heads)
-        query, key, value = packed.permute(2, 0, 3, 1, 4)
-        mixed = F.scaled_dot_product_attention(query, key, value, is_causal=True)
-        return self.output(mixed.transpose(1, 2).reshape(B, T, D))
+        weight, bias = self.query_key_value.weight, self.query_key_value.bias
+        if only_B is None:
+            packed = self.query_key_value(x_BTD).view(B, T, 3, self.heads, D // self.heads)
+            query, key, value = packed.permute(2, 0, 3, 1, 4)
+            mixed = F.scaled_dot_product_attention(query, key, value, is_causal=True)
+        else:
+            packed = F.linear(x_BTD, weight[D:], bias[D:]).view(
+                B, T, 2, self.heads, D // self.heads
+            )
+            key, value = packed.permute(2, 0, 3, 1, 4)
+            query = F.linear(at_position(x_BTD, only_B), weight[:D], bias[:D])
+            query = query.view(B, 1, self.heads, D // self.heads).transpose(1, 2)
+            mixed = F.scaled_dot_product_attention(query, key, value, seen_from(only_B, T))
+        return self.output(mixed.transpose(1, 2).flatten(2))
 
 
 class TransformerBlock(nn.Module):
@@ -78,8 +102,11 @@ class TransformerBlock(nn.Module):
         self.feed_forward_norm = nn.LayerNorm(width)
         self.dropout = Dropout(dropout)
 
-    def forward(self, x_BTD: Tensor) -> Tensor:
-        x_BTD = self.attention_norm(x_BTD + self.dropout(self.attention(x_BTD)))
+    def forward(self, x_BTD: Tensor, only_B: Tensor | None = None) -> Tensor:
+        """``(B, T, D)``, or ``(B, 1, D)`` where only one position of each sequence is asked for."""
+        mixed = self.attention(x_BTD, only_B)
+        residual = x_BTD if only_B is None else at_position(x_BTD, only_B)
+        x_BTD = self.attention_norm(residual + self.dropout(mixed))
         return self.feed_forward_norm(x_BTD + self.dropout(self.feed_forward(x_BTD)))
 
 

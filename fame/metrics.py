@@ -6,6 +6,7 @@ Shapes: ``B`` examples · ``V`` candidate items.
 from __future__ import annotations
 
 import numpy as np
+import torch
 from torch import Tensor
 
 CUTOFFS = (5, 10, 20)
@@ -17,10 +18,14 @@ def target_ranks(scores_BV: Tensor, target_B: Tensor) -> Tensor:
     """Rank of every target, counting from 1, int64 ``(B,)``.
 
     Ties never favour the target: it stands behind every item that scores as much as it does.
-    Items that are no candidates must score ``-inf``; the target itself must not.
+    Items that are no candidates must score ``-inf``; the target itself must not. For catalogues of
+    up to 16,777,216 items.
     """
     target_score = scores_BV.gather(1, target_B[:, None])
-    return (scores_BV >= target_score).sum(1)
+    # Ones and zeros of float32 are added up three times faster on a CPU than truth values, and
+    # exactly: up to 2^24 of them.
+    ahead = torch.empty_like(scores_BV, dtype=torch.float32)
+    return torch.ge(scores_BV, target_score, out=ahead).sum(1).long()
 
 
 def hits(ranks: np.ndarray, k: int) -> np.ndarray:

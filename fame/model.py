@@ -5,8 +5,9 @@ SASRec ``H = 1`` and ``K = D``) · ``E`` experts in each head · ``V`` items wit
 
 A model answers one question, "what comes next?", in three steps that everything else is built on:
 
-1. :meth:`SequenceModel.forward` reads sequences and gives an :class:`Encoding`: at every position
-   the query ``q`` of the fused score, and the head states, gate and router behind it.
+1. :meth:`SequenceModel.forward` reads sequences and gives an :class:`Encoding`: at every position,
+   or at the last one alone, the query ``q`` of the fused score, and the head states, gate and
+   router behind it.
 2. ``P(v) = <x_v, q>`` ranks the catalogue at the price of one matrix product, because
    ``q = sum_h g_h W^f_h^T F_h`` already holds the whole fusion.
 3. :meth:`SequenceModel.trace` reads the last position of the same forward pass as a
@@ -24,7 +25,7 @@ from torch import Tensor, nn
 
 from fame.config import ModelConfig
 from fame.errors import FameError
-from fame.layers import Dropout, FeedForward, TransformerBlock, initialise
+from fame.layers import Dropout, FeedForward, TransformerBlock, at_position, initialise
 from fame.moe_attention import MoEAttention
 
 
@@ -90,21 +91,19 @@ class Intervention:
 
 @dataclass(frozen=True)
 class Encoding:
-    """What one forward pass knows at every position.
+    """What one forward pass knows at every position, or at the last one (``T`` is then 1).
 
     Attributes:
         query: ``(B, T, D)`` the fused query; ``P(v) = <x_v, q>``.
         head_states: ``(B, T, H, K)`` F_h; head h alone scores ``P_h(v) = <W^f_h x_v, F_h>``.
         gate: ``(B, T, H)`` shares of the heads, each row sums to 1.
         router: ``(B, T, H, E)`` shares of the experts in each head; SASRec: ``(B, T, 1, 0)``.
-        attention: ``(B, H, E, T, T)`` of every expert, only where a trace asked for it.
     """
 
     query: Tensor
     head_states: Tensor
     gate: Tensor
     router: Tensor
-    attention: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -152,13 +151,16 @@ class SequenceModel(nn.Module):
         )
 
     def backbone(self, items_BT: Tensor) -> Tensor:
-        """S ``(B, T, D)``; ``items_BT`` is padded with 0 on the right, at most ``max_length``."""
+        """S ``(B, T, D)``, what the last block reads: embeddings and the first L - 1 blocks.
+
+        ``items_BT`` is padded with 0 on the right and holds at most ``max_length`` positions.
+        """
         T = items_BT.shape[1]
         if self.config.max_length < T:
             raise ValueError(f"{T} positions are more than max_length {self.config.max_length}")
         x_BTD = self.item_embedding(items_BT) + self.position_embedding.weight[:T]
         x_BTD = self.embedding_dropout(self.embedding_norm(x_BTD))
-        for block in self.blocks:
+        for block in self.blocks[: self.config.layers - 1]:
             x_BTD = block(x_BTD)
         return x_BTD
 
@@ -175,10 +177,31 @@ class SequenceModel(nn.Module):
         self,
         items_BT: Tensor,
         *,
+        last_only: bool = False,
         intervention: Intervention | None = None,
-        keep_attention: bool = False,
     ) -> Encoding:
-        """Reads sequences ``(B, T)``, right-padded with 0; see :class:`Encoding`."""
+        """Reads sequences ``(B, T)``, right-padded with 0.
+
+        Args:
+            last_only: Read the last real position of each sequence alone, which is all that a
+                ranking needs and spares the last block the others.
+            intervention: A change to gate or router.
+        """
+        only_B = last_positions(items_BT) if last_only else None
+        return self.encode(self.backbone(items_BT), only_B=only_B, intervention=intervention)
+
+    def encode(
+        self,
+        s_BTD: Tensor,
+        *,
+        only_B: Tensor | None = None,
+        intervention: Intervention | None = None,
+    ) -> Encoding:
+        """The last block and the heads on the backbone's output, at all positions or at one."""
+        raise NotImplementedError
+
+    def attention_at(self, s_BTD: Tensor, position_B: Tensor) -> Tensor:
+        """``(B, H, E, T)``: what every expert attends to from one position."""
         raise NotImplementedError
 
     @torch.no_grad()
@@ -191,27 +214,30 @@ class SequenceModel(nn.Module):
         """
         if self.training:
             raise RuntimeError("a trace needs the model in eval mode")
-        encoding = self(items_BT, intervention=intervention, keep_attention=True)
         real_BT = items_BT != 0
         if not bool(real_BT.any(dim=1).all()):
             raise ValueError("a sequence to trace needs at least one item")
-        row = torch.arange(len(items_BT), device=items_BT.device)
-        last = real_BT.sum(1) - 1
+        s_BTD = self.backbone(items_BT)
+        encoding = self.encode(s_BTD, intervention=intervention)
+        row, last = torch.arange(len(items_BT), device=items_BT.device), last_positions(items_BT)
         head_queries = encoding.head_states[row, last]
         head_scores = torch.einsum("bhk,hvk->bhv", head_queries, self.sub_embeddings())
         scores = encoding.query[row, last] @ self.item_table.T
-        attention = encoding.attention
-        assert attention is not None
         return FameTrace(
             gate=encoding.gate[row, last],
             router=encoding.router[row, last],
-            attention=attention[row, :, :, last],
+            attention=self.attention_at(s_BTD, last),
             head_queries=head_queries,
             head_scores=F.pad(head_scores, (1, 0), value=-math.inf),
             scores=F.pad(scores, (1, 0), value=-math.inf),
             gate_path=encoding.gate * real_BT[..., None],
             router_path=encoding.router * real_BT[..., None, None],
         )
+
+
+def last_positions(items_BT: Tensor) -> Tensor:
+    """The last real position of every right-padded sequence, ``(B,)``."""
+    return (items_BT != 0).sum(1) - 1
 
 
 class Fame(SequenceModel):
@@ -238,12 +264,12 @@ class Fame(SequenceModel):
     def sub_embeddings(self) -> Tensor:
         return torch.einsum("hkd,vd->hvk", self.facet_maps, self.item_table)
 
-    def forward(
+    def encode(
         self,
-        items_BT: Tensor,
+        s_BTD: Tensor,
         *,
+        only_B: Tensor | None = None,
         intervention: Intervention | None = None,
-        keep_attention: bool = False,
     ) -> Encoding:
         H, K = self.heads, self.config.head_width
         gate_H = expert_mask_HE = None
@@ -251,11 +277,12 @@ class Fame(SequenceModel):
             gate_H = intervention.gate_weights(H)
             expert_mask_HE = intervention.expert_mask(H, self.experts)
 
-        s_BTD = self.backbone(items_BT)
-        B, T, D = s_BTD.shape
-        found_BTHK, router_BTHE, attention = self.attention(
-            s_BTD, expert_mask_HE=expert_mask_HE, keep_attention=keep_attention
+        found_BTHK, router_BTHE = self.attention(
+            s_BTD, only_B=only_B, expert_mask_HE=expert_mask_HE
         )
+        if only_B is not None:
+            s_BTD = at_position(s_BTD, only_B)
+        B, T, D = s_BTD.shape
         u_BTHK = self.head_attention_norm(s_BTD.view(B, T, H, K) + self.head_dropout(found_BTHK))
         state_BTHK = self.head_feed_forward_norm(
             u_BTHK + self.head_dropout(self.head_feed_forward(u_BTHK))
@@ -267,11 +294,14 @@ class Fame(SequenceModel):
         # q = sum_h g_h W^f_h^T F_h: with the maps stacked to (D, D), one product fuses all heads.
         weighted_BTD = (gate_BTH[..., None] * state_BTHK).reshape(B, T, D)
         query_BTD = weighted_BTD @ self.facet_maps.view(D, D)
-        return Encoding(query_BTD, state_BTHK, gate_BTH, router_BTHE, attention)
+        return Encoding(query_BTD, state_BTHK, gate_BTH, router_BTHE)
+
+    def attention_at(self, s_BTD: Tensor, position_B: Tensor) -> Tensor:
+        return self.attention.attention_at(s_BTD, position_B)
 
 
 class SASRec(SequenceModel):
-    """The baseline: the same backbone with L ordinary blocks and ``P(v) = <x_v, S>``.
+    """The baseline: the same backbone, one more ordinary block and ``P(v) = <x_v, S>``.
 
     It answers the same calls with one head that is the whole embedding, gate 1 and no experts.
     """
@@ -284,25 +314,27 @@ class SASRec(SequenceModel):
     def sub_embeddings(self) -> Tensor:
         return self.item_table[None]
 
-    def forward(
+    def encode(
         self,
-        items_BT: Tensor,
+        s_BTD: Tensor,
         *,
+        only_B: Tensor | None = None,
         intervention: Intervention | None = None,
-        keep_attention: bool = False,
     ) -> Encoding:
         if intervention is not None:
             intervention.gate_weights(1)  # one head: any valid weight is share 1
             intervention.expert_mask(1, 0)
-        s_BTD = self.backbone(items_BT)
+        s_BTD = self.blocks[-1](s_BTD, only_B)
         B, T, _ = s_BTD.shape
         return Encoding(
             query=s_BTD,
             head_states=s_BTD[:, :, None],
             gate=s_BTD.new_ones(B, T, 1),
             router=s_BTD.new_zeros(B, T, 1, 0),
-            attention=s_BTD.new_zeros(B, 1, 0, T, T) if keep_attention else None,
         )
+
+    def attention_at(self, s_BTD: Tensor, position_B: Tensor) -> Tensor:
+        return s_BTD.new_zeros(len(s_BTD), 1, 0, s_BTD.shape[1])
 
 
 def build_model(config: ModelConfig, num_items: int) -> SequenceModel:

@@ -13,7 +13,7 @@ Query heads must lie head-major (``h * E + e``): the kernel gives query head ``i
 ``i // E``.
 
 Shapes: ``B`` batch · ``T`` positions · ``D`` width · ``H`` heads · ``E`` experts in each head ·
-``K = D / H`` head width.
+``K = D / H`` head width · ``I = E * K`` what the router of a head reads.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ import math
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from fame.layers import at_position, seen_from
 
 
 def masked_router(router: Tensor, expert_mask_HE: Tensor) -> Tensor:
@@ -40,6 +42,34 @@ def masked_router(router: Tensor, expert_mask_HE: Tensor) -> Tensor:
     return torch.where(total > 0, kept / total, expert_mask_HE / expert_mask_HE.sum(-1, True))
 
 
+def grouped_causal_attention(
+    query_BGTK: Tensor, key_BHTK: Tensor, value_BHTK: Tensor, *, grouped: bool | None = None
+) -> Tensor:
+    """One causal attention call in which ``G / H`` neighbouring query heads share keys and values.
+
+    On CUDA only the kernel for half precision knows groups; in float32 PyTorch would fall, without
+    a word, to the kernel that writes all ``(B, G, T, T)`` weights down. Copies of keys and values
+    let the memory-efficient kernel run there.
+
+    Args:
+        grouped: Leave the sharing to the kernel; by default wherever a fused one can do it.
+
+    Returns:
+        ``(B, G, T, K)``.
+    """
+    if grouped is None:
+        half = query_BGTK.dtype in (torch.bfloat16, torch.float16)
+        grouped = half or query_BGTK.device.type != "cuda"
+    if not grouped:
+        copies = query_BGTK.shape[1] // key_BHTK.shape[1]
+        key_BHTK, value_BHTK = (
+            part.repeat_interleave(copies, dim=1) for part in (key_BHTK, value_BHTK)
+        )
+    return F.scaled_dot_product_attention(
+        query_BGTK, key_BHTK, value_BHTK, is_causal=True, enable_gqa=grouped
+    )
+
+
 class MoEAttention(nn.Module):
     """Attention whose every head holds ``E`` experts and a router."""
 
@@ -54,43 +84,69 @@ class MoEAttention(nn.Module):
         nn.init.normal_(self.router_weight, std=0.02)  # as every random weight
 
     def forward(
-        self, s_BTD: Tensor, *, expert_mask_HE: Tensor | None = None, keep_attention: bool = False
-    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        self,
+        s_BTD: Tensor,
+        *,
+        only_B: Tensor | None = None,
+        expert_mask_HE: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor]:
         """Mixes the experts of every head.
 
         Args:
             s_BTD: Output of the backbone.
+            only_B: One position of each sequence, where the others are not asked for; ``T`` of
+                what is returned is then 1.
             expert_mask_HE: Intervention, see :func:`masked_router`.
-            keep_attention: Also return the attention of every expert. It is then computed step by
-                step instead of in the fused kernel, with equal results up to rounding.
 
         Returns:
-            ``f (B, T, H, K)``, router shares ``(B, T, H, E)`` and, where asked for, attention
-            ``(B, H, E, T, T)`` from query position to key position.
+            ``f (B, T, H, K)`` and the router's shares ``(B, T, H, E)``.
         """
-        B, T, _ = s_BTD.shape
         H, E, K = self.heads, self.experts, self.head_width
-        query = self.query(s_BTD).view(B, T, H * E, K).transpose(1, 2)
-        key = self.key(s_BTD).view(B, T, H, K).transpose(1, 2)
-        value = self.value(s_BTD).view(B, T, H, K).transpose(1, 2)
-
-        attention = None
-        if keep_attention:
-            future = torch.ones(T, T, dtype=torch.bool, device=s_BTD.device).triu(1)
-            logits = query.view(B, H, E, T, K) @ key[:, :, None].mT / math.sqrt(K)
-            attention = logits.masked_fill(future, -math.inf).softmax(-1)
-            found = (attention @ value[:, :, None]).view(B, H * E, T, K)
+        if only_B is None:
+            found_BTHEK = self._found_everywhere(s_BTD)
         else:
-            found = F.scaled_dot_product_attention(
-                query, key, value, is_causal=True, enable_gqa=True
-            )
-
-        found_HNEK = found.view(B, H, E, T, K).permute(1, 0, 3, 2, 4).reshape(H, B * T, E * K)
-        router_HNE = torch.baddbmm(self.router_bias[:, None], found_HNEK, self.router_weight)
-        router_HNE = router_HNE.softmax(-1, dtype=found.dtype)
+            found_BTHEK = self._found_at(s_BTD, only_B)
+        B, T = found_BTHEK.shape[:2]
+        found_HNI = found_BTHEK.reshape(B * T, H, E * K).transpose(0, 1)
+        router_HNE = torch.baddbmm(self.router_bias[:, None], found_HNI, self.router_weight)
+        router_HNE = router_HNE.softmax(-1, dtype=found_BTHEK.dtype)
         if expert_mask_HE is not None:
             mask_HE = expert_mask_HE.to(router_HNE)
             router_HNE = masked_router(router_HNE.transpose(0, 1), mask_HE).transpose(0, 1)
-        mixed_HNK = (router_HNE[..., None] * found_HNEK.view(H, B * T, E, K)).sum(2)
-        mixed_BTHK = mixed_HNK.view(H, B, T, K).permute(1, 2, 0, 3)
-        return mixed_BTHK, router_HNE.view(H, B, T, E).permute(1, 2, 0, 3), attention
+        router_BTHE = router_HNE.transpose(0, 1).reshape(B, T, H, E)
+        return (router_BTHE[..., None] * found_BTHEK).sum(3), router_BTHE
+
+    def attention_at(self, s_BTD: Tensor, position_B: Tensor) -> Tensor:
+        """What every expert attends to from one position, ``(B, H, E, T)``; rows sum to 1."""
+        query_BHEK, key_BHTK = self._queries_at(s_BTD, position_B), self._split(self.key(s_BTD))
+        logits = query_BHEK @ key_BHTK.mT / math.sqrt(self.head_width)
+        hidden = ~seen_from(position_B, s_BTD.shape[1])
+        return logits.masked_fill(hidden, -math.inf).softmax(-1)
+
+    def _found_everywhere(self, s_BTD: Tensor) -> Tensor:
+        """A_he V_h at every position, ``(B, T, H, E, K)``."""
+        B, T, _ = s_BTD.shape
+        query = self._split(self.query(s_BTD))  # (B, H * E, T, K), head-major
+        found = grouped_causal_attention(
+            query, self._split(self.key(s_BTD)), self._split(self.value(s_BTD))
+        )
+        return found.transpose(1, 2).reshape(B, T, self.heads, self.experts, self.head_width)
+
+    def _found_at(self, s_BTD: Tensor, position_B: Tensor) -> Tensor:
+        """The same at one position, ``(B, 1, H, E, K)``: the experts are the rows that ask."""
+        found_BHEK = F.scaled_dot_product_attention(
+            self._queries_at(s_BTD, position_B),
+            self._split(self.key(s_BTD)),
+            self._split(self.value(s_BTD)),
+            seen_from(position_B, s_BTD.shape[1]),
+        )
+        return found_BHEK[:, None]
+
+    def _queries_at(self, s_BTD: Tensor, position_B: Tensor) -> Tensor:
+        """``(B, H, E, K)``."""
+        query = self.query(at_position(s_BTD, position_B))
+        return query.view(len(query), self.heads, self.experts, self.head_width)
+
+    def _split(self, packed_BTX: Tensor) -> Tensor:
+        """``(B, T, heads * K)`` to ``(B, heads, T, K)``, for however many heads there are."""
+        return packed_BTX.unflatten(-1, (-1, self.head_width)).transpose(1, 2)

@@ -13,8 +13,9 @@ from fame.evaluate import (
     exclude_histories,
     fused_scorer,
     head_report,
-    head_scorer,
+    model_ranks,
     rank_targets,
+    read_heads,
 )
 from fame.metrics import summarise_ranks
 from tests import reference
@@ -114,13 +115,33 @@ def test_a_models_figures_are_those_of_the_twins_ranks(config, split, held_back)
     assert ranks == rank_targets(fused_scorer(model), data(), split, max_length=3).tolist()
 
 
-def test_each_heads_ranks_are_the_twins():
+@pytest.mark.parametrize("batch_size", [1, 3, 256])
+def test_each_heads_ranks_and_shares_are_the_twins(batch_size):
     model = random_model(TINY, NUM_ITEMS)
-    for head in range(TINY.heads):
-        ranks = rank_targets(head_scorer(model, head), data(), "test", max_length=5)
-        for rank, sequence in zip(ranks.tolist(), HISTORIES, strict=False):
-            scores = fame_twin(model, sequence[:-1])[-1].head_scores[head].tolist()
-            assert rank == reference.rank(scores, sequence[-1], set(sequence[:-1]))
+    heads = read_heads(model, data(), "test", batch_size=batch_size)
+    for example, sequence in enumerate(HISTORIES[:4]):
+        last = fame_twin(model, sequence[:-1])[-1]
+        excluded = set(sequence[:-1])
+        for head in range(TINY.heads):
+            rank = reference.rank(last.head_scores[head].tolist(), sequence[-1], excluded)
+            assert heads.ranks[head, example] == rank
+        close = {"abs": 1e-6}
+        assert heads.gate[example] == pytest.approx(last.gate.tolist(), **close)
+        assert heads.router[example] == pytest.approx(
+            torch.stack(last.router).detach().numpy(), **close
+        )
+
+
+@pytest.mark.parametrize("parts", [1, 2, 3, 7])
+def test_ranks_shared_out_add_up_to_those_of_one_call(parts):
+    """Also where there are more parts than batches."""
+    model = random_model(TINY, NUM_ITEMS)
+    shares = [
+        model_ranks(model, data(), "test", batch_size=2, share=(part, parts))
+        for part in range(parts)
+    ]
+    assert sum(shares).tolist() == model_ranks(model, data(), "test", batch_size=2).tolist()
+    assert (np.stack(shares) > 0).sum(0).tolist() == [1] * len(TEST_RANKS)  # each is ranked once
 
 
 def test_the_head_report_is_a_summary_of_the_twins_accounts():
@@ -130,14 +151,14 @@ def test_the_head_report_is_a_summary_of_the_twins_accounts():
     gates = torch.stack([position.gate.detach() for position in last])
     routers = torch.stack([torch.stack(position.router).detach() for position in last])
     entropy = -(routers * routers.log()).sum(-1) / math.log(TINY.experts)
+    ranks = read_heads(model, data(), "test").ranks
     close = {"abs": 1e-6}
     assert report["gate_mean"] == pytest.approx(gates.mean(0).tolist(), **close)
     assert report["gate_std"] == pytest.approx(gates.std(0, correction=0).tolist(), **close)
     for head in range(TINY.heads):
         assert report["router_mean"][head] == pytest.approx(routers.mean(0)[head].tolist(), **close)
-        ranks = rank_targets(head_scorer(model, head), data(), "test", max_length=5)
         for name in ("HR@10", "NDCG@10"):
-            assert report[name][head] == summarise_ranks(ranks)[name]
+            assert report[name][head] == summarise_ranks(ranks[head])[name]
     assert report["router_entropy"] == pytest.approx(entropy.mean(0).tolist(), **close)
 
 

@@ -14,7 +14,7 @@ from fame.errors import FameError
 from fame.lens.trace import trace_history
 from fame.losses import linear_cross_entropy
 from fame.model import Fame, Intervention, SASRec, SequenceModel, build_model
-from fame.training.loop import training_loss
+from fame.training.objective import Objective
 from tests import reference
 from tests.tiny import TINY, TINY_SASREC, padded, random_model
 from tests.twin import fame_twin, leaves_of, twin_parameters
@@ -57,15 +57,17 @@ def assert_gradients_equal(model: SequenceModel, leaves: dict[str, Tensor]) -> N
         )
 
 
+both_models = pytest.mark.parametrize("config", [TINY, TINY_SASREC], ids=["fame", "sasrec"])
+
+
 # --- against the twin -------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("config", SHAPES, ids=shape_name)
-@pytest.mark.parametrize("keep_attention", [False, True])
-def test_forward_equals_the_twin_at_every_position(config, keep_attention):
+def test_forward_equals_the_twin_at_every_position(config):
     model = random_model(config, NUM_ITEMS)
     with torch.no_grad():
-        encoding = model(padded(HISTORIES), keep_attention=keep_attention)
+        encoding = model(padded(HISTORIES))
         sub_embeddings = model.sub_embeddings()
     for row, history in enumerate(HISTORIES):
         for t, expected in enumerate(fame_twin(model, history)):
@@ -80,11 +82,42 @@ def test_forward_equals_the_twin_at_every_position(config, keep_attention):
                 torch.testing.assert_close(
                     sub_embeddings[head] @ state, expected.head_scores[head][1:].detach(), **EXACT
                 )
-                for expert in range(config.experts if keep_attention else 0):
-                    attention = encoding.attention[row, head, expert, t]
-                    shares = torch.stack(expected.attention[head][expert]).detach()
-                    torch.testing.assert_close(attention[: t + 1], shares, **EXACT)
-                    assert not attention[t + 1 :].any()
+
+
+@both_models
+@pytest.mark.parametrize("layers", [1, 2, 3])
+def test_reading_the_last_position_alone_changes_nothing(config, layers):
+    """Values and gradients; the other positions of the last block are never computed."""
+    config = dataclasses.replace(config, layers=layers)
+    row, last = torch.arange(len(HISTORIES)), torch.tensor([len(h) - 1 for h in HISTORIES])
+    outcomes = []
+    for last_only in (False, True):
+        model = random_model(config, NUM_ITEMS)
+        encoding = model(padded(HISTORIES), last_only=last_only)
+        parts = [
+            part[:, 0] if last_only else part[row, last]
+            for part in (encoding.query, encoding.head_states, encoding.gate, encoding.router)
+        ]
+        sum((part**3).sum() for part in parts).backward()
+        outcomes.append([*parts, *(parameter.grad for parameter in model.parameters())])
+    for everywhere, alone in zip(*outcomes, strict=True):
+        torch.testing.assert_close(alone, everywhere, **EXACT)
+
+
+@pytest.mark.parametrize("config", SHAPES, ids=shape_name)
+@torch.no_grad()
+def test_attention_from_the_last_position_is_the_twins(config):
+    attention = random_model(config, NUM_ITEMS).trace(padded(HISTORIES)).attention
+    model = random_model(config, NUM_ITEMS)
+    for row, history in enumerate(HISTORIES):
+        expected = fame_twin(model, history)[-1].attention
+        for head in range(config.heads):
+            for expert in range(config.experts):
+                shares = torch.stack(expected[head][expert])
+                torch.testing.assert_close(
+                    attention[row, head, expert, : len(history)], shares, **EXACT
+                )
+                assert not attention[row, head, expert, len(history) :].any()
 
 
 @pytest.mark.parametrize("config", SHAPES, ids=shape_name)
@@ -93,7 +126,7 @@ def test_loss_and_every_gradient_equal_the_twins(config):
     model = random_model(config, NUM_ITEMS)
     items_BT, real_N, target_N, targets = training_example()
     settings_ = TrainConfig(label_smoothing=0.1, head_loss_weight=0.7)
-    loss = training_loss(model, items_BT, real_N, target_N, settings_)
+    loss = Objective(model, settings_)(items_BT, real_N, target_N)
     loss.backward()
 
     leaves = leaves_of(model)
@@ -118,7 +151,7 @@ def test_sasrec_equals_the_twin_with_every_gradient(layers):
     config = dataclasses.replace(TINY_SASREC, layers=layers)
     model = random_model(config, NUM_ITEMS)
     items_BT, real_N, target_N, targets = training_example()
-    loss = training_loss(model, items_BT, real_N, target_N, TrainConfig())
+    loss = Objective(model, TrainConfig())(items_BT, real_N, target_N)
     loss.backward()
 
     leaves = leaves_of(model)
@@ -246,14 +279,12 @@ def test_permuting_heads_with_their_parameters_and_slices_changes_nothing(order)
 
 # --- properties -------------------------------------------------------------------------------
 
-both_models = pytest.mark.parametrize("config", [TINY, TINY_SASREC], ids=["fame", "sasrec"])
-
 
 @given(history=histories, seed=st.integers(0, 1000))
 @settings(max_examples=20)
 def test_shares_sum_to_one_and_are_no_less_than_zero(history, seed):
-    encoding = random_model(TINY, NUM_ITEMS, seed=seed)(padded([history]), keep_attention=True)
-    for shares in (encoding.gate, encoding.router, encoding.attention):
+    trace = random_model(TINY, NUM_ITEMS, seed=seed).trace(padded([history]))
+    for shares in (trace.gate_path, trace.router_path, trace.attention):
         assert (shares >= 0).all()
         torch.testing.assert_close(shares.sum(-1), torch.ones_like(shares.sum(-1)), **EXACT)
 
@@ -520,7 +551,7 @@ def test_every_parameter_of_fame_is_drawn_or_set():
 def test_the_padding_row_never_learns():
     model = random_model(TINY, NUM_ITEMS)
     items_BT, real_N, target_N, _ = training_example()
-    training_loss(model, items_BT, real_N, target_N, TrainConfig(label_smoothing=0.1)).backward()
+    Objective(model, TrainConfig(label_smoothing=0.1))(items_BT, real_N, target_N).backward()
     assert not model.item_embedding.weight.grad[0].any()
 
 

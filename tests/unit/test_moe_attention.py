@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from fame.moe_attention import MoEAttention, masked_router
+from fame.moe_attention import MoEAttention, grouped_causal_attention, masked_router
 from tests import reference
 
 B, T, D, H, E = 2, 5, 6, 2, 3
@@ -56,14 +56,39 @@ def mixed_by_router(attention: MoEAttention, found: Tensor) -> tuple[Tensor, Ten
     return router, (router[..., None] * found).sum(3)
 
 
-@pytest.mark.parametrize("keep_attention", [False, True])
 @torch.no_grad()
-def test_one_call_equals_the_experts_one_by_one(keep_attention):
+def test_one_call_equals_the_experts_one_by_one():
     attention, s_BTD = random_attention(), random_states()
-    mixed, router, _ = attention(s_BTD, keep_attention=keep_attention)
+    mixed, router = attention(s_BTD)
     expected_router, expected = mixed_by_router(attention, expert_outputs(attention, s_BTD))
     torch.testing.assert_close(router, expected_router, **EXACT)
     torch.testing.assert_close(mixed, expected, **EXACT)
+
+
+@torch.no_grad()
+def test_one_position_alone_equals_the_experts_one_by_one():
+    attention, s_BTD = random_attention(), random_states()
+    position = torch.tensor([1, T - 1])
+    mixed, router = attention(s_BTD, only_B=position)
+    expected_router, expected = mixed_by_router(attention, expert_outputs(attention, s_BTD))
+    for b, t in enumerate(position):
+        torch.testing.assert_close(router[b, 0], expected_router[b, t], **EXACT)
+        torch.testing.assert_close(mixed[b, 0], expected[b, t], **EXACT)
+
+
+def test_copies_of_keys_and_values_give_what_the_grouped_kernel_gives():
+    """What runs on CUDA in float32, where no fused kernel knows groups; gradients too."""
+    outcomes = []
+    for grouped in (True, False):
+        generator = torch.Generator().manual_seed(5)
+        parts = [
+            torch.randn(B, heads, T, K, generator=generator, dtype=torch.float64).requires_grad_()
+            for heads in (H * E, H, H)
+        ]
+        found = grouped_causal_attention(*parts, grouped=grouped)
+        outcomes.append([found, *torch.autograd.grad((found**2).sum(), parts)])
+    for grouped, copied in zip(*outcomes, strict=True):
+        torch.testing.assert_close(copied, grouped, **EXACT)
 
 
 @torch.no_grad()
@@ -80,27 +105,33 @@ def test_query_heads_in_expert_major_order_would_be_wrong():
     )
     found = expert_major.view(B, E, H, T, K).permute(0, 3, 2, 1, 4)
     _, wrong = mixed_by_router(attention, found)
-    mixed, _, _ = attention(s_BTD)
+    mixed, _ = attention(s_BTD)
     assert (mixed - wrong).abs().max() > 0.1
 
 
-def test_gradients_of_the_fused_kernel_equal_those_of_the_materialised_attention():
+def test_gradients_of_the_fused_kernel_equal_those_of_the_experts_one_by_one():
     gradients = []
-    for keep_attention in (False, True):
+    for fused in (True, False):
         attention, s_BTD = random_attention(), random_states().requires_grad_()
-        mixed, router, _ = attention(s_BTD, keep_attention=keep_attention)
+        if fused:
+            mixed, router = attention(s_BTD)
+        else:
+            router, mixed = mixed_by_router(attention, expert_outputs(attention, s_BTD))
         ((mixed**2).sum() + (router**3).sum()).backward()
         gradients.append([s_BTD.grad, *(parameter.grad for parameter in attention.parameters())])
-    for fused, materialised in zip(*gradients, strict=True):
-        torch.testing.assert_close(fused, materialised, **EXACT)
+    for one_call, one_by_one in zip(*gradients, strict=True):
+        torch.testing.assert_close(one_call, one_by_one, **EXACT)
 
 
 @torch.no_grad()
-def test_attention_is_causal_and_each_row_sums_to_one():
-    _, _, attention_BHETT = random_attention()(random_states(), keep_attention=True)
-    assert attention_BHETT.shape == (B, H, E, T, T)
-    assert not attention_BHETT.triu(1).any()
-    rows = attention_BHETT.sum(-1)
+def test_attention_sees_nothing_later_and_each_row_sums_to_one():
+    position = torch.tensor([1, T - 1])
+    attention_BHET = random_attention().attention_at(random_states(), position)
+    assert attention_BHET.shape == (B, H, E, T)
+    for b, t in enumerate(position):
+        assert (attention_BHET[b, ..., : t + 1] > 0).all()
+        assert not attention_BHET[b, ..., t + 1 :].any()
+    rows = attention_BHET.sum(-1)
     torch.testing.assert_close(rows, torch.ones_like(rows), **EXACT)
 
 
@@ -116,7 +147,7 @@ def test_one_expert_is_plain_multi_head_attention_without_an_output_matrix():
     plain.out_proj.bias.zero_()
     future = torch.ones(T, T, dtype=torch.bool).triu(1)
     expected, _ = plain(s_BTD, s_BTD, s_BTD, attn_mask=future, need_weights=False)
-    mixed, router, _ = attention(s_BTD)
+    mixed, router = attention(s_BTD)
     assert (router == 1).all()
     torch.testing.assert_close(mixed.flatten(2), expected, **EXACT)
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from fame.data.sequences import held_out
 from fame.errors import FameError
-from fame.evaluate import fused_scorer, head_scorer, rank_targets
+from fame.evaluate import model_ranks, read_heads
 from fame.lens.trace import (
     centre,
     fused_scores,
@@ -124,11 +124,8 @@ def test_ranks_are_those_of_the_evaluation(model):
     """One rank of an item, wherever it is told."""
     sequences = [[3, 1, 4], [2, 2, 6, 2], LONG.tolist(), [8, 9]]
     data = interactions_of(sequences, NUM_ITEMS)
-    fused = rank_targets(fused_scorer(model), data, "test", max_length=5)
-    by_head = [
-        rank_targets(head_scorer(model, head), data, "test", max_length=5)
-        for head in range(model.heads)
-    ]
+    fused = model_ranks(model, data, "test")
+    by_head = read_heads(model, data, "test").ranks
     assert len(held_out(data, "test")) == len(sequences)
     for index, sequence in enumerate(sequences):
         trace = trace_history(model, np.array(sequence[:-1]))
