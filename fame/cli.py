@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import shlex
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -33,6 +35,11 @@ if TYPE_CHECKING:
 # without them.
 
 
+def _speaks() -> bool:
+    """Whether this process speaks; of those that a launcher started together, only the first."""
+    return os.environ.get("RANK", "0") == "0"
+
+
 class _OneSentence(TyperGroup):
     """Says a mendable error in its one sentence; any other error keeps its traceback."""
 
@@ -40,7 +47,8 @@ class _OneSentence(TyperGroup):
         try:
             return super().invoke(ctx)
         except FameError as error:
-            typer.echo(f"Error: {error}", err=True)
+            if _speaks():
+                typer.echo(f"Error: {error}", err=True)
             raise typer.Exit(2) from error
         except KeyboardInterrupt as error:
             raise typer.Exit(130) from error
@@ -53,7 +61,9 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-data_app = typer.Typer(help="Find, fetch, describe and import data sets.", no_args_is_help=True)
+data_app = typer.Typer(
+    help="Find, fetch, describe, import and make up data sets.", no_args_is_help=True
+)
 app.add_typer(data_app, name="data")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
@@ -137,6 +147,49 @@ def data_import(
     _describe(data.load(name), as_json)
 
 
+@data_app.command("generate")
+def data_generate(
+    kind: Annotated[str, typer.Argument(metavar="ml-20m|facets", help="What it is made like.")],
+    out: Annotated[Path, typer.Option(help="The file to write: .csv or .parquet.")],
+    users: Annotated[int | None, typer.Option(help="Default: 138,493, or 8,000 in facets.")] = None,
+    items: Annotated[int | None, typer.Option(help="Default: 26,744, or 2,000 in facets.")] = None,
+    interactions: Annotated[
+        int | None, typer.Option(help="Default: 144.4 a user, or 40 in facets.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Equal seeds give equal files.")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Makes up interactions to measure and to test with.
+
+    "ml-20m" has the shape of MovieLens 20M, and nothing in it to learn but popularity. In "facets"
+    one of two independent attributes of the items decides each click; they are written beside the
+    file as a catalogue.
+    """
+    from fame.data import synthetic
+
+    made, catalogue = synthetic.generate(
+        kind, out, users=users, items=items, interactions=interactions, seed=seed
+    )
+    if as_json:
+        print_json(
+            {
+                "file": str(out),
+                "items_file": None if catalogue is None else str(catalogue),
+                "users": len(made),
+                "items": made.num_items,
+                "interactions": len(made.items),
+                "fingerprint": made.fingerprint,
+            }
+        )
+        return
+    command = ["python", "-m", "fame", "data", "import", str(out), "--name", made.name]
+    command += [] if catalogue is None else ["--items", str(catalogue)]
+    typer.echo(
+        f"{len(made.items):,} interactions with {made.num_items:,} items by {len(made):,} people\n"
+        f"Bring them in with: {shlex.join(command)}"
+    )
+
+
 def _describe(dataset: data.Dataset, as_json: bool) -> None:
     summary = dataset.summary()
     if as_json:
@@ -214,7 +267,8 @@ def train(
             on_phase=on_phase,
         )
     if not finished:
-        typer.echo(f"Stopped; go on with the same command and --resume ({out}).", err=True)
+        if _speaks():
+            typer.echo(f"Stopped; go on with the same command and --resume ({out}).", err=True)
         raise typer.Exit(130)
 
 
@@ -409,6 +463,79 @@ def reproduce(
             f"  FAME over SASRec, {metric}: {gain['mean']:+.1%} "
             f"(95 % interval {gain['low']:+.1%} to {gain['high']:+.1%}, seeds and people drawn)"
         )
+
+
+@app.command()
+def bench(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[train|rank|loss|lens|data]...", help="Default: all of them."),
+    ] = None,
+    data_name: Annotated[
+        str, typer.Option("--data", help="A name out of `data list`, or synthetic:ml-20m.")
+    ] = "beauty",
+    scale: Annotated[
+        float, typer.Option(help="Size of the made-up set, as a share of the full one.")
+    ] = 1.0,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="One setting; may be repeated."),
+    ] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:N.")] = None,
+    precision: Annotated[str | None, typer.Option(help="auto, fp32 or bf16.")] = None,
+    repeats: Annotated[int, typer.Option(min=1, help="Of every figure.")] = 5,
+    budget: Annotated[
+        float, typer.Option(min=1, help="Seconds a repeat; longer epochs are extrapolated.")
+    ] = 60.0,
+    only: Annotated[
+        list[str] | None, typer.Option(help="Measure this contender; may be repeated.")
+    ] = None,
+    checkpoints: Annotated[
+        list[Path] | None, typer.Option("--checkpoint", help="For lens; default: the shipped ones.")
+    ] = None,
+    peer: Annotated[str | None, typer.Option(help="recbole: measure its SASRec beside ours.")] = (
+        None
+    ),
+    peer_python: Annotated[
+        str | None, typer.Option(help="The Python of an environment that has the peer.")
+    ] = None,
+    peer_repeats: Annotated[
+        int, typer.Option(min=1, help="Epochs of the peer: they are long.")
+    ] = 1,
+    as_json: AsJson = False,
+) -> None:
+    """Measures training, ranking, the loss and the lens; peers beside us where they are named."""
+    from fame.bench.benches import Options, run
+    from fame.bench.peers import Peer
+    from fame.bench.tables import machine_line, table
+    from fame.config import parse_setting
+
+    if (peer is None) != (peer_python is None):
+        raise FameError("--peer and --peer-python go together: the peer, and the Python it is in.")
+    flags = {"device": device, "precision": precision}
+    given = dict(parse_setting(setting) for setting in settings or [])
+    given |= {key: value for key, value in flags.items() if value is not None}
+    options = Options(
+        names=names or (),
+        data=data_name,
+        scale=scale,
+        settings=given,
+        repeats=repeats,
+        budget=budget,
+        only=only or (),
+        peer=Peer(peer, peer_python, peer_repeats) if peer and peer_python else None,
+        checkpoints=checkpoints or (),
+    )
+    machine, reports = run(options, lambda text: typer.echo(text, err=True))
+    if as_json:
+        answers = {name: report.to_json() for name, report in reports.items()}
+        print_json({"format": 1, "machine": machine, "benches": answers})
+        return
+    typer.echo(machine_line(machine))
+    typer.echo("Median (least .. most) of the repeats; contenders took turns.")
+    for report in reports.values():
+        typer.echo("")
+        typer.echo(table(report))
 
 
 def _load_checkpoint(path: Path, device: str) -> Checkpoint:

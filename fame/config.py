@@ -17,6 +17,7 @@ from fame.errors import ConfigError
 
 ModelName = Literal["fame", "sasrec"]
 Precision = Literal["auto", "fp32", "bf16"]
+Switch = Literal["off", "on"]
 
 
 class _Config:
@@ -129,6 +130,8 @@ class TrainConfig(_Config):
         seed: Of initialisation, batches and dropout.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         precision: ``fp32``, ``bf16`` (autocast), or ``auto``: bf16 on CUDA, fp32 elsewhere.
+        compile: ``on`` compiles the model's forward and backward pass (not the loss, which is a few
+            large products) with ``torch.compile``, once for batches of all widths.
     """
 
     epochs: int = 200
@@ -142,6 +145,7 @@ class TrainConfig(_Config):
     seed: int = 0
     device: str = "auto"
     precision: Precision = "auto"
+    compile: Switch = "off"
 
     def __post_init__(self) -> None:
         self._check_types()

@@ -39,8 +39,8 @@ PROTOCOL = (
 CPU_BATCH = 128
 GPU_BATCH = 1024
 
-# A scorer gives raw scores (B, V) for examples by their index and inputs (B, T); what it says of
-# the padding's column does not matter.
+# A scorer gives raw scores (B, V) for examples by their index and inputs (B, T), which the ranking
+# and its own next call write over. What it says of the padding's column does not matter.
 Scorer = Callable[[np.ndarray, Tensor], Tensor]
 
 
@@ -127,10 +127,16 @@ def _ranks(
 
 
 def fused_scorer(model: SequenceModel) -> Scorer:
-    """``P(v) = <x_v, q>`` at the last position."""
+    """``P(v) = <x_v, q>`` at the last position; a call writes over the scores of the last one."""
+    table_VD = model.item_embedding.weight
+    block = table_VD.new_empty(0, len(table_VD))
 
     def score(_: np.ndarray, inputs: Tensor) -> Tensor:
-        return model(inputs, last_only=True).query[:, 0] @ model.item_embedding.weight.T
+        nonlocal block
+        query_BD = model(inputs, last_only=True).query[:, 0]
+        if len(block) < len(query_BD):
+            block = query_BD.new_empty(len(query_BD), len(table_VD))
+        return torch.mm(query_BD, table_VD.T, out=block[: len(query_BD)])
 
     return score
 
@@ -143,7 +149,7 @@ def model_ranks(
     batch_size: int | None = None,
     share: tuple[int, int] = (0, 1),
 ) -> np.ndarray:
-    """Rank of every target by the fused score; see :func:`rank_targets`; the model is then in eval mode."""
+    """Rank of every target by the fused score, see :func:`rank_targets`; sets eval mode."""
     model.eval()
     return rank_targets(
         fused_scorer(model),

@@ -6,7 +6,6 @@ Shapes: ``B`` examples · ``V`` candidate items.
 from __future__ import annotations
 
 import numpy as np
-import torch
 from torch import Tensor
 
 CUTOFFS = (5, 10, 20)
@@ -15,7 +14,7 @@ FIGURES = (*(f"HR@{k}" for k in CUTOFFS), *(f"NDCG@{k}" for k in CUTOFFS), "MRR"
 
 
 def target_ranks(scores_BV: Tensor, target_B: Tensor) -> Tensor:
-    """Rank of every target, counting from 1, int64 ``(B,)``.
+    """Rank of every target, counting from 1, int64 ``(B,)``; **overwrites the scores**.
 
     Ties never favour the target: it stands behind every item that scores as much as it does.
     Items that are no candidates must score ``-inf``; the target itself must not. For catalogues of
@@ -23,9 +22,8 @@ def target_ranks(scores_BV: Tensor, target_B: Tensor) -> Tensor:
     """
     target_score = scores_BV.gather(1, target_B[:, None])
     # Ones and zeros of float32 are added up three times faster on a CPU than truth values, and
-    # exactly: up to 2^24 of them.
-    ahead = torch.empty_like(scores_BV, dtype=torch.float32)
-    return torch.ge(scores_BV, target_score, out=ahead).sum(1).long()
+    # exactly: up to 2^24 of them. Another block of memory for them would cost as much again.
+    return scores_BV.ge_(target_score).sum(1).long()
 
 
 def hits(ranks: np.ndarray, k: int) -> np.ndarray:

@@ -11,9 +11,11 @@ from fame.baselines import baseline_ranks
 from fame.bench.results import Results, RunKey, paired_comparison
 from fame.config import ModelConfig, ModelName, TrainConfig
 from fame.data import Interactions
+from fame.errors import FameError
 from fame.evaluate import PROTOCOL, head_report, model_ranks
 from fame.metrics import FIGURES, summarise_ranks
 from fame.training.loop import Progress, fit, new_state, resolve_device
+from fame.training.workers import launched
 
 MODELS: tuple[ModelName, ...] = get_args(ModelName)
 
@@ -39,7 +41,12 @@ def reproduce(
         Protocol, mean and standard deviation over seeds by model, the seed with the median
         validation NDCG@10, the two counting baselines, and FAME's gain over SASRec with its
         interval where both were run.
+
+    Raises:
+        FameError: under a launcher of several processes, each of which would write the same rows.
     """
+    if launched() > 1:
+        raise FameError("reproduce trains in one process; start it without `accelerate launch`.")
     keys = {
         model: [
             RunKey.of(

@@ -25,7 +25,7 @@ from fame.metrics import gains, hits
 
 RESULTS, RANKS, LOCK = "results.csv", "ranks", ".results.lock"
 # What a run is compared across, or what does not change it.
-_NOT_SETTINGS = ("model", "seed", "device")
+_NOT_SETTINGS = ("model", "seed", "device", "compile")
 
 
 def settings_key(settings: Mapping[str, Any]) -> str:

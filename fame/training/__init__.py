@@ -1,1 +1,1 @@
-"""Training: the loop (:mod:`fame.training.loop`) and a run's folder (:mod:`fame.training.runs`)."""
+"""Training: the loop (:mod:`fame.training.loop`), a run around it (:mod:`fame.training.train`)."""

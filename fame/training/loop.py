@@ -1,27 +1,30 @@
-"""The training loop: tensors in, tensors out; it knows no files.
-
-Shapes: ``B`` batch · ``T`` positions · ``N`` real positions in a batch · ``D`` width · ``H`` heads.
-"""
+"""The training loop: tensors in, tensors out; it knows no files."""
 
 from __future__ import annotations
 
 import math
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from fame.config import ModelConfig, TrainConfig
-from fame.data.sequences import Interactions, bucketed_batches, gather_padded, training_windows
+from fame.data.sequences import Interactions, bucketed_batches, training_windows
 from fame.errors import FameError
-from fame.evaluate import evaluate
-from fame.losses import head_cross_entropy, linear_cross_entropy
+from fame.evaluate import model_ranks
+from fame.metrics import summarise_ranks
 from fame.model import SequenceModel, build_model
+from fame.training.batches import batches_on, share_of_batch
+from fame.training.objective import Objective
+from fame.training.workers import Workers, sent_to_cpu
 
 SELECTION = "NDCG@10"  # the validation figure that early stopping and the best epoch go by
+READ_EVERY = 20  # steps between two looks at the loss
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,7 @@ class Interrupted(Exception):
 def resolve_device(name: str) -> torch.device:
     """``auto`` is CUDA where there is one, else the CPU; ``FameError`` for a device not there."""
     if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
+        name = "cuda" if torch.cuda.is_available() and not sent_to_cpu() else "cpu"
     device = torch.device(name)
     if device.type == "cuda":
         count = torch.cuda.device_count()
@@ -91,7 +94,11 @@ def resolve_precision(name: str, device: torch.device) -> torch.dtype:
 
 
 def make_optimizer(model: SequenceModel, config: TrainConfig) -> torch.optim.Optimizer:
-    """AdamW, fused; weight decay on matrices only."""
+    """AdamW, fused; weight decay on matrices only.
+
+    The item table is a matrix like the others: under a softmax over the whole catalogue every row
+    of it has a gradient at every step, so sparse gradients or lazy moments would spare nothing.
+    """
     matrices: list[Tensor] = []
     others: list[Tensor] = []
     for name, parameter in model.named_parameters():
@@ -117,29 +124,8 @@ def new_state(
     return TrainState(model, make_optimizer(model, train_config))
 
 
-def training_loss(
-    model: SequenceModel, items_BT: Tensor, real_N: Tensor, target_N: Tensor, config: TrainConfig
-) -> Tensor:
-    """Mean cross-entropy over the real positions, all items as candidates.
-
-    ``fused + head_loss_weight * mean over heads of the head's own``; the second term only where
-    there are heads.
-
-    Args:
-        real_N: Places of the real positions in the flattened ``(B * T)``.
-        target_N: Rows of the item table (item index - 1) that came next at those positions.
-    """
-    encoding = model(items_BT)
-    query_ND = encoding.query.flatten(0, 1)[real_N]
-    smoothing = config.label_smoothing
-    loss = linear_cross_entropy(query_ND, model.item_table, target_N, smoothing=smoothing)
-    if config.head_loss_weight and model.heads > 1:
-        state_NHK = encoding.head_states.flatten(0, 1)[real_N]
-        by_head = head_cross_entropy(
-            state_NHK, model.sub_embeddings(), target_N, smoothing=smoothing
-        )
-        loss = loss + config.head_loss_weight * by_head
-    return loss
+def ignore(event: object) -> None:
+    """What is done about an event where nobody asked to hear of it."""
 
 
 def fit(
@@ -147,29 +133,41 @@ def fit(
     data: Interactions,
     config: TrainConfig,
     *,
-    on_step: Callable[[Progress], None] = lambda progress: None,
-    on_epoch: Callable[[TrainState], None] = lambda state: None,
+    workers: Workers | None = None,
+    on_step: Callable[[Progress], None] = ignore,
+    on_epoch: Callable[[TrainState], None] = ignore,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> bool:
     """Trains ``state`` until its epochs are done or patience runs out.
 
     Args:
         state: Changed in place; at the end ``state.best_weights`` is the best epoch's model.
-        on_epoch: Called after every epoch's validation, when ``state`` is complete.
-        should_stop: Asked before every step.
+        workers: The processes that train together, each with a ``state`` of its own; by default
+            this one alone.
+        on_epoch: Called after every epoch's validation, when ``state`` is complete; in the first
+            process only.
+        should_stop: Asked before every step. With several processes all stop at the same step
+            where one is asked to; on GPUs they agree on it only now and then.
 
     Returns:
         Whether training came to its end; ``False`` where it was asked to stop. The state is then
         the last complete epoch's, except for the model and optimizer, which are mid-epoch.
     """
+    workers = workers or Workers(next(state.model.parameters()).device)
+    objective = workers.synchronised(Objective(state.model, config))
     while state.epoch < config.epochs and not out_of_patience(state, config):
         started = time.perf_counter()
         try:
-            loss, positions = _train_epoch(state, data, config, on_step, should_stop)
+            loss, positions = _train_epoch(
+                state, objective, data, config, workers, on_step, should_stop
+            )
         except Interrupted:
             return False
         train_seconds = time.perf_counter() - started
-        figures = evaluate(state.model, data, "valid")
+        try:
+            figures = validate(state.model, data, workers)
+        except FloatingPointError:
+            raise _diverged("its validation", state, config) from None
         state.epoch += 1
         if figures[SELECTION] > state.best_score:
             state.best_score, state.best_epoch = figures[SELECTION], state.epoch
@@ -178,13 +176,13 @@ def fit(
             {
                 "epoch": state.epoch,
                 "loss": loss,
-                **{f"valid_{name}": value for name, value in figures.items() if name != "users"},
+                **{f"valid_{name}": value for name, value in figures.items()},
                 "seconds": time.perf_counter() - started,
                 "train_seconds": train_seconds,
                 "positions_per_second": positions / train_seconds,
             }
         )
-        on_epoch(state)
+        workers.on_first(partial(on_epoch, state))
     return True
 
 
@@ -193,78 +191,95 @@ def out_of_patience(state: TrainState, config: TrainConfig) -> bool:
     return bool(config.patience) and state.epoch - state.best_epoch >= config.patience
 
 
+def validate(model: SequenceModel, data: Interactions, workers: Workers) -> dict[str, float]:
+    """Figures of the validation split; every process ranks its share, and all get the whole.
+
+    Raises:
+        FloatingPointError: in all processes, where the weights of one are broken.
+    """
+    ranks, broken = np.zeros(0, dtype=np.int64), False
+    try:
+        ranks = model_ranks(model, data, "valid", share=(workers.rank, workers.count))
+    except FloatingPointError:
+        broken = True
+    if workers.any(broken):
+        raise FloatingPointError("a score is not a number: the weights are broken")
+    return summarise_ranks(workers.sum(torch.from_numpy(ranks)).numpy())
+
+
 def _train_epoch(
     state: TrainState,
+    objective: nn.Module,
     data: Interactions,
     config: TrainConfig,
+    workers: Workers,
     on_step: Callable[[Progress], None],
     should_stop: Callable[[], bool],
 ) -> tuple[float, int]:
     """One pass over every target; mean loss and number of targets."""
-    model, device = state.model, next(state.model.parameters()).device
+    model, device = state.model, workers.device
     precision = resolve_precision(config.precision, device)
     rng = np.random.default_rng([config.seed, state.epoch])
-    torch.manual_seed(int(rng.integers(2**63)))
+    # Everybody draws the same batches; dropout is drawn anew in every process.
+    torch.manual_seed((int(rng.integers(2**63)) + workers.rank) % 2**63)
     windows = training_windows(data, model.config.max_length, rng)
     if not len(windows):
         raise FameError(
             f"Data set {data.name!r} has nothing to train on: a history needs at least four "
             "interactions (two to train, one to validate, one to test)."
         )
-    batches = bucketed_batches(windows, config.batch_size, rng)
+    plan = bucketed_batches(windows, config.batch_size, rng)
+    make = partial(share_of_batch, data, windows, rank=workers.rank, count=workers.count)
     model.train()
-    started, done = time.perf_counter(), 0
-    total = torch.zeros((), dtype=torch.float64, device=device)
-    shown = math.nan
-    for step, index in enumerate(batches):
-        if should_stop():
-            raise Interrupted
-        starts, lengths = windows.starts[index], windows.lengths[index]
-        target_BT = gather_padded(data.items, starts + 1, lengths)
-        real_N = np.flatnonzero(target_BT)
-        inputs_BT = gather_padded(data.items, starts, lengths)
-        items, real, target = (
-            _to_device(part, device) for part in (inputs_BT, real_N, target_BT.flat[real_N] - 1)
-        )
-        warm = (state.epoch * len(batches) + step + 1) / max(config.warmup_steps, 1)
-        for group in state.optimizer.param_groups:
-            group["lr"] = config.learning_rate * min(1.0, warm)
-        with torch.autocast(device.type, precision, enabled=precision != torch.float32):
-            loss = training_loss(model, items, real, target, config)
-        state.optimizer.zero_grad()
-        loss.backward()
-        state.optimizer.step()
-        targets = int(lengths.sum())
-        total += loss.detach().double() * targets
-        done += targets
-        # Reading the loss waits for the device, so it is read now and then.
-        if step % 20 == 0 or step + 1 == len(batches):
-            shown = float(total) / done
-            if not math.isfinite(shown):
-                raise FameError(
-                    f"The loss is no longer a number in epoch {state.epoch + 1}, by step "
-                    f"{step + 1}; try a smaller learning_rate than {config.learning_rate:g}."
+    started, done, total, shown = time.perf_counter(), 0, 0.0, math.nan
+    # Sums of the losses of the latest steps. To read them is to wait for the device, so they are
+    # read now and then, all at once.
+    unread, recent = 0, torch.zeros(READ_EVERY, dtype=torch.float64, device=device)
+    with closing(batches_on(device, make, plan)) as batches:
+        for step, batch in enumerate(batches):
+            reading = step % READ_EVERY == 0 or step + 1 == len(plan)
+            if (reading or workers.agree_at_once) and workers.any(should_stop()):
+                raise Interrupted
+            warm = (state.epoch * len(plan) + step + 1) / max(config.warmup_steps, 1)
+            for group in state.optimizer.param_groups:
+                group["lr"] = config.learning_rate * min(1.0, warm)
+            with torch.autocast(device.type, precision, enabled=precision != torch.float32):
+                loss = objective(batch.items, batch.real, batch.target)
+            state.optimizer.zero_grad()
+            # Gradients are averaged over processes, but a target counts the same in each of them.
+            own = len(batch.target)
+            (loss * (own * workers.count / batch.targets)).backward()
+            state.optimizer.step()
+            recent[unread] = loss.detach().double() * own
+            unread += 1
+            done += batch.targets
+            if reading:
+                for place, value in enumerate(workers.sum(recent[:unread]).tolist()):
+                    if not math.isfinite(value):
+                        raise _diverged(f"step {step + 2 - unread + place}", state, config)
+                    total += value
+                shown, unread = total / done, 0
+            elapsed = time.perf_counter() - started
+            on_step(
+                Progress(
+                    epoch=state.epoch + 1,
+                    epochs=config.epochs,
+                    step=step + 1,
+                    steps=len(plan),
+                    loss=shown,
+                    positions_per_second=done / elapsed,
+                    eta_seconds=_eta(state, config, elapsed, done / windows.targets),
                 )
-        elapsed = time.perf_counter() - started
-        on_step(
-            Progress(
-                epoch=state.epoch + 1,
-                epochs=config.epochs,
-                step=step + 1,
-                steps=len(batches),
-                loss=shown,
-                positions_per_second=done / elapsed,
-                eta_seconds=_eta(state, config, elapsed, done / windows.targets),
             )
-        )
-    return float(total) / done, done
+    return total / done, done
 
 
-def _to_device(array: np.ndarray, device: torch.device) -> Tensor:
-    tensor = torch.from_numpy(array)
-    if device.type == "cuda":
-        return tensor.pin_memory().to(device, non_blocking=True)
-    return tensor
+def _diverged(where: str, state: TrainState, config: TrainConfig) -> FameError:
+    kept = f"what epoch {state.epoch} left is kept" if state.epoch else "no epoch is kept"
+    return FameError(
+        f"The loss is no longer a number in epoch {state.epoch + 1}, from {where} on; try a "
+        f"smaller learning_rate than {config.learning_rate:g} in a new run ({kept})."
+    )
 
 
 def _eta(state: TrainState, config: TrainConfig, elapsed: float, share: float) -> float:

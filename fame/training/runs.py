@@ -44,7 +44,8 @@ class Status:
     """What a run is doing, as ``status.json`` has it.
 
     ``positions_per_second`` counts real targets; times are in seconds, ``started`` and ``updated``
-    since 1970. ``message`` is one sentence where the run failed.
+    since 1970. ``peak_memory_mb`` is the most that the (first) process had, of the GPU where it
+    trains on one. ``message`` is one sentence where the run failed.
     """
 
     phase: Phase
@@ -63,6 +64,7 @@ class Status:
     eta_seconds: float | None = None
     best_epoch: int = 0
     best_score: float | None = None
+    peak_memory_mb: float | None = None
     message: str = ""
 
 

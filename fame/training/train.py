@@ -3,29 +3,20 @@
 from __future__ import annotations
 
 import logging
-import os
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
-import torch
-
 from fame.baselines import baseline_ranks
-from fame.checkpoint import (
-    CARD,
-    load_checkpoint,
-    read_config,
-    write_description,
-    write_metrics,
-    write_weights,
-)
+from fame.checkpoint import CARD, load_checkpoint, read_config, write_metrics, write_weights
 from fame.config import ModelConfig, TrainConfig
 from fame.data import Dataset
+from fame.data.sequences import training_windows
 from fame.errors import FameError
 from fame.evaluate import PROTOCOL, evaluate, head_report
 from fame.files import write_text
@@ -37,16 +28,21 @@ from fame.training.loop import (
     Progress,
     TrainState,
     fit,
+    ignore,
     new_state,
     resolve_device,
+    resolve_precision,
 )
-from fame.training.runs import LOG, RunFolder, Status
+from fame.training.memory import check_memory, memory_need
+from fame.training.record import Record, recorded
+from fame.training.runs import RunFolder
+from fame.training.workers import Workers, join
 
 logger = logging.getLogger(__name__)
 
 # Settings that may differ between a run and its resumption: they do not change what an epoch does.
-_MAY_CHANGE = {"epochs", "patience", "device"}
-_STATUS_EVERY = 0.5  # seconds between two writings of status.json
+_MAY_CHANGE = {"epochs", "patience", "device", "compile"}
+_RELAY_SECONDS = 1.0  # within which a launcher passes a signal on
 
 
 def stored_settings(out: Path) -> tuple[ModelConfig, TrainConfig]:
@@ -68,10 +64,13 @@ def train(
     *,
     resume: bool = False,
     projection: bool = True,
-    on_step: Callable[[Progress], None] = lambda progress: None,
-    on_phase: Callable[[str], None] = lambda phase: None,
+    on_step: Callable[[Progress], None] = ignore,
+    on_phase: Callable[[str], None] = ignore,
 ) -> bool:
     """Trains a model and leaves a checkpoint folder.
+
+    Under ``accelerate launch`` every process calls this, all of them train, and only the first one
+    writes, reports progress and goes on after training.
 
     After every epoch the run can be resumed, and whenever the validation figure improves the
     folder holds a checkpoint that opens. SIGINT and SIGTERM end the run after the step it is in,
@@ -86,160 +85,80 @@ def train(
     Returns:
         Whether the run came to its end; ``False`` where it was interrupted.
     """
+    data = dataset.interactions
+    workers = join(resolve_device(train_config.device))
     run = RunFolder(out)
-    device = resolve_device(train_config.device)
-    if run.has_run() and not resume:
-        raise FameError(
-            f"{out} already holds a run; continue it with --resume, or choose another --out."
-        )
-    if resume:
-        _check_resumable(out, dataset, model_config, train_config)
-    with run.held(), _log_file(out / LOG):
-        now = time.time()
-        status = Status(
-            phase="preparing",
-            data=dataset.interactions.name,
-            model=model_config.model,
-            device=device_name(device),
-            pid=os.getpid(),
-            started=now,
-            updated=now,
-            epochs=train_config.epochs,
-        )
-        run.write_status(status)
-        try:
-            finished = _train(
-                run,
-                status,
-                dataset,
-                model_config,
-                train_config,
-                device,
-                resume,
-                projection,
-                on_step,
-                on_phase,
+    with ExitStack() as stack:
+
+        def begin() -> Record:
+            _check(run, dataset, model_config, train_config, workers, resume=resume)
+            return stack.enter_context(
+                recorded(run, dataset, model_config, train_config, workers, on_step, on_phase)
             )
-        except BaseException as error:
-            status.phase = "failed"
-            status.message = str(error) if isinstance(error, FameError) else repr(error)
-            logger.error("Failed: %s", status.message)
-            run.write_status(status)
-            raise
+
+        record = workers.on_first(begin)
+        state = new_state(model_config, train_config, data.num_items, workers.device)
+        if resume:
+            run.load_state(state)
+            logger.info("resumed after epoch %d", state.epoch)
+        if record:
+            record.enter("training")
+        with _stop_signals(relayed=workers.count > 1) as stop:
+            finished = fit(
+                state,
+                data,
+                train_config,
+                workers=workers,
+                on_step=record.step if record else ignore,
+                on_epoch=record.epoch if record else ignore,
+                should_stop=stop.is_set,
+            )
+        workers.leave()
+        if record:  # the first process does the rest alone
+            _finish(record, state, dataset, finished=finished, projection=projection)
         return finished
 
 
-def device_name(device: torch.device) -> str:
-    """What a person calls the device: the GPU's model, or the CPU with its threads."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    threads = torch.get_num_threads()
-    return f"CPU, {threads} thread{'s' * (threads != 1)}"
-
-
-def _train(
-    run: RunFolder,
-    status: Status,
-    dataset: Dataset,
-    model_config: ModelConfig,
-    train_config: TrainConfig,
-    device: torch.device,
-    resume: bool,
-    projection: bool,
-    on_step: Callable[[Progress], None],
-    on_phase: Callable[[str], None],
-) -> bool:
-    data = dataset.interactions
-
-    def enter(phase: Any) -> None:
-        status.phase = phase
-        run.write_status(status)
-        on_phase(phase)
-
-    def step(progress: Progress) -> None:
-        status.epoch, status.step, status.steps = progress.epoch, progress.step, progress.steps
-        status.loss = progress.loss
-        status.positions_per_second = progress.positions_per_second
-        status.eta_seconds = progress.eta_seconds
-        if time.time() - status.updated >= _STATUS_EVERY:
-            run.write_status(status)
-        on_step(progress)
-
-    def epoch(state: TrainState) -> None:
-        row = state.history[-1]
-        if state.best_epoch == state.epoch:
-            write_weights(run.path, state.best_weights)
-        run.save_state(state)
-        run.write_history(state.history)
-        status.best_epoch, status.best_score = state.best_epoch, state.best_score
-        logger.info(
-            "epoch %d: loss %.4f, validation NDCG@10 %.4f, HR@10 %.4f%s, %.1f s",
-            row["epoch"],
-            row["loss"],
-            row["valid_NDCG@10"],
-            row["valid_HR@10"],
-            " (best)" if state.best_epoch == state.epoch else "",
-            row["seconds"],
-        )
-
-    state = new_state(model_config, train_config, data.num_items, device)
-    parameters = sum(parameter.numel() for parameter in state.model.parameters())
-    logger.info(
-        "%s on %s: %s parameters, %s, %s",
-        model_config.model,
-        data.name,
-        f"{parameters:,}",
-        device_name(device),
-        train_config.precision,
-    )
-    if resume:
-        run.load_state(state)
-        logger.info("resumed after epoch %d", state.epoch)
-    write_description(run.path, model_config, train_config, data, dataset.items)
-    enter("training")
-    with _stop_signals() as stop:
-        finished = fit(
-            state, data, train_config, on_step=step, on_epoch=epoch, should_stop=stop.is_set
-        )
+def _finish(
+    record: Record, state: TrainState, dataset: Dataset, *, finished: bool, projection: bool
+) -> None:
+    """Makes a checkpoint of the best epoch, with its figures."""
+    out = record.run.path
     if not state.best_weights:
         # Stopped within the first epoch: there is no model yet, and nothing to resume.
-        status.message = "Stopped before the first epoch ended: there is nothing to keep."
-        enter("stopped")
-        return False
-
-    enter("evaluating")
+        record.status.message = "Stopped before the first epoch ended: there is nothing to keep."
+        record.enter("stopped")
+        return
+    record.enter("evaluating")
     state.model.load_state_dict(state.best_weights)
-    write_weights(run.path, state.best_weights)
-    metrics = _final_metrics(state, dataset, parameters, device)
-    write_metrics(run.path, metrics)
-    write_text(run.path / CARD, render_card(load_checkpoint(run.path)))
+    write_weights(out, state.best_weights)
+    metrics = _final_metrics(state, dataset, record.status.device)
+    write_metrics(out, metrics)
+    write_text(out / CARD, render_card(load_checkpoint(out)))
     test = metrics["test"]
     logger.info("test: HR@10 %.4f, NDCG@10 %.4f", test["HR@10"], test["NDCG@10"])
     if not finished:
-        enter("stopped")
-        return False
+        record.enter("stopped")
+        return
     if projection:
-        enter("projecting")
-        checkpoint = load_checkpoint(run.path)
+        record.enter("projecting")
+        checkpoint = load_checkpoint(out)
         drawn = project(checkpoint.model, checkpoint.items["item_id"].tolist())
-        write_projection(run.path, drawn, checkpoint.weights_hash)
-    run.drop_state()
-    enter("finished")
-    return True
+        write_projection(out, drawn, checkpoint.weights_hash)
+    record.run.drop_state()
+    record.enter("finished")
 
 
-def _final_metrics(
-    state: TrainState, dataset: Dataset, parameters: int, device: torch.device
-) -> dict[str, Any]:
+def _final_metrics(state: TrainState, dataset: Dataset, device: str) -> dict[str, Any]:
     data = dataset.interactions
     return {
         "protocol": PROTOCOL,
         "selection": f"best validation {SELECTION}",
         "best_epoch": state.best_epoch,
         "epochs": state.epoch,
-        "parameters": parameters,
+        "parameters": sum(parameter.numel() for parameter in state.model.parameters()),
         "train_seconds": sum(row["train_seconds"] for row in state.history),
-        "device": device_name(device),
+        "device": device,
         "valid": evaluate(state.model, data, "valid"),
         "test": evaluate(state.model, data, "test"),
         "baselines": {
@@ -247,6 +166,34 @@ def _final_metrics(
         },
         "heads": head_report(state.model, data, "test"),
     }
+
+
+def _check(
+    run: RunFolder,
+    dataset: Dataset,
+    model_config: ModelConfig,
+    train_config: TrainConfig,
+    workers: Workers,
+    *,
+    resume: bool,
+) -> None:
+    """``FameError`` for a run that cannot work, before anything is touched."""
+    if run.has_run() and not resume:
+        raise FameError(
+            f"{run.path} already holds a run; continue it with --resume, or choose another --out."
+        )
+    if resume:
+        _check_resumable(run.path, dataset, model_config, train_config)
+    need = memory_need(
+        model_config,
+        train_config,
+        dataset.interactions.num_items,
+        training_windows(dataset.interactions, model_config.max_length),
+        device=workers.device,
+        precision=resolve_precision(train_config.precision, workers.device),
+        processes=workers.count,
+    )
+    check_memory(need, workers.device, sharing=workers.sharing)
 
 
 def _check_resumable(
@@ -271,37 +218,35 @@ def _check_resumable(
 
 
 @contextmanager
-def _log_file(path: Path) -> Iterator[None]:
-    """Sends what this package logs to the run's log as well."""
-    handler = logging.FileHandler(path, encoding="utf-8")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S"))
-    package = logging.getLogger("fame")
-    package.addHandler(handler)
-    package.setLevel(logging.INFO)
-    try:
-        yield
-    finally:
-        package.removeHandler(handler)
-        handler.close()
+def _stop_signals(*, relayed: bool) -> Iterator[threading.Event]:
+    """An event that SIGINT or SIGTERM sets; a second signal acts as it always did.
 
-
-@contextmanager
-def _stop_signals() -> Iterator[threading.Event]:
-    """An event that SIGINT or SIGTERM sets; a second signal acts as it always did."""
+    Args:
+        relayed: Whether a launcher may pass a signal on that this process had already, as where a
+            cluster stops a job. What comes within a second is then no second signal.
+    """
     stop = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield stop  # only the main thread may handle signals
         return
     before: dict[int, Any] = {}
+    asked = 0.0
 
     def handle(number: int, frame: FrameType | None) -> None:
-        stop.set()
-        signal.signal(number, before[number])
+        nonlocal asked
+        if not stop.is_set():
+            asked = time.monotonic()
+            stop.set()
+        elif not relayed or time.monotonic() - asked > _RELAY_SECONDS:
+            signal.signal(number, before[number])
+            signal.raise_signal(number)
 
     for number in (int(signal.SIGINT), int(signal.SIGTERM)):
         before[number] = signal.signal(number, handle)
     try:
         yield stop
     finally:
+        if relayed and stop.is_set():
+            time.sleep(max(0.0, asked + _RELAY_SECONDS - time.monotonic()))
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import subprocess
@@ -10,6 +11,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,11 +25,13 @@ from fame.data import Dataset
 from fame.data.sequences import bucketed_batches, training_windows
 from fame.errors import FameError
 from fame.evaluate import evaluate, model_ranks
+from fame.losses import linear_cross_entropy
 from fame.metrics import summarise_ranks
-from fame.training import loop
+from fame.training import loop, objective
 from fame.training.loop import Progress, fit, new_state
+from fame.training.memory import peak_memory
 from fame.training.runs import RunFolder
-from fame.training.train import train
+from fame.training.train import _stop_signals, train
 from tests.integration.conftest import SHAPE, TRAINING, environment
 from tests.tiny import interactions_of
 
@@ -129,6 +133,19 @@ def test_interrupted_and_resumed_equals_uninterrupted(
     assert not RunFolder(pieces).can_resume()
 
 
+def test_a_second_signal_acts_at_once_unless_it_is_the_first_one_passed_on() -> None:
+    with _stop_signals(relayed=False) as stop:
+        signal.raise_signal(signal.SIGINT)
+        assert stop.is_set()
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    with _stop_signals(relayed=True) as stop:
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+        assert stop.is_set()
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
 def test_a_killed_run_leaves_a_checkpoint_and_goes_on(home: Path, tmp_path: Path) -> None:
     out = tmp_path / "killed"
     command = [sys.executable, "-m", "fame", "train", "--data", "walks", "--out", str(out)]
@@ -174,7 +191,7 @@ def test_patience_ends_a_run_and_the_best_epoch_is_kept(
     dataset: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scores = iter([0.1, 0.3, 0.2, 0.25, 0.9])
-    monkeypatch.setattr(loop, "evaluate", lambda *_: {"NDCG@10": next(scores)})
+    monkeypatch.setattr(loop, "validate", lambda *_: {"NDCG@10": next(scores)})
     training = replace(TRAINING, epochs=9, patience=2)
     state = new_state(SHAPE, training, dataset.interactions.num_items, CPU)
     kept: list[dict[str, torch.Tensor]] = []
@@ -234,14 +251,49 @@ def test_a_device_that_is_not_there_is_said(dataset: Dataset, tmp_path: Path) ->
     assert not (tmp_path / "run").exists()
 
 
-def test_a_loss_that_is_no_number_stops_the_run(dataset: Dataset, tmp_path: Path) -> None:
-    def break_weights(progress: Progress) -> None:
-        if (progress.epoch, progress.step) == (2, 1):
-            state_holder[0].model.position_embedding.weight.data.fill_(float("nan"))
+def test_a_run_that_cannot_fit_is_refused_before_it_takes_memory(
+    dataset: Dataset, tmp_path: Path
+) -> None:
+    giant = replace(SHAPE, width=4096, layers=24)
+    with pytest.raises(FameError, match=r"needs about \d+\.\d GiB .* are free; lower width"):
+        train(dataset, replace(giant, heads=64, experts=64), TRAINING, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
-    state_holder = [new_state(SHAPE, TRAINING, dataset.interactions.num_items, CPU)]
-    with pytest.raises(FameError, match="no longer a number in epoch 2"):
-        fit(state_holder[0], dataset.interactions, TRAINING, on_step=break_weights)
+
+def test_a_loss_that_is_no_number_stops_the_run_and_names_the_step(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    training = replace(TRAINING, batch_size=4)  # 24 steps an epoch; the loss is read at 1, 21, 24
+    train(dataset, SHAPE, training, tmp_path / "whole", projection=False)
+    calls: list[int] = []
+
+    def break_the_loss(query: torch.Tensor, *arguments: Any, **settings: Any) -> torch.Tensor:
+        calls.append(1)
+        loss = linear_cross_entropy(query, *arguments, **settings)
+        return loss * math.nan if len(calls) == 2 * 24 + 7 else loss
+
+    monkeypatch.setattr(objective, "linear_cross_entropy", break_the_loss)
+    out = tmp_path / "run"
+    with pytest.raises(FameError, match=r"in epoch 3, from step 7 on; .*\(what epoch 2 left is"):
+        train(dataset, SHAPE, training, out, projection=False)
+    assert 2 * 24 + 7 < len(calls) <= 2 * 24 + 7 + loop.READ_EVERY
+    status = RunFolder(out).status()
+    assert status is not None and status.phase == "failed" and "from step 7 on" in status.message
+    load_checkpoint(out)
+    assert train(dataset, SHAPE, training, out, resume=True, projection=False)
+    assert figures_of(out) == figures_of(tmp_path / "whole")
+
+
+def test_weights_that_the_last_step_of_an_epoch_breaks_stop_the_run(dataset: Dataset) -> None:
+    state = new_state(SHAPE, TRAINING, dataset.interactions.num_items, CPU)
+
+    def break_weights(progress: Progress) -> None:
+        if progress.epoch == 2 and progress.step == progress.steps:
+            state.model.position_embedding.weight.data.fill_(math.nan)
+
+    with pytest.raises(FameError, match="in epoch 2, from its validation on"):
+        fit(state, dataset.interactions, TRAINING, on_step=break_weights)
+    assert state.epoch == len(state.history) == 1
 
 
 def test_histories_too_short_to_train_on_are_said(tmp_path: Path) -> None:
@@ -291,6 +343,7 @@ def test_status_says_where_a_run_is(dataset: Dataset, tmp_path: Path) -> None:
     status = RunFolder(tmp_path).status()
     assert status is not None
     assert (status.phase, status.best_epoch) == ("finished", 1)
+    assert status.peak_memory_mb == pytest.approx(peak_memory(CPU) / 1e6, rel=0.01)
 
 
 def test_default_training_config_validates() -> None:

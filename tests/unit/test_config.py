@@ -61,6 +61,7 @@ WRONG = [
     (TrainConfig, "device", "cuda:x"),
     (TrainConfig, "device", 0),
     (TrainConfig, "precision", "fp16"),
+    (TrainConfig, "compile", "yes"),
 ]
 
 

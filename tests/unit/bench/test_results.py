@@ -6,17 +6,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fame.bench.reproduce import reproduce
 from fame.bench.results import Results, RunKey, paired_comparison, paired_gain, settings_key
 from fame.config import ModelConfig, TrainConfig
 from fame.errors import FameError
 from fame.metrics import summarise_ranks
+from fame.recipes import build_configs, load_recipe
+from tests.tiny import interactions_of
 
 KEY = RunKey("walks", "f" * 64, "fame", "abc", 0)
 
 
-def test_settings_are_equal_across_model_seed_and_device_only() -> None:
+def test_settings_are_equal_across_model_seed_device_and_compilation_only() -> None:
     base = {**ModelConfig().to_dict(), **TrainConfig().to_dict()}
-    same = {**base, "model": "sasrec", "seed": 7, "device": "cpu"}
+    same = {**base, "model": "sasrec", "seed": 7, "device": "cpu", "compile": "on"}
     assert settings_key(same) == settings_key(base)
     for name, value in {"width": 32, "dropout": 0.1, "epochs": 3, "head_loss_weight": 0.0}.items():
         assert settings_key({**base, name: value}) != settings_key(base), name
@@ -84,3 +87,21 @@ def test_only_seeds_that_both_models_have_are_compared(tmp_path: Path) -> None:
     limited = paired_comparison(results, *settings, seeds=2)
     assert limited is not None and limited.seeds == 1
     assert paired_comparison(results, *settings, seeds=1) is None
+
+
+def test_reproduce_refuses_several_processes(monkeypatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    data = interactions_of([[1, 2, 3, 4]], 4)
+    with pytest.raises(FameError, match="one process"):
+        reproduce(data, ModelConfig(), TrainConfig(), ["fame"], 1, Results(tmp_path))
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_shipped_rows_are_those_of_the_shipped_recipes() -> None:
+    """A new setting must not make the rows of runs that had it at its default strangers."""
+    results = Results(Path(__file__).resolve().parents[3] / "checkpoints")
+    for name in ("ml-100k", "beauty"):
+        configs = build_configs(load_recipe(name), "the recipe")
+        rows = results.rows()
+        fingerprint = rows.loc[rows["data"] == name, "fingerprint"].iloc[0]
+        assert results.has(RunKey.of(name, fingerprint, *configs))

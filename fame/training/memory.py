@@ -1,0 +1,177 @@
+"""Whether a run fits into memory, said before its first step.
+
+Shapes: ``P`` parameters · ``T`` positions · ``D`` width.
+"""
+
+from __future__ import annotations
+
+import resource
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import torch
+
+from fame.config import ModelConfig, TrainConfig
+from fame.data.sequences import Windows
+from fame.errors import FameError
+from fame.evaluate import default_batch
+from fame.losses import chunk_rows
+from fame.model import build_model
+
+GIB = 2**30
+
+
+@dataclass(frozen=True)
+class MemoryNeed:
+    """What a run takes on its device beside what is there already, in bytes.
+
+    Attributes:
+        weights: Parameters, gradients and Adam's two moments; on a CPU the best epoch's weights,
+            and with several processes the gradients on their way.
+        activations: What the largest possible batch leaves for its backward pass.
+        loss: A chunk of logits and the gradient of the item table; with the heads' own loss also
+            the table as they see it, and its gradient.
+        ranking: A batch of people without a backward pass, and their scores over the catalogue; on
+            a CPU the baselines' too, which are in double precision.
+    """
+
+    weights: int
+    activations: int
+    loss: int
+    ranking: int
+
+    @property
+    def total(self) -> int:
+        """The most at one time: ranking happens when no step is under way."""
+        return self.weights + max(self.activations + self.loss, self.ranking)
+
+
+def count_parameters(config: ModelConfig, num_items: int) -> int:
+    """P, exactly, without making one."""
+    with torch.device("meta"):
+        model = build_model(config, num_items)
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def kept_values(config: ModelConfig) -> int:
+    """What the backward pass needs of every position, in units of D.
+
+    3 values around the embeddings, 18 in a block (8 of them around its GELU), 2 for each expert.
+    """
+    return 3 + 18 * config.layers + (2 * config.experts if config.model == "fame" else 0)
+
+
+def memory_need(
+    model_config: ModelConfig,
+    train_config: TrainConfig,
+    num_items: int,
+    windows: Windows,
+    *,
+    device: torch.device,
+    precision: torch.dtype,
+    processes: int = 1,
+) -> MemoryNeed:
+    """Estimates what one process of a run takes on its device.
+
+    Args:
+        windows: What is trained on; no batch is larger than all of them, or wider than the longest.
+        processes: How many share a batch.
+    """
+    P, D = count_parameters(model_config, num_items), model_config.width
+    T = int(windows.lengths.max(initial=1))
+    positions = -(-min(train_config.batch_size, len(windows)) // processes) * T
+    is_fame = model_config.model == "fame"
+    passing = 20 + (2 * model_config.experts if is_fame else 0)  # measured
+    # Autocast keeps two thirds of them in its own precision, and logits in both.
+    value, logit = (4, 4) if precision == torch.float32 else (8 / 3, 8)
+    heads_too = is_fame and model_config.heads > 1 and train_config.head_loss_weight > 0
+    on_cpu = device.type == "cpu"
+    return MemoryNeed(
+        weights=4 * P * (4 + on_cpu + (processes > 1)),
+        activations=int((value * kept_values(model_config) + 4 * passing) * positions * D),
+        loss=logit * min(chunk_rows(device.type), positions) * num_items
+        + (3 if heads_too else 1) * 4 * num_items * D,
+        ranking=default_batch(device) * (num_items * (12 if on_cpu else 8) + 4 * passing * T * D),
+    )
+
+
+def available_memory(device: torch.device) -> int:
+    """Bytes that a process can still have on a device, in its container where it runs in one."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    return min([psutil.virtual_memory().available, *_left_in_container()])
+
+
+def check_memory(need: MemoryNeed, device: torch.device, *, sharing: int = 1) -> None:
+    """``FameError`` where a run cannot fit.
+
+    Args:
+        sharing: Processes that take as much of the same memory.
+    """
+    free = available_memory(device)
+    if need.total * sharing <= free:
+        return
+    fewer_items = "keep fewer items in the data, or choose a device with more memory"
+    pieces = (
+        (need.weights, "weights and optimizer", "lower width or layers"),
+        (need.activations, "a batch", "lower batch_size or max_length"),
+        (need.loss, "the loss over all items", fewer_items),
+        (need.ranking, "ranking all items", fewer_items),
+    )
+    listed = ", ".join(f"{size * sharing / GIB:.1f} for {name}" for size, name, _ in pieces)
+    raise FameError(
+        f"This run needs about {need.total * sharing / GIB:.1f} GiB of memory on the {device.type} "
+        f"({listed}), and {free / GIB:.1f} GiB are free; {max(pieces)[2]}."
+    )
+
+
+def peak_memory(device: torch.device) -> int:
+    """The most bytes that this process had: on CUDA of the device, else of the machine."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    try:
+        # Not the resource module's figure where there is this one: that can be the parent's.
+        status = Path("/proc/self/status").read_text()
+        return int(status.split("VmHWM:")[1].split()[0]) * 1024
+    except (OSError, IndexError):
+        unit = 1 if sys.platform == "darwin" else 1024
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def _left_in_container(
+    membership: Path = Path("/proc/self/cgroup"), root: Path = Path("/sys/fs/cgroup")
+) -> list[int]:
+    """What the control groups of this process leave of their limits, version 2 and version 1.
+
+    A container sees its own group as the root; elsewhere any group above may have the limit.
+    """
+    try:
+        lines = membership.read_text().splitlines()
+    except OSError:
+        return []
+    left = []
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        if controllers == "":
+            base, limit, used, cache = root, "memory.max", "memory.current", "inactive_file"
+        elif "memory" in controllers.split(","):
+            base, limit = root / "memory", "memory.limit_in_bytes"
+            used, cache = "memory.usage_in_bytes", "total_inactive_file"
+        else:
+            continue
+        group = base / path.lstrip("/")
+        for folder in (group, *group.parents):
+            if not folder.is_relative_to(base):
+                break
+            try:
+                bound, taken = (int((folder / name).read_text()) for name in (limit, used))
+                # Pages of files that nobody uses now are given back when they are needed.
+                statistics = dict(
+                    row.split() for row in (folder / "memory.stat").read_text().splitlines()
+                )
+            except (OSError, ValueError):  # no limit there ("max"), or no such group
+                continue
+            left.append(bound - taken + int(statistics.get(cache, 0)))
+    return left

@@ -1,0 +1,147 @@
+"""What a run writes down while it trains: status, history, log and states."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from fame.checkpoint import write_description, write_weights
+from fame.config import ModelConfig, TrainConfig
+from fame.data import Dataset
+from fame.errors import FameError
+from fame.training.loop import Progress, TrainState
+from fame.training.memory import count_parameters, peak_memory
+from fame.training.runs import LOG, Phase, RunFolder, Status
+from fame.training.workers import Workers
+
+logger = logging.getLogger(__name__)
+
+_STATUS_EVERY = 0.5  # seconds between two writings of status.json
+
+
+@dataclass(frozen=True)
+class Record:
+    """Writes in a run's folder, and tells the caller, how far training is."""
+
+    run: RunFolder
+    status: Status
+    device: torch.device
+    on_step: Callable[[Progress], None]
+    on_phase: Callable[[str], None]
+
+    def write_status(self) -> None:
+        self.status.peak_memory_mb = peak_memory(self.device) / 1e6
+        self.run.write_status(self.status)
+
+    def enter(self, phase: Phase) -> None:
+        self.status.phase = phase
+        self.write_status()
+        self.on_phase(phase)
+
+    def step(self, progress: Progress) -> None:
+        status = self.status
+        status.epoch, status.step, status.steps = progress.epoch, progress.step, progress.steps
+        status.loss = progress.loss
+        status.positions_per_second = progress.positions_per_second
+        status.eta_seconds = progress.eta_seconds
+        if time.time() - status.updated >= _STATUS_EVERY:
+            self.write_status()
+        self.on_step(progress)
+
+    def epoch(self, state: TrainState) -> None:
+        row = state.history[-1]
+        if state.best_epoch == state.epoch:
+            write_weights(self.run.path, state.best_weights)
+        self.run.save_state(state)
+        self.run.write_history(state.history)
+        self.status.best_epoch, self.status.best_score = state.best_epoch, state.best_score
+        logger.info(
+            "epoch %d: loss %.4f, validation NDCG@10 %.4f, HR@10 %.4f%s, %.1f s",
+            row["epoch"],
+            row["loss"],
+            row["valid_NDCG@10"],
+            row["valid_HR@10"],
+            " (best)" if state.best_epoch == state.epoch else "",
+            row["seconds"],
+        )
+
+    def fail(self, error: BaseException) -> None:
+        self.status.phase = "failed"
+        self.status.message = str(error) if isinstance(error, FameError) else repr(error)
+        logger.error("Failed: %s", self.status.message)
+        self.write_status()
+
+
+@contextmanager
+def recorded(
+    run: RunFolder,
+    dataset: Dataset,
+    model_config: ModelConfig,
+    train_config: TrainConfig,
+    workers: Workers,
+    on_step: Callable[[Progress], None],
+    on_phase: Callable[[str], None],
+) -> Iterator[Record]:
+    """Holds the folder for the block and keeps its record; an error in the block goes into it."""
+    with run.held(), _log_file(run.path / LOG):
+        now = time.time()
+        status = Status(
+            phase="preparing",
+            data=dataset.interactions.name,
+            model=model_config.model,
+            device=device_name(workers.device, workers.count),
+            pid=os.getpid(),
+            started=now,
+            updated=now,
+            epochs=train_config.epochs,
+        )
+        record = Record(run, status, workers.device, on_step, on_phase)
+        record.write_status()
+        try:
+            logger.info(
+                "%s on %s: %s parameters, %s, %s",
+                status.model,
+                status.data,
+                f"{count_parameters(model_config, dataset.interactions.num_items):,}",
+                status.device,
+                train_config.precision,
+            )
+            write_description(
+                run.path, model_config, train_config, dataset.interactions, dataset.items
+            )
+            yield record
+        except BaseException as error:
+            record.fail(error)
+            raise
+
+
+def device_name(device: torch.device, count: int = 1) -> str:
+    """What a person calls the devices: the GPU's model, or the CPU with its threads."""
+    if device.type == "cuda":
+        name = torch.cuda.get_device_name(device)
+    else:
+        threads = torch.get_num_threads()
+        name = f"CPU, {threads} thread{'s' * (threads != 1)}"
+    return name if count == 1 else f"{count} x {name}"
+
+
+@contextmanager
+def _log_file(path: Path) -> Iterator[None]:
+    """Sends what this package logs to the run's log as well."""
+    handler = logging.FileHandler(path, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S"))
+    package = logging.getLogger("fame")
+    package.addHandler(handler)
+    package.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        package.removeHandler(handler)
+        handler.close()

@@ -1,0 +1,164 @@
+"""The estimate of memory against what can be counted, and what it refuses."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from fame.config import ModelConfig, TrainConfig
+from fame.data.sequences import Windows
+from fame.errors import FameError
+from fame.evaluate import CPU_BATCH
+from fame.model import build_model
+from fame.training import memory
+from fame.training.loop import new_state
+from fame.training.memory import (
+    GIB,
+    MemoryNeed,
+    available_memory,
+    check_memory,
+    count_parameters,
+    kept_values,
+    memory_need,
+    peak_memory,
+)
+from fame.training.objective import Objective
+
+CPU = torch.device("cpu")
+SHAPES = [
+    ModelConfig(width=32),
+    ModelConfig(width=32, heads=4, experts=8, layers=1),
+    ModelConfig(width=32, heads=1, experts=1, layers=3),
+    ModelConfig(model="sasrec", width=32, layers=3),
+]
+
+
+def need_of(
+    shape: ModelConfig, *, num_items: int = 1000, people: int = 512, longest: int = 50, **changes
+) -> MemoryNeed:
+    windows = Windows(np.zeros(people, dtype=np.int64), np.linspace(1, longest, people).astype(int))
+    settings = {"device": CPU, "precision": torch.float32, **changes}
+    return memory_need(shape, TrainConfig(), num_items, windows, **settings)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_parameters_gradients_and_moments_are_counted_exactly(shape):
+    state = new_state(shape, TrainConfig(), 50, CPU)
+    parameters = sum(parameter.numel() for parameter in state.model.parameters())
+    assert count_parameters(shape, 50) == parameters
+    items = torch.randint(1, 50, (2, 5))
+    loss = Objective(state.model, TrainConfig())(items, torch.arange(10), torch.arange(10))
+    loss.backward()
+    state.optimizer.step()
+    state.best_weights = state.weights()
+    held = [*state.model.parameters(), *state.best_weights.values()]
+    held += [parameter.grad for parameter in state.model.parameters()]
+    held += [
+        tensor
+        for entries in state.optimizer.state_dict()["state"].values()
+        for name, tensor in entries.items()
+        if name != "step"
+    ]
+    assert need_of(shape, num_items=50).weights == sum(tensor.nbytes for tensor in held)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_what_is_kept_for_the_backward_pass_is_as_much_as_autograd_keeps(shape):
+    model = build_model(shape, 50).train()
+    parameters = {parameter.data_ptr() for parameter in model.parameters()}
+    kept: dict[int, torch.UntypedStorage] = {}
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in parameters:
+            kept[storage.data_ptr()] = storage
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        encoding = model(torch.randint(1, 50, (8, 50)))
+    for tensor in (encoding.query, encoding.head_states):  # these the loss keeps
+        keep(tensor)
+    values = sum(storage.nbytes() for storage in kept.values()) / 4 / (8 * 50 * shape.width)
+    # Statistics of the norms and of the softmax are left out of the formula.
+    assert kept_values(shape) == pytest.approx(values, rel=0.1)
+
+
+def test_a_need_grows_with_what_makes_it_grow():
+    small = need_of(ModelConfig(width=32))
+    assert need_of(ModelConfig(width=32), precision=torch.bfloat16).activations < small.activations
+    assert need_of(ModelConfig(width=32), processes=2).activations == small.activations / 2
+    assert need_of(ModelConfig(width=32), longest=25).activations == small.activations / 2
+    assert need_of(ModelConfig(width=32), people=64).activations == small.activations / 4
+    more_items = need_of(ModelConfig(width=32), num_items=2000)
+    assert more_items.ranking - small.ranking == CPU_BATCH * 1000 * (8 + 4)
+    assert more_items.loss > 1.9 * small.loss
+
+
+@pytest.mark.parametrize(
+    ("need", "way_out"),
+    [
+        (
+            MemoryNeed(weights=8 * GIB, activations=3 * GIB, loss=GIB, ranking=0),
+            "lower width or layers.",
+        ),
+        (MemoryNeed(2 * GIB, 9 * GIB, GIB, GIB), "lower batch_size or max_length."),
+        (MemoryNeed(2 * GIB, 0, 0, 10 * GIB), "keep fewer items in the data"),
+    ],
+)
+def test_what_cannot_fit_is_refused_with_numbers_and_a_way_out(monkeypatch, need, way_out):
+    assert need.total == 12 * GIB
+    monkeypatch.setattr(memory, "available_memory", lambda device: 12 * GIB)
+    check_memory(need, CPU)
+    monkeypatch.setattr(memory, "available_memory", lambda device: 12 * GIB - 1)
+    with pytest.raises(FameError, match=r"about 12\.0 GiB .* 12\.0 GiB are free") as refusal:
+        check_memory(need, CPU)
+    assert way_out in str(refusal.value)
+    monkeypatch.setattr(memory, "available_memory", lambda device: 23 * GIB)
+    with pytest.raises(FameError, match=r"about 24\.0 GiB"):
+        check_memory(need, CPU, sharing=2)
+
+
+V2 = {
+    "memory.max": "3000",
+    "memory.current": "2500",
+    "memory.stat": "anon 1\ninactive_file 400\n",
+}
+V1 = {
+    "memory.limit_in_bytes": "3000",
+    "memory.usage_in_bytes": "2500",
+    "memory.stat": "cache 1\ntotal_inactive_file 400\n",
+}
+
+
+@pytest.mark.parametrize(
+    ("group", "folder", "files", "left"),
+    [
+        ("0::/job/task", "job", V2, [900]),  # the group above has the limit
+        ("0::/", ".", V2, [900]),  # inside a container
+        ("0::/job", "job", {**V2, "memory.max": "max"}, []),
+        ("4:memory:/box", "memory/box", V1, [900]),
+        ("4:memory:/not/seen/from/inside", "memory", V1, [900]),
+        ("2:cpu:/box", "box", V2, []),
+    ],
+)
+def test_the_limit_of_a_container_counts(tmp_path: Path, group, folder, files, left):
+    for name, text in files.items():
+        file = tmp_path / "groups" / folder / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+    (tmp_path / "membership").write_text(group + "\n")
+    assert memory._left_in_container(tmp_path / "membership", tmp_path / "groups") == left
+    assert memory._left_in_container(tmp_path / "nothing", tmp_path / "groups") == []
+
+
+def test_peak_memory_sees_what_was_freed_again():
+    before = peak_memory(CPU)
+    assert 10e6 < before < 100e9
+    block = torch.ones(before // 4)  # as much as all before it, so it is more than was ever held
+    del block
+    assert 0.9 * before < peak_memory(CPU) - before < 1.5 * before
+
+
+def test_there_is_some_memory_left():
+    assert 0 < available_memory(CPU) < 2**50

@@ -1,0 +1,71 @@
+"""What a step makes smaller, without positions, and with and without compilation.
+
+That the loss is the right one is held against the slow twin in tests/unit/test_model.py.
+"""
+
+import logging
+
+import pytest
+import torch
+
+from fame.config import TrainConfig
+from fame.training.objective import Objective
+from tests.tiny import TINY, TINY_SASREC, random_model
+
+COMPILED = TrainConfig(compile="on")
+
+
+def batch(width: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    items = torch.arange(3 * width).view(3, width) % 9 + 1
+    return items, torch.arange(3 * width), (torch.arange(3 * width) + 1) % 9
+
+
+@pytest.mark.parametrize("config", [TINY, TINY_SASREC], ids=["fame", "sasrec"])
+def test_without_a_target_nothing_pulls_at_the_weights(config):
+    objective = Objective(random_model(config), TrainConfig(label_smoothing=0.1))
+    nowhere = torch.zeros(0, dtype=torch.int64)
+    loss = objective(torch.zeros(1, 1, dtype=torch.int64), nowhere, nowhere)
+    loss.backward()
+    assert loss.item() == 0
+    for name, parameter in objective.model.named_parameters():
+        # There is a gradient, since processes that train together wait for each other's.
+        assert parameter.grad is not None, name
+        assert torch.equal(parameter.grad, torch.zeros_like(parameter)), name
+
+
+def test_a_model_is_compiled_once_for_batches_of_all_widths(monkeypatch):
+    calls: list[object] = []
+
+    def compile_(function, **settings):
+        calls.append(settings)
+
+        def compiled(items):
+            calls.append(items.shape[1])
+            return function(items)
+
+        return compiled
+
+    monkeypatch.setattr(torch, "compile", compile_)
+    model = random_model(TINY)
+    plain, objective = Objective(model, TrainConfig()), Objective(model, COMPILED)
+    for width in (5, 3, 4):
+        assert torch.equal(objective(*batch(width)), plain(*batch(width)))
+    assert calls == [{"dynamic": True}, 5, 3, 4]
+    assert objective.state_dict().keys() == plain.state_dict().keys()
+
+
+def test_without_a_compiler_training_goes_on_and_says_so_once(monkeypatch, caplog):
+    def compile_(function, **settings):
+        def compiled(items):
+            raise RuntimeError("no working compiler found\nTraceback ...")
+
+        return compiled
+
+    monkeypatch.setattr(torch, "compile", compile_)
+    model = random_model(TINY)
+    plain, objective = Objective(model, TrainConfig()), Objective(model, COMPILED)
+    with caplog.at_level(logging.WARNING):
+        for width in (5, 3):
+            assert torch.equal(objective(*batch(width)), plain(*batch(width)))
+    (record,) = caplog.records
+    assert record.getMessage().endswith("it is left out: no working compiler found")
