@@ -336,6 +336,39 @@ def trace(
 
 
 @app.command()
+def survey(
+    checkpoint: CheckpointPath,
+    sample: Annotated[
+        int, typer.Option(min=1, help="People whose explanations are put to the test.")
+    ] = 500,
+    seed: Annotated[int, typer.Option(min=0, help="Of the sample and of what is drawn.")] = 0,
+    device: Device = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Looks at everybody once: people worth showing, and whether explanations hold.
+
+    Stores both with the checkpoint, as people.json and faithfulness.json: user ids and figures.
+    """
+    from fame.lens.people import RULES
+    from fame.lens.words import checkpoint_sentence
+    from fame.survey import survey as run_survey
+
+    loaded = _load_checkpoint(checkpoint, device)
+    histories = _histories(loaded, None)
+    people, faithfulness = run_survey(
+        loaded, histories, sample=sample, seed=seed, on_progress=StderrProgress()
+    )
+    if as_json:
+        print_json({"people": asdict(people), "faithfulness": asdict(faithfulness)})
+        return
+    for name, rows in people.lists.items():
+        users = ", ".join(str(row["user"]) for row in rows[:5]) or "nobody"
+        typer.echo(f"{name:<16} {RULES[name].shows}: {users}")
+    for measure, measured in faithfulness.measures.items():
+        typer.echo(checkpoint_sentence(measure, measured))
+
+
+@app.command()
 def project(checkpoint: CheckpointPath) -> None:
     """Writes the UMAP projection of the whole embedding and of every head."""
     from fame.projection import project as run_projection
