@@ -4,6 +4,8 @@ All of them reach a contrast of 3 : 1 against both backgrounds of ``.streamlit/c
 neighbours in the order stay apart under the common kinds of colour blindness.
 """
 
+from fame.lens.words import head_name
+
 HEADS = (
     "#3A82C8",  # blue
     "#D9761A",  # orange
@@ -38,11 +40,6 @@ SEQUENCE = ("#3B6FB6", "#2A9D8F", "#C8A02B", "#D1603D")
 def head_colour(head: int) -> str:
     """The colour of a head, counted from 0; from the ninth on they come again."""
     return HEADS[head % len(HEADS)]
-
-
-def head_name(head: int) -> str:
-    """What a head is called as long as no evidence names it; people count from 1."""
-    return f"Head {head + 1}"
 
 
 def space_name(space: str) -> str:

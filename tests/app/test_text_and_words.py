@@ -26,26 +26,6 @@ def test_nothing_is_left_to_interpret(title):
     assert escaped.replace("\\", "").replace("\u2060", "") == title
 
 
-def test_shortening_cuts_at_words_and_flattens_lines():
-    assert text.shortened("a\nb", 10) == "a b"
-    assert text.shortened("three four five", 12) == "three four…"
-    assert text.shortened("one incomprehensible", 12) == "one incompr…"
-    assert len(text.shortened("x" * 50, 10)) == 10
-
-
-def test_gate_sentences_say_no_more_than_the_figures():
-    assert "Head 2 the largest share, 70 %" in words.gate_sentence([0.3, 0.7])
-    assert "about evenly (48 % to 52 %)" in words.gate_sentence([0.48, 0.52])
-    assert "one head" in words.gate_sentence([1.0])
-
-
-def test_held_out_sentences():
-    assert "Head 2 alone would have put it at 3" in words.held_out_sentence("x", 9, [12, 3], 100)
-    assert "higher than any head alone" in words.held_out_sentence("x", 2, [12, 3], 100)
-    assert "where Head 2 alone puts it too" in words.held_out_sentence("x", 3, [12, 3], 100)
-    assert words.held_out_sentence("x", 3, [3], 100).endswith("at rank 3 of 100.")
-
-
 def test_overlap_sentence_counts_the_shared_items():
     lists = pd.DataFrame({"head": [0, 0, 1, 1], "fused_rank": pd.array([1, None, 1, 2])})
     assert "Head 2 alone would also have shown 2" in words.overlap_sentence(lists, 2)
