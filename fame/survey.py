@@ -34,6 +34,7 @@ PEOPLE, FAITHFULNESS = "people.json", "faithfulness.json"
 FORMAT = 1
 SAMPLE = 500
 LIST_LENGTH = 10
+_ESTIMATES = ("above_zero", "above_latest", "below_latest", "area")
 DRAWS = 5
 
 
@@ -165,8 +166,7 @@ def read_faithfulness(checkpoint: Checkpoint) -> Faithfulness | None:
         measures = {
             measure: MeasuredFaithfulness(
                 people=stored["people"],
-                above_zero=Estimate(**stored["above_zero"]),
-                area=Estimate(**stored["area"]),
+                **{name: Estimate(**stored[name]) for name in _ESTIMATES},
                 curve=[CurvePoint(**point) for point in stored["curve"]],
             )
             for measure, stored in document.pop("measures").items()

@@ -60,6 +60,11 @@ class DeletionCurve:
         return (self.influential - self.random)[:, _COUNTED_FROM:].mean(1)
 
     @property
+    def lead_on_latest(self) -> float:
+        """Mean height of the explanation's curve above that of the latest clicks, over k >= 2."""
+        return float((self.influential - self.latest)[_COUNTED_FROM:].mean())
+
+    @property
     def area(self) -> float:
         """Mean of :attr:`areas`."""
         return float(self.areas.mean())
@@ -169,12 +174,16 @@ class MeasuredFaithfulness:
     Attributes:
         people: How many were tested; those with too short a history are not.
         above_zero: Share of people whose area is above 0.
+        above_latest, below_latest: Shares of people for whom it does more, or less, than removing
+            the latest clicks; for the rest the two are level.
         area: Mean area; its verdict is the checkpoint's.
         curve: Mean curves over the people in whose histories k clicks can be removed.
     """
 
     people: int
     above_zero: Estimate
+    above_latest: Estimate
+    below_latest: Estimate
     area: Estimate
     curve: list[CurvePoint]
 
@@ -211,6 +220,7 @@ def faithfulness_of_people(
 
 def _over_people(curves: list[DeletionCurve], seed: int) -> MeasuredFaithfulness:
     areas = np.array([curve.area for curve in curves])
+    leads = np.array([curve.lead_on_latest for curve in curves])
     means = []
     for count in range(max(len(curve.influential) for curve in curves)):
         there = [curve for curve in curves if len(curve.influential) > count]
@@ -225,7 +235,9 @@ def _over_people(curves: list[DeletionCurve], seed: int) -> MeasuredFaithfulness
         )
     return MeasuredFaithfulness(
         people=len(curves),
-        above_zero=bootstrap_mean((areas > 0).astype(float), seed=seed),
+        above_zero=bootstrap_mean((areas > _ROUNDING).astype(float), seed=seed),
+        above_latest=bootstrap_mean((leads > _ROUNDING).astype(float), seed=seed),
+        below_latest=bootstrap_mean((leads < -_ROUNDING).astype(float), seed=seed),
         area=bootstrap_mean(areas, seed=seed),
         curve=means,
     )

@@ -35,7 +35,7 @@ def quoted(title: str) -> str:
 
 
 def percent(share: float) -> str:
-    return f"{share:.0%}".replace("%", " %")
+    return f"{share:.0%}".replace("%", " %").replace("-", "−")
 
 
 def count(number: int, thing: str) -> str:
@@ -45,6 +45,12 @@ def count(number: int, thing: str) -> str:
 def head_name(head: int) -> str:
     """What a head is called as long as no evidence names it; people count from 1."""
     return f"Head {head + 1}"
+
+
+def points(value: float) -> str:
+    """A score to two digits with its sign, a true minus, and none where it rounds to nothing."""
+    rounded = f"{value:+.2f}"
+    return "0.00" if rounded in ("+0.00", "-0.00") else rounded.replace("-", "−")
 
 
 def changes(changed: int, k: int) -> str:
@@ -96,11 +102,12 @@ def without_head_sentence(
     if gate[largest] >= _EVEN / len(gate):
         return f"Gate share of {name}: {percent(gate[largest])}; without it {changes(without, k)}."
     most = int(np.argmax([number or 0 for number in changed]))
-    rest = "as many or fewer" if len(gate) > 2 else changes(changed[1 - most] or 0, k)
-    return (
-        f"{gate_sentence(gate)[:-1]}; without {head_name(most)} {changes(changed[most] or 0, k)}, "
-        f"without {'any other' if len(gate) > 2 else head_name(1 - most)} {rest}."
+    said = (
+        f"{gate_sentence(gate)[:-1]}; without {head_name(most)}, {changes(changed[most] or 0, k)}"
     )
+    if len(gate) > 2:
+        return f"{said}, the most for any head."
+    return f"{said}; without {head_name(1 - most)}, {changes(changed[1 - most] or 0, k)}."
 
 
 def held_out_sentence(title: str, rank: int, by_head: Sequence[int], candidates: int) -> str:
@@ -147,7 +154,7 @@ def account_sentence(account: ItemAccount, title: str, rival_title: str) -> str:
     if len(account.by_head) == 1:
         return f"{start}, {distance}."
     leads = account.by_head["lead"].tolist()
-    parts = ", ".join(f"{head_name(head)} {lead:+.2f}" for head, lead in enumerate(leads))
+    parts = ", ".join(f"{head_name(head)} {points(lead)}" for head, lead in enumerate(leads))
     return f"{start}, {distance} ({parts})."
 
 
@@ -178,7 +185,7 @@ _EFFECT: dict[Measure, str] = {
 
 
 def _size(measure: Measure, size: float) -> str:
-    return percent(size) if measure == "list" else f"{size:.2f}"
+    return percent(size) if measure == "list" else f"{size:.2f}".replace("-", "−")
 
 
 def faithfulness_sentence(curve: DeletionCurve | None) -> str:
@@ -186,12 +193,16 @@ def faithfulness_sentence(curve: DeletionCurve | None) -> str:
     if curve is None:
         return "Too short to test: with fewer than three different items nothing can be compared."
     measure, (low, high) = curve.measure, curve.interval
-    named, drawn = curve.influential[2:].mean(), curve.random[:, 2:].mean()
+    named, drawn, latest = (
+        values[..., 2:].mean() for values in (curve.influential, curve.random, curve.latest)
+    )
     figures = (
         f"removing the clicks it names {_EFFECT[measure].format(_size(measure, named))}, removing "
         f"as many at random {_size(measure, drawn)} (the difference is {_size(measure, low)} to "
         f"{_size(measure, high)} over 95 % of random draws)"
     )
+    if latest > named and _size(measure, latest) != _size(measure, named):
+        figures += f"; but removing just the latest clicks does more, {_size(measure, latest)}"
     return {
         "holds": f"The explanation holds: {figures}.",
         "unclear": f"The explanation is not borne out, chance does about as much: {figures}.",
@@ -207,7 +218,8 @@ def checkpoint_sentence(measure: Measure, measured: MeasuredFaithfulness) -> str
         f"removing the clicks named {more} than removing random ones for {percent(share.mean)} of "
         f"{measured.people:,} people ({percent(share.low)} to {percent(share.high)}), by "
         f"{_size(measure, area.mean)} on average ({_size(measure, area.low)} to "
-        f"{_size(measure, area.high)})"
+        f"{_size(measure, area.high)}); than removing just the latest ones it does more for "
+        f"{percent(measured.above_latest.mean)} and less for {percent(measured.below_latest.mean)}"
     )
     return {
         "holds": f"Explanations of this checkpoint hold as a rule: {figures}.",

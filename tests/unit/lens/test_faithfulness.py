@@ -149,6 +149,9 @@ def test_people_are_the_mean_of_their_curves():
         assert measured.people == 3
         assert measured.area.mean == pytest.approx(areas.mean())
         assert measured.above_zero.mean == pytest.approx((areas > 0).mean())
+        leads = np.array([(c.influential - c.latest)[2:].mean() for c in own])
+        assert measured.above_latest.mean == pytest.approx((leads > 1e-4).mean())
+        assert measured.below_latest.mean == pytest.approx((leads < -1e-4).mean())
         assert measured.verdict == verdict(measured.area.low, measured.area.high)
         assert [point.people for point in measured.curve] == [3, 3, 3, 3, 2]
         expected = CurvePoint(

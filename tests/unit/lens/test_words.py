@@ -85,20 +85,20 @@ def test_gate_sentences():
         (
             [0.48, 0.52],
             [3, 2],
-            "The gate weighs both heads about evenly (48 % to 52 %); without Head 1 3 of the 10 "
-            "items change, without Head 2 2 of the 10 items change.",
+            "The gate weighs both heads about evenly (48 % to 52 %); without Head 1, 3 of the 10 "
+            "items change; without Head 2, 2 of the 10 items change.",
         ),
         (
             [0.5, 0.5],
             [0, 0],
-            "The gate weighs both heads about evenly (50 % to 50 %); without Head 1 none of the "
-            "10 items changes, without Head 2 none of the 10 items changes.",
+            "The gate weighs both heads about evenly (50 % to 50 %); without Head 1, none of the "
+            "10 items changes; without Head 2, none of the 10 items changes.",
         ),
         (
             [0.33, 0.33, 0.34],
             [1, 5, 2],
-            "The gate weighs all 3 heads about evenly (33 % to 34 %); without Head 2 5 of the 10 "
-            "items change, without any other as many or fewer.",
+            "The gate weighs all 3 heads about evenly (33 % to 34 %); without Head 2, 5 of the 10 "
+            "items change, the most for any head.",
         ),
         ([0.0, 1.0], [0, None], "Head 2 has all of the gate, so the list is its own."),
         ([1.0], [None], "This model has one head, so nothing is mixed."),
@@ -163,9 +163,11 @@ def test_comparison_sentences():
     )
 
 
-def curve(measure, influential, random):
-    arrays = [np.array(values, dtype=float) for values in (influential, influential, random)]
-    return DeletionCurve(measure, np.arange(2), *arrays)
+def curve(measure, influential, random, latest=None):
+    given = (influential, influential if latest is None else latest, random)
+    return DeletionCurve(
+        measure, np.arange(2), *(np.array(values, dtype=float) for values in given)
+    )
 
 
 def test_an_explanation_that_does_not_hold_says_so():
@@ -182,6 +184,14 @@ def test_an_explanation_that_does_not_hold_says_so():
     assert faithfulness_sentence(None).startswith("Too short to test")
 
 
+@pytest.mark.parametrize(("latest", "told"), [(0.9, True), (0.701, False), (0.1, False)])
+def test_an_explanation_that_the_latest_clicks_beat_says_so(latest, told):
+    """Only where the difference shows in the figures."""
+    found = curve("list", [0, 0.9, 0.7], [[0, 0, 0.1]], latest=[0, 0.9, latest])
+    said = "but removing just the latest clicks does more, 90 %"
+    assert (said in faithfulness_sentence(found)) == told
+
+
 @pytest.mark.parametrize(
     ("low", "said"),
     [(0.2, "hold as a rule"), (-0.2, "cannot be told from chance"), (-0.9, "do not hold")],
@@ -190,10 +200,13 @@ def test_the_checkpoints_sentence_follows_its_interval(low, said):
     measured = MeasuredFaithfulness(
         people=500,
         above_zero=Estimate(0.97, 0.95, 0.99),
+        above_latest=Estimate(0.45, 0.4, 0.5),
+        below_latest=Estimate(0.2, 0.1, 0.3),
         area=Estimate(low + 0.1, low, low + 0.4),
         curve=[],
     )
     sentence = checkpoint_sentence("list", measured)
     assert said in sentence and "97 % of 500 people (95 % to 99 %)" in sentence
     assert "replaces more of the list" in sentence
+    assert "just the latest ones it does more for 45 % and less for 20 %" in sentence
     assert "takes more off the first item's score" in checkpoint_sentence("item", measured)
