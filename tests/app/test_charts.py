@@ -74,6 +74,7 @@ def test_shares_along_the_history_stack_to_one():
             "title": ["a", "a", "b", "b"],
             "part": [0, 1, 0, 1],
             "share": [0.5, 0.5, 0.9, 0.1],
+            "listed": [["c", HTML_TITLE]] * 4,
         }
     )
     figure = charts.share_path(path, ["Head 1", "Head 2"], ["#111111", "#222222"])
@@ -84,6 +85,7 @@ def test_shares_along_the_history_stack_to_one():
 def test_a_long_history_is_drawn_as_areas():
     clicks = np.arange(100)
     path = pd.DataFrame({"click": clicks, "title": "a", "part": 0, "share": 1.0})
+    path["listed"] = [["b"]] * 100
     (trace,) = charts.share_path(path, ["Head 1"], ["#111111"]).data
     assert (trace.type, trace.stackgroup) == ("scatter", "shares")
     assert len(trace.x) == 100

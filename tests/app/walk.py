@@ -24,6 +24,16 @@ def html_of(app: AppTest) -> str:
     return "\n".join(body for body in bodies if not body.startswith("<style>"))
 
 
+def charts_of(app: AppTest) -> list[str]:
+    """The names of the charts, in the order of the page."""
+    return [chart.proto.id.split("-", 2)[2] for chart in app.get("plotly_chart")]
+
+
+def labelled(app: AppTest, label: str):
+    """The first button of that label."""
+    return next(button for button in app.button if button.label == label)
+
+
 def headings(app: AppTest) -> list[str]:
     return [heading.value for heading in app.subheader]
 
