@@ -47,6 +47,7 @@ def share_bar(shares: Sequence[float] | np.ndarray) -> Html:
             data_tip=f"{head_name(head)}: {share:.1%} of the gate",
         )
         for head, share in enumerate(shares)
+        if share  # the narrowest bar would still be seen
     ]
     return element("div", *parts, class_="share-bar")
 

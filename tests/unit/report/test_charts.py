@@ -76,6 +76,7 @@ def test_a_squares_area_is_the_share():
 def test_shares_and_columns_are_as_large_as_their_figures():
     shares = re.findall(r"flex:([\d.]+)", share_bar([0.9, 0.1]))
     assert [float(share) for share in shares] == [0.9, 0.1]
+    assert "Head 1" not in share_bar([0.0, 1.0])
     assert "90 %" in share_bar([0.9, 0.1]) and ">10 %<" not in share_bar([0.9, 0.1])
     heights = re.findall(r"height:([\d.]+)%", columns(np.array([0.2, 0.4]), ["", ""], "red"))
     assert [float(height) for height in heights] == [50, 100]

@@ -5,14 +5,18 @@ import hashlib
 import json
 from datetime import UTC, datetime
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from fame.errors import FameError
 from fame.files import write_json
+from fame.lens import words
 from fame.lens.answer import trace_answer
-from fame.lens.trace import fused_table, leave_out, trace_history
+from fame.lens.faithfulness import deletion_curves
+from fame.lens.influence import history_influence, item_effects
+from fame.lens.trace import fused_table, item_ranks, leave_out, trace_history
 from fame.model import Intervention
 from fame.report import content as content_module
 from fame.report import page
@@ -187,6 +191,37 @@ def test_the_desk_tells_before_and_after(told):
     assert told(HISTORY).comparison is None
 
 
+def test_what_was_changed_holds_in_every_part(told):
+    content = told(**SUBJECTS["desk"])
+    model, rest = content.checkpoint.model, content.trace.history
+    influence = history_influence(model, rest, 5, intervention=DESK)
+    np.testing.assert_array_equal(content.influence.fused, content.fused["item"])
+    np.testing.assert_array_equal(content.influence.replaced, influence.replaced)
+    items = content.fused["item"].to_numpy()
+    np.testing.assert_array_equal(content.effects, item_effects(model, influence, items))
+    curves = deletion_curves(model, influence, intervention=DESK)
+    for measure, curve in content.curves.items():
+        np.testing.assert_array_equal(curve.random, curves[measure].random)
+    assert {account.head for account in content.experts if account.without is None} == {1}
+
+
+def test_figures_stand_where_they_belong(told):
+    """The matrix shows the first item's effects, and the cards the held-out item's ranks."""
+    content = told(**SUBJECTS["person"])
+    found = Page(render_report(content, NOW))
+    rank, by_head = item_ranks(content.trace, 30)
+    for place, name in ((rank, "Fused list"), *zip(by_head, ("Head 1", "Head 2"), strict=True)):
+        assert f"{name}{place}of " in found.text["held-out"]
+    for row, item in enumerate(content.influence.items):
+        shown = [content.effects[row, 0].sum(), *content.effects[row, 0]]
+        cells = "".join(words.points(value) for value in shown)
+        counts = [content.influence.replaced[row], *content.influence.replaced_by_head[row]]
+        before = "".join(str(number or "·") for number in counts)
+        places = [place + 1 for place in content.influence.places[row]]
+        title = content.names.title(int(item))
+        assert f"{title}click {places[0]}{before}{cells}" in found.text["influence"]
+
+
 def test_an_item_in_the_history_is_said_not_to_be_recommended(told):
     found = Page(render_report(told(**SUBJECTS["known"]), NOW))
     assert "was clicked before, so it is not recommended" in found.text["held-out"]
@@ -251,9 +286,13 @@ def test_a_report_is_whole_or_not_there(told, tmp_path, monkeypatch):
     write_report(file, content, NOW)
     before = file.read_text()
     assert before == render_report(content, NOW)
-    monkeypatch.setattr(page, "_made_of", lambda *_: 1 / 0)
-    with pytest.raises(ZeroDivisionError):
-        write_report(file, content, NOW)
+
+    def fails(*_):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(Path, "replace", fails)
+    with pytest.raises(FameError, match=r"could not be written to .*: Input/output error"):
+        write_report(file, content, NOW.replace(year=2027))
     assert [path.name for path in file.parent.iterdir()] == ["report.html"]
     assert file.read_text() == before
 
