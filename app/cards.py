@@ -22,6 +22,7 @@ STYLE = f"""<style>
 [data-testid="stMainBlockContainer"] {{ padding: 2.6rem 3rem 4rem; max-width: 96rem; }}
 [data-testid="stHeading"] h3 {{ padding-top: 1.1rem; }}
 [data-testid="stPlotlyChart"] :is(.xtick, .ytick, .cbaxis) text,
+[data-testid="stPlotlyChart"] .textpoint text,
 [data-testid="stPlotlyChart"] text:is(.legendtext, .xtitle, .ytitle, .cbtitle)
   {{ fill: currentColor !important; }}
 .lens-line {{ font-size: 1.02rem; line-height: 1.55; }}
@@ -78,12 +79,15 @@ STYLE = f"""<style>
 .lens-figures {{ display: flex; flex-wrap: wrap; gap: .4rem 1.8rem; }}
 .lens-figures b {{ font-size: 1.25rem; font-variant-numeric: tabular-nums; }}
 .lens-step {{ font-size: 1.15rem; line-height: 1.55; max-width: 70rem; }}
+.st-key-closer {{ margin-top: 1.6rem; padding-top: 1rem;
+  border-top: 1px solid color-mix(in srgb, currentColor 18%, transparent); }}
 .st-key-tour {{ border-left: 4px solid {ACCENT}; padding-left: 1rem; }}
 </style>"""
 
 PRESENTING = """<style>
 html { font-size: 20px; }
-[data-testid="stMainBlockContainer"] { padding-top: 1.6rem; max-width: 110rem; }
+[data-testid="stMainBlockContainer"] { max-width: 110rem; }
+[data-testid="stSidebarContent"] { zoom: .8; }
 .lens-quiet { opacity: .85; }
 </style>"""
 

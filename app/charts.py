@@ -322,15 +322,16 @@ def influence_squares(
     frame = {"symbol": "square", "size": side, "color": NEUTRAL, "opacity": 0.12}
     filled = {"symbol": "square", "size": size.tolist(), "color": colours, "opacity": 1}
     rows = squares.drop_duplicates("row")
+    labels = [shortened(title, _LONGEST_LABEL) for title in rows["title"]]
     return _figure(
         [places | drawn | {"marker": frame}, places | drawn | {"marker": filled}],
         60 + _ROW * len(rows),
-        left=330,
+        left=30 + round(7.1 * max(map(len, labels))),
         top=40,
         bottom=8,
         x=_BARE
         | {
-            "range": [-1.6, max(heads, 5) - 0.4],
+            "range": [-1.6, max(heads, 4) - 0.4],
             "tickvals": list(range(-1, heads)),
             "ticktext": [_part(part) for part in range(-1, heads)],
             "side": "top",
@@ -340,7 +341,7 @@ def influence_squares(
         | {
             "range": [len(rows) - 0.4, -0.6],
             "tickvals": rows["row"].tolist(),
-            "ticktext": [for_plotly(title, 44) for title in rows["title"]],
+            "ticktext": [for_plotly(label) for label in labels],
             "fixedrange": True,
         },
         showlegend=False,
@@ -474,9 +475,9 @@ def deletion_curves(curve: pd.DataFrame, title: str, *, share: bool) -> go.Figur
             | {"y": curve["high"].tolist(), "fill": "tonexty", "fillcolor": "rgba(127,135,145,.2)"},
         ]
     for column, name, colour, dash in (
-        ("influential", "Those the explanation names", FOR, "solid"),
-        ("latest", "The latest", ACCENT, "dot"),
-        ("random", "At random", NEUTRAL, "solid"),
+        ("influential", "Named clicks", FOR, "solid"),
+        ("latest", "Latest clicks", ACCENT, "dot"),
+        ("random", "Random clicks", NEUTRAL, "solid"),
     ):
         traces.append(
             {

@@ -43,11 +43,12 @@ def guard() -> Iterator[None]:
         )
 
 
-def page_head(question: str, lede: str) -> DeltaGenerator:
-    """The page's question and a sentence on what it shows; gives the place for :func:`tell`."""
+def page_head(question: str, lede: str = "") -> DeltaGenerator:
+    """The page's question and what it shows; gives the place for :func:`tell`."""
     st.html(STYLE + (PRESENTING if state.presenting() else ""))
     st.title(question, anchor=False)
-    st.html(f'<div class="lens-line">{for_html(lede)}</div>')
+    if lede:
+        st.html(f'<div class="lens-line">{for_html(lede)}</div>')
     return st.container()
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import shlex
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import streamlit as st
@@ -229,12 +230,15 @@ def people_found(opened: Checkpoint) -> People | None:
         return None
     if people is None:
         quiet("Nobody has looked through the people of this checkpoint yet. In a terminal:")
-        st.code(survey_command(opened), language="bash")
+        st.code(survey_command(opened), language="bash", wrap_lines=True)
     return people
 
 
 def survey_command(opened: Checkpoint) -> str:
-    return f"python -m fame survey {shlex.quote(str(opened.path))}"
+    """What makes the survey, as it is typed where the app was started."""
+    path, here = opened.path.resolve(), Path.cwd()
+    short = path.relative_to(here) if path.is_relative_to(here) else path
+    return f"python -m fame survey {shlex.quote(str(short))}"
 
 
 def show_user(user: str) -> None:

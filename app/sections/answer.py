@@ -30,7 +30,7 @@ def summary(scene: Scene) -> str:
     """What the numbers of the page say."""
     trace, said = scene.trace, []
     if changed := words.desk_sentence(scene.desk, len(scene.without)):
-        said.append(f"With {changed}:")
+        said.append(f"Changed: {changed}.")
     listed = new_without_head(trace, scene.k)
     length = min(scene.k, int(trace.candidates.sum()))
     said.append(words.history_sentence(len(trace.history), len(trace.read)))
@@ -109,8 +109,11 @@ def gate(scene: Scene) -> None:
     cards.gate_bar(scene.trace.gate)
 
 
-def lists(scene: Scene, *, by_head: bool = True) -> DeltaGenerator:
+def lists(scene: Scene, *, by_head: bool = True, causes: bool = True) -> DeltaGenerator:
     """The fused list and, beside it, each head's own: text, which is there before any chart.
+
+    Args:
+        causes: Whether room is kept for the clicks that each item hangs on.
 
     Returns:
         The place of the fused list, for :func:`with_causes`.
@@ -125,7 +128,7 @@ def lists(scene: Scene, *, by_head: bool = True) -> DeltaGenerator:
     columns = st.columns(widths if heads else [1.0, 1.0])
     with columns[0]:
         place = st.empty()
-    _fused(scene, place, None)
+    _fused(scene, place, None, "…" if causes else "")
     if not heads:
         return place
     table = tables.head_lists(scene.opened.items, scene.trace, scene.k, scene.person.held_out)
@@ -143,25 +146,27 @@ def with_causes(scene: Scene, place: DeltaGenerator) -> None:
     """Draws the fused list again, with the clicks that each item hangs on below it."""
     found = resources.influence(scene.opened, scene.history, scene.k, scene.desk)
     table = because(scene.opened.model, found, found.fused)
-    titles = [shortened(tables.item_title(scene.opened.items, item), 28) for item in table["cause"]]
+    titles = [shortened(tables.item_title(scene.opened.items, item), 25) for item in table["cause"]]
     causes = table.assign(title=titles).groupby("item")["title"].agg(list).to_dict()
     _fused(scene, place, {int(item): causes.get(item, []) for item in found.fused})
 
 
-def _fused(scene: Scene, place: DeltaGenerator, causes: dict[int, list[str]] | None) -> None:
-    """The fused list; its lines keep room for the causes as long as these are not known."""
+def _fused(
+    scene: Scene, place: DeltaGenerator, causes: dict[int, list[str]] | None, unknown: str = ""
+) -> None:
+    """The fused list, with its causes or what stands for them as long as they are not known."""
     fused = tables.fused_list(
         scene.opened.items, scene.trace, scene.k, scene.person.held_out, raw=False
     )
     notes = {
-        item: "…" if causes is None else words.because_line(causes.get(item, []))
+        item: unknown if causes is None else words.because_line(causes.get(item, []))
         for item in fused["item"]
     }
     with place:
         cards.ranked_list(
             FUSED if scene.trace.heads > 1 else "The list",
             NEUTRAL,
-            "what the person gets",
+            "after the changes" if scene.touched else "what the person gets",
             _lines(scene, fused.assign(fused_rank=pd.NA), notes),
         )
 

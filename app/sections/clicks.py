@@ -34,36 +34,40 @@ def clicks(scene: Scene) -> None:
             "The history holds one item only; without it there would be nothing to read."
         )
         return
-    item = _choose(scene, found)
-    if item is None:
-        components.quiet(
-            "Each square shows how many items of a list are replaced when a past item is left out "
-            f"and the model runs again; a full square means all {len(found.fused)}."
-        )
-        table = list_influence_table(found)
-        full, unit = float(max(len(found.fused), 1)), f"of {len(found.fused)} items replaced"
-    else:
-        components.words(_because(scene, found, item))
-        components.quiet(
-            "Each square shows what the item's score loses when a past item is left out and the "
-            "model runs again: green where that click speaks for it, red where it speaks against "
-            "it. The heads add up to the fused column."
-        )
-        table = item_influence_table(scene.opened.model, found, item)
-        full, unit = float(table.drop(columns=["left_out", "clicks"]).abs().max(axis=None)), "score"
-    st.caption("Click a square to take that item out of the history.")
-    rows = _rows(len(table))
+    matrix, text = st.columns([3, 2], gap="large")
+    with text:
+        item = _choose(scene, found)
+        if item is None:
+            components.quiet(
+                "Each square shows how many items of a list are replaced when a past item is left "
+                f"out and the model runs again; a full square means all {len(found.fused)}."
+            )
+            table = list_influence_table(found)
+            full, unit = float(len(found.fused)), f"of {len(found.fused)} items replaced"
+        else:
+            components.words(_because(scene, found, item))
+            components.quiet(
+                "Each square shows what the item's score loses when a past item is left out and "
+                "the model runs again: green where that click speaks for it, red where it speaks "
+                "against it. The heads add up to the fused column."
+            )
+            table = item_influence_table(scene.opened.model, found, item)
+            full = float(table.drop(columns=["left_out", "clicks"]).abs().max(axis=None))
+            unit = "score"
+        components.quiet("Click a square to take that item out of the history.")
+        rows = _rows(len(table))
+        _download(scene, table)
     squares = tables.influence_squares(scene.opened.items, table, rows)
     figure = charts.influence_squares(
         squares, scene.trace.heads, full or 1.0, unit, signed=item is not None
     )
     ids = scene.opened.items["item_id"]
-    components.pickable_chart(
-        figure,
-        f"influence-{_mark(scene)}",
-        lambda chosen: change.leave_out(str(ids.iat[int(chosen) - 1])),
-    )
-    _download(scene, table)
+    with matrix:
+        components.pickable_chart(
+            figure,
+            f"influence-{_mark(scene)}",
+            lambda chosen: change.leave_out(str(ids.iat[int(chosen) - 1])),
+        )
 
 
 def _mark(scene: Scene) -> str:
@@ -94,8 +98,7 @@ def _choose(scene: Scene, found: Influence) -> int | None:
         mark = "◎ " if item == scene.person.held_out else ""
         return mark + tables.item_title(items, item)
 
-    left, _ = st.columns([2, 3])
-    of = left.selectbox("What for?", ["", *ids], format_func=label, key=state.key("of"))
+    of = st.selectbox("What for?", ["", *ids], format_func=label, key=state.key("of"))
     state.keep("of", of)
     return ids.get(of)
 

@@ -89,8 +89,9 @@ def _head(scene: Scene, head: int, weights: tuple[float, ...]) -> None:
             args=(head, weights, scene),
         )
     if not state.presenting():
-        for choice, label in (("solo", "Solo experts"), ("mute", "Mute experts")):
-            _experts(scene, head, choice, label)
+        with st.container(horizontal=True, gap="large"):
+            for choice, label in (("solo", "Solo experts"), ("mute", "Mute experts")):
+                _experts(scene, head, choice, label)
 
 
 def _experts(scene: Scene, head: int, choice: str, label: str) -> None:

@@ -18,9 +18,9 @@ from sections.answer import FUSED
 from sections.scene import Scene
 
 _NAMES = {
-    "sasrec": ("SASRec", "one query, no heads of its own"),
-    "popularity": ("Popularity", "clicked most by everybody"),
-    "markov": ("Markov chain", "what followed the latest click"),
+    "sasrec": ("SASRec", "one query, no heads"),
+    "popularity": ("Popularity", "clicked most"),
+    "markov": ("Markov chain", "after the latest click"),
 }
 
 

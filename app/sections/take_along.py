@@ -16,7 +16,6 @@ from fame.lens.answer import trace_answer
 from fame.report.content import Subject, gather
 from fame.report.page import render_report
 from sections.scene import Scene
-from words import count
 
 
 def take_along(scene: Scene, names: tuple[str, ...]) -> None:
@@ -26,11 +25,18 @@ def take_along(scene: Scene, names: tuple[str, ...]) -> None:
         names: The choices that make up the page's address.
     """
     popover = st.sidebar.popover("Take it along", icon=":material/ios_share:", width="stretch")
-    link = _link(names)
+    subject = Subject(  # now: when the file is asked for, no session may be at hand
+        history=scene.person.history,
+        person=state.get("user") if state.get("source") == state.PERSON else None,
+        held_out=scene.person.held_out,
+        without=scene.without,
+        intervention=scene.desk,
+        link=_link(names),
+    )
     with popover:
         st.download_button(
             "Download report",
-            lambda: _report(scene, link),
+            lambda: _report(scene, subject),
             file_name=f"lens-{scene.opened.name}.html",
             mime="text/html",
             icon=":material/description:",
@@ -51,9 +57,8 @@ def take_along(scene: Scene, names: tuple[str, ...]) -> None:
             help="The same as: python -m fame trace CHECKPOINT --json",
         )
         components.quiet(
-            "The address of this page holds every choice, the desk and "
-            f"{count(len(scene.history), 'click')} included where they were edited: copy it, and "
-            "somebody else sees the same."
+            "The address of this page holds every choice, edits and the desk included: copy it, "
+            "and somebody else sees the same."
         )
 
 
@@ -65,16 +70,7 @@ def _link(names: tuple[str, ...]) -> str | None:
     return urlunsplit(place._replace(query=urlencode(state.address_of(names)), fragment=""))
 
 
-def _report(scene: Scene, link: str | None) -> str:
-    person = scene.person
-    subject = Subject(
-        history=person.history,
-        person=state.get("user") if state.get("source") == state.PERSON else None,
-        held_out=person.held_out,
-        without=scene.without,
-        intervention=scene.desk,
-        link=link,
-    )
+def _report(scene: Scene, subject: Subject) -> str:
     data = pickers.people_of(scene.opened)
     baselines = None if data is None else resources.baselines(data)
     content = gather(scene.opened, subject, k=scene.k, baselines=baselines)

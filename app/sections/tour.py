@@ -34,9 +34,10 @@ class Step:
 
 def _history(scene: Scene) -> str:
     return (
-        f"This is {scene.person.name}. All that the model knows of them is what they clicked, in "
-        f"this order: {words.history_sentence(len(scene.history), len(scene.trace.read))} It has "
-        "to guess what comes next."
+        f"This is {scene.person.name}. All that the model knows of them is what they clicked, "
+        f"here with the latest on the right. "
+        f"{words.history_sentence(len(scene.history), len(scene.trace.read))} From that it has to "
+        "guess what comes next."
     )
 
 
@@ -64,8 +65,8 @@ def _desk(scene: Scene) -> str:
 
 def _changed(scene: Scene) -> str:
     return (
-        "Lines that rise are items that won places, lines that fall are items that lost some. What "
-        "the silent head cared for has made way for what the others see."
+        "A line that rises is an item that won places, one that falls has lost some; what stands "
+        "below the gap is not in that list. So much of the list was the work of the mix."
     )
 
 
@@ -75,12 +76,12 @@ def _show_list(scene: Scene) -> None:
 
 def _show_heads(scene: Scene) -> None:
     answer.gate(scene)
-    answer.lists(scene)
+    answer.lists(scene, causes=False)
 
 
 def _show_desk(scene: Scene) -> None:
     desk.faders(scene)
-    answer.lists(scene)
+    answer.lists(scene, causes=False)
 
 
 def _show_changed(scene: Scene) -> None:

@@ -82,7 +82,7 @@ def _of_the_checkpoint(scene: Scene, measure: Measure) -> None:
         return
     if tested is None:
         components.quiet("The explanations of this checkpoint have not been tested. In a terminal:")
-        st.code(pickers.survey_command(scene.opened), language="bash")
+        st.code(pickers.survey_command(scene.opened), language="bash", wrap_lines=True)
         return
     measured = tested.measures.get(measure)
     if measured is None:

@@ -33,22 +33,25 @@ PARTS = {  # in the order of state.PARTS: what the button says, what draws it, w
 
 def main() -> None:
     state.begin("lens", (*state.PERSON_NAMES, *OWN))
-    place = components.page_head(QUESTION, LEDE)
+    on_stage = state.presenting() or state.get("tour")
+    place = components.page_head(QUESTION, "" if on_stage else LEDE)
     opened = pickers.checkpoint_picker()
     person = pickers.person_picker(opened)
     k = pickers.list_length()
     scene = set_up(opened, person, k)
     _sidebar(opened, person, scene)
     components.tell(place)
-    if scene is not None and state.get("tour"):
+    if state.get("source") == state.OWN and not state.get("tour"):
+        pickers.own_history_editor(opened)
+    if scene is None:
+        components.quiet("Add an item to see what the model makes of it.")
+    elif not scene.trace.candidates.any():
+        answer.history(scene)
+        components.quiet("The history holds the whole catalogue: nothing is left to recommend.")
+    elif state.get("tour"):
         tour.step(scene)
     else:
-        if state.get("source") == state.OWN:
-            pickers.own_history_editor(opened)
-        if scene is None:
-            components.quiet("Add an item to see what the model makes of it.")
-        else:
-            _story(scene)
+        _story(scene)
     components.tell(place)
     state.publish(_address())
 
@@ -102,13 +105,15 @@ def _closer(scene: Scene, several: bool) -> None:
     offered = [name for name, (_, _, heads) in PARTS.items() if several or not heads]
     if state.get("part") not in offered:
         state.settle("part", offered[0])
-    with st.container(key="closer"):
+    with st.container(key="closer", horizontal=True, vertical_alignment="center"):
+        st.markdown("**Look closer**", width="content")
         part = st.segmented_control(
             "Look closer",
             offered,
             format_func=lambda name: PARTS[name][0],
             required=True,
             key=state.key("part"),
+            label_visibility="collapsed",
         )
     state.keep("part", part)
     PARTS[part][1](scene)

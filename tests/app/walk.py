@@ -15,7 +15,9 @@ def query(app: AppTest, name: str) -> str | None:
 
 
 def warnings(app: AppTest) -> str:
-    return " ".join(warning.value for warning in app.warning).replace("\\", "")
+    """All warnings as somebody reads them."""
+    told = " ".join(warning.value for warning in app.warning)
+    return told.replace("\\", "").replace("\u2060", "")
 
 
 def html_of(app: AppTest) -> str:
