@@ -11,8 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from fame.errors import FameError
 from fame.lens.trace import SequenceTrace, fused_scores, item_ranks, top_items
 
+NOTHING_LEFT = "The history holds the whole catalogue, so there is nothing left to recommend."
 PERSISTENCE = 0.9  # p of the rank-biased overlap: the first ten ranks carry 86 % of the weight
 
 
@@ -96,11 +98,16 @@ def compare(
 
     Args:
         held_out: The item that came next, where it is known.
+
+    Raises:
+        FameError: where a history holds the whole catalogue, so that its list is empty.
     """
     places = [_places(trace) for trace in (before, after)]
     first_list, second_list = (
         top_items(trace.scores, trace.candidates, k) for trace in (before, after)
     )
+    if not len(first_list) or not len(second_list):
+        raise FameError(NOTHING_LEFT)
     new = second_list[~np.isin(second_list, first_list)]
     items = np.concatenate([first_list, new])
     ranks = [pd.Series(place[items], dtype="Int64").replace(0, pd.NA) for place in places]

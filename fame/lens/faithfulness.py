@@ -99,10 +99,10 @@ def deletion_curves(
 
     Args:
         influence: Of the history, made with the same intervention.
-        draws: R, random orders; all items that the model reads are equally likely in each place.
+        draws: R, random orders; all items of the influence are equally likely in each place.
 
     Returns:
-        By measure; empty where fewer than 3 different items are read: taking 2 away and leaving 1
+        By measure; empty where the influence has fewer than 3 items: taking 2 away and leaving 1
         is the least that can be tested.
     """
     history, n = influence.history, len(influence.items)

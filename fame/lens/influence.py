@@ -32,6 +32,8 @@ from fame.lens.reading import (
 )
 from fame.model import Intervention, SequenceModel
 
+MOST_CLICKS = 200  # whose leaving out is tried: the cost grows with their square
+
 
 @dataclass(frozen=True)
 class Influence:
@@ -39,9 +41,9 @@ class Influence:
 
     Attributes:
         history: The history, whole.
-        items: ``(n,)`` what is left out in turn: every item with a click that the model reads, in
-            the order of its latest click. Empty where the history holds one item only, because
-            nothing is left to read without it.
+        items: ``(n,)`` what is left out in turn: every item with a click that the model reads,
+            of the latest :data:`MOST_CLICKS` at most, in the order of its latest click. Empty where
+            the history holds one item only, because nothing is left to read without it.
         places: For each of them the places of its clicks in the whole history, from 0.
         readings: ``n + 1`` readings: of the history as it is, then without each item.
         fused: ``(k,)`` the fused list, best first; shorter only in a very small catalogue.
@@ -58,9 +60,9 @@ class Influence:
     replaced_by_head: np.ndarray
 
 
-def read_items(history: np.ndarray, max_length: int) -> np.ndarray:
-    """``(n,)`` the different items among the clicks that the model reads, by latest click."""
-    latest_first = history[-max_length:][::-1]
+def latest_items(history: np.ndarray, clicks: int) -> np.ndarray:
+    """``(n,)`` the different items among the latest clicks, in the order of their last one."""
+    latest_first = history[-clicks:][::-1]
     items, first = np.unique(latest_first, return_index=True)
     return items[np.argsort(-first)]
 
@@ -88,7 +90,7 @@ def history_influence(
         intervention: Holds in every one of them.
     """
     history = np.asarray(history, dtype=np.int64)
-    items = read_items(history, model.config.max_length)
+    items = latest_items(history, min(model.config.max_length, MOST_CLICKS))
     if len(items) == 1 and (history == items[0]).all():
         items = items[:0]
     variants = [history, *(history[history != item] for item in items)]

@@ -13,6 +13,8 @@ import pandas as pd
 from fame.lens.reading import exclude, fused_scores, read_steps, top_lists
 from fame.model import Intervention, SequenceModel
 
+MOST_STEPS = 200  # by default: in a long history every step reads a window of its own
+
 
 @dataclass(frozen=True)
 class Steps:
@@ -40,13 +42,15 @@ def history_steps(
     count: int | None = None,
     intervention: Intervention | None = None,
 ) -> Steps:
-    """The list after each of the latest ``count`` clicks; by default of those the model reads.
+    """The list after each of the latest ``count`` clicks.
+
+    By default after those that the model reads, of the latest :data:`MOST_STEPS` at most.
 
     In a history longer than the model's length every step reads the window it would then have
     read. So its steps differ from :attr:`SequenceTrace.gate_path`, which is one pass over the
     latest window and knows nothing of the clicks before that.
     """
-    count = model.config.max_length if count is None else count
+    count = min(model.config.max_length, MOST_STEPS) if count is None else count
     first = max(0, len(history) - count)
     readings = read_steps(model, history, first, intervention=intervention)
     scores = fused_scores(model, readings)

@@ -20,7 +20,7 @@ from fame.errors import CheckpointError, FameError
 from fame.evaluate import PROTOCOL
 from fame.lens.account import ItemAccount, item_account
 from fame.lens.answer import trace_answer
-from fame.lens.compare import Comparison, compare, new_without_head
+from fame.lens.compare import NOTHING_LEFT, Comparison, compare, new_without_head
 from fame.lens.experts import ExpertAccount, expert_account
 from fame.lens.faithfulness import DeletionCurve, Measure, deletion_curves
 from fame.lens.influence import Influence, because, history_influence, item_effects
@@ -72,6 +72,7 @@ class Names:
         self._items = items
         self._ids, self._titles = items["item_id"].to_numpy(), items["title"].to_numpy()
         self._counts = items["train_count"].to_numpy()
+        self._facts: dict[int, str] = {}  # a frame takes its time, and items come again
 
     def id(self, item: int) -> str:
         return str(self._ids[item - 1])
@@ -80,7 +81,9 @@ class Names:
         return one_line(self._titles[item - 1])
 
     def facts(self, item: int) -> str:
-        return item_facts_of_all(self._items.iloc[item - 1 : item])[0]
+        if item not in self._facts:
+            self._facts[item] = item_facts_of_all(self._items.iloc[item - 1 : item])[0]
+        return self._facts[item]
 
     def unseen(self, item: int) -> bool:
         """Whether the item never stood in the training part, so that nothing was learnt of it."""
@@ -140,7 +143,7 @@ def gather(
         baselines: Of the checkpoint's data, where it is at hand.
 
     Raises:
-        FameError: where the changes cannot be made.
+        FameError: where the changes cannot be made, or nothing is left to recommend.
     """
     model, change = checkpoint.model, subject.intervention
     history = subject.history
@@ -148,6 +151,8 @@ def gather(
         history = leave_out(history, item)
     trace = trace_history(model, history, intervention=change)
     fused = fused_table(trace, k)
+    if fused.empty:
+        raise FameError(NOTHING_LEFT)
     comparison = None
     if subject.touched:
         before = trace_history(model, subject.history)
@@ -203,11 +208,8 @@ def _survey(checkpoint: Checkpoint) -> tuple[People | None, Faithfulness | None,
         if people is not None and faithfulness is not None:
             return people, faithfulness, []
         notice = "has not been made yet"
-    return (
-        None,
-        None,
-        [f"The survey of this checkpoint {notice}; `python -m fame survey` makes it."],
-    )
+    said = f"The survey of this checkpoint {notice}; `python -m fame survey` makes it."
+    return None, None, [said]
 
 
 def _rows(table: pd.DataFrame, *columns: str) -> Iterable[tuple[Any, ...]]:

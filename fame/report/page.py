@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import shlex
 from datetime import datetime
 from importlib.resources import files
 from pathlib import Path
@@ -12,11 +13,12 @@ import fame
 from fame.errors import FameError
 from fame.evaluate import PROTOCOL
 from fame.files import write_text
-from fame.report import sections
+from fame.report import account, what_if
 from fame.report.content import Content, document
 from fame.report.glossary import TERMS
 from fame.report.markup import Html, element, json_block
 from fame.report.palette import AGAINST, FOR, HELD_OUT, NEUTRAL
+from fame.report.parts import section
 
 _TERMS = (
     *("Head (facet)", "Gate", "Expert", "Router", "Fused list", "Ledger", "Centred"),
@@ -32,20 +34,20 @@ def render_report(content: Content, made: datetime) -> str:
     variables = ";".join(f"--{name}:{colour}" for name, colour in colours.items())
     script = _resource("report.js")
     parts = {
-        "history": sections.history(content),
-        "desk": sections.desk(content),
-        "lists": sections.lists(content),
-        "ledger": sections.ledger(content),
-        "held-out": sections.held_out(content),
-        "influence": sections.influence(content),
-        "truth": sections.truth(content),
-        "steps": sections.steps(content),
-        "experts": sections.experts(content),
-        "others": sections.others(content),
+        "history": account.history(content),
+        "desk": what_if.desk(content),
+        "lists": account.lists(content),
+        "ledger": account.ledger(content),
+        "held-out": account.held_out(content),
+        "influence": what_if.influence(content),
+        "truth": what_if.truth(content),
+        "steps": what_if.steps(content),
+        "experts": what_if.experts(content),
+        "others": account.others(content),
         "made": _made_of(content, made),
         "words": _glossary(),
     }
-    title = sections.title_of(content)
+    title = account.title_of(content)
     head = element(
         "head",
         element("meta", charset="utf-8"),
@@ -129,8 +131,8 @@ def _opening(content: Content, title: str) -> Html:
         "div",
         element("p", kicker, class_="kicker"),
         element("h1", title),
-        element("p", " ".join(sections.summary(content)), class_="words"),
-        sections.facts(content),
+        element("p", " ".join(account.summary(content)), class_="words"),
+        account.facts(content),
         class_="opening",
     )
 
@@ -145,7 +147,7 @@ def _made_of(content: Content, made: datetime) -> Html:
         f"{data.interactions:,} interactions; {data.filters}",
         "Data fingerprint": data.fingerprint,
         "Protocol": PROTOCOL,
-        "Changes": " ".join(sections.desk_changes(content)) or "none: the model as it is",
+        "Changes": " ".join(what_if.desk_changes(content)) or "none: the model as it is",
         "Command": element("code", _command(content)),
         "Made": f"{made:%Y-%m-%d %H:%M %Z} by FAME Lens {fame.__version__}".replace("  ", " "),
     }
@@ -158,9 +160,7 @@ def _made_of(content: Content, made: datetime) -> Html:
     pairs = [
         part for name, said in rows.items() for part in (element("dt", name), element("dd", said))
     ]
-    return sections.section(
-        "made", "What was this made from?", element("dl", *pairs, class_="made")
-    )
+    return section("made", "What was this made from?", element("dl", *pairs, class_="made"))
 
 
 def _command(content: Content) -> str:
@@ -178,9 +178,10 @@ def _command(content: Content) -> str:
     options += [part for h, e in change.muted for part in ("--mute", f"{h}:{e}")]
     options += [part for h, e in change.solo for part in ("--solo", f"{h}:{e}")]
     options += [part for item in subject.without for part in ("--without", names.id(item))]
-    return f"python -m fame report {content.checkpoint.name} {' '.join(options)} --out FILE.html"
+    command = ["python", "-m", "fame", "report", content.checkpoint.name, *options]
+    return f"{shlex.join(command)} --out FILE.html"
 
 
 def _glossary() -> Html:
     pairs = [element("div", element("dt", term), element("dd", TERMS[term])) for term in _TERMS]
-    return sections.section("words", "Words used here", element("dl", *pairs, class_="glossary"))
+    return section("words", "Words used here", element("dl", *pairs, class_="glossary"))

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fame.errors import FameError
 from fame.lens.compare import PERSISTENCE, compare, new_without_head, rank_biased_overlap
 from fame.lens.trace import fused_table, item_ranks, leave_out, trace_history
 from fame.model import Intervention
@@ -129,6 +130,13 @@ def test_what_only_one_history_holds_has_no_rank_there():
     moves = compare(before, after, NUM_ITEMS).moves.set_index("item")
     assert moves.loc[3, "rank_before"] is pd.NA and moves.loc[3, "change"] is pd.NA
     assert moves.loc[3, "rank_after"] >= 1 and moves.loc[3, "listed"] == "after"
+
+
+def test_an_empty_list_cannot_be_compared():
+    whole = trace_history(MODEL, np.arange(1, NUM_ITEMS + 1))
+    for pair in ((whole, trace_history(MODEL, HISTORY)), (trace_history(MODEL, HISTORY), whole)):
+        with pytest.raises(FameError, match="nothing left to recommend"):
+            compare(*pair, 5)
 
 
 @pytest.mark.parametrize("model", [MODEL, SASREC], ids=["fame", "sasrec"])

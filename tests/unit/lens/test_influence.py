@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from fame.lens import influence as influence_module
 from fame.lens.influence import (
     because,
     history_influence,
@@ -38,6 +39,11 @@ def test_rows_are_the_items_that_are_read_by_their_latest_click():
     assert list_influence_table(influence)["clicks"].tolist() == [2, 1, 2, 1]
     # What stands before the window has no row: leaving it out would change nothing.
     assert history_influence(MODEL, LONG).items.tolist() == [12, 1, 20, 5, 9]
+
+
+def test_only_the_latest_clicks_are_tried(monkeypatch):
+    monkeypatch.setattr(influence_module, "MOST_CLICKS", 2)
+    assert history_influence(MODEL, LONG).items.tolist() == [5, 9]
 
 
 @variants

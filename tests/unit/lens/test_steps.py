@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from fame.lens import steps as steps_module
 from fame.lens.steps import history_steps
 from fame.lens.trace import fused_table, trace_history
 from fame.model import Intervention
@@ -33,6 +34,11 @@ def test_every_step_is_a_trace_of_its_own(model, history, change, count):
         assert found["item"].tolist() == expected["item"].tolist()
         assert found["rank"].tolist() == expected["rank"].tolist()
         np.testing.assert_allclose(found["score"], expected["score"], atol=1e-12)
+
+
+def test_only_the_latest_steps_are_made(monkeypatch):
+    monkeypatch.setattr(steps_module, "MOST_STEPS", 2)
+    assert history_steps(MODEL, LONG, 4).clicks.tolist() == [6, 7]
 
 
 def test_what_was_clicked_later_may_stand_in_an_earlier_list():

@@ -131,7 +131,7 @@ def test_it_says_what_it_was_made_from(case):
     assert "2026-01-02 03:04 UTC" in said
     assert str(checkpoint.path) not in " ".join(found.text.values())
     options = {
-        "person": "--user <u&1> --top-k 5 --out",
+        "person": "--user '<u&1>' --top-k 5 --out",
         "desk": "--gate 1,3 --mute 0:1 --solo 1:2 --without i9 --without i7 --out",
         "one": "--items i7 --top-k 5",
     }
@@ -272,6 +272,11 @@ def test_sasrec_beside_it_is_laid_beside(told, checkpoints):
     assert content.others["sasrec"].tolist() == expected["item"].tolist()
     assert list(content.others) == ["popularity", "markov", "sasrec"]
     assert "SASRec" in Page(render_report(content, NOW)).text["others"]
+
+
+def test_a_history_of_the_whole_catalogue_leaves_nothing_to_explain(told):
+    with pytest.raises(FameError, match="nothing left to recommend"):
+        told(list(range(1, 41)))
 
 
 @pytest.mark.parametrize("link", ["javascript:alert(1)", "data:text/html,x", "", "ftp://x"])
