@@ -146,27 +146,28 @@ def top_items(scores: np.ndarray, candidates: np.ndarray, k: int) -> np.ndarray:
 def head_table(trace: SequenceTrace, k: int, *, raw: bool = False) -> pd.DataFrame:
     """Each head's own list: ``head, rank, item, score``, k rows a head."""
     scores, candidates = head_scores(trace, raw=raw), trace.candidates
-    tables = []
-    for head in range(trace.heads):
-        items = top_items(scores[head], candidates, k)
-        ranks = np.arange(1, len(items) + 1)
-        tables.append(
-            pd.DataFrame({"head": head, "rank": ranks, "item": items, "score": scores[head, items]})
-        )
-    return pd.concat(tables, ignore_index=True)
+    lists = np.stack([top_items(own, candidates, k) for own in scores])
+    heads, length = lists.shape
+    return pd.DataFrame(
+        {
+            "head": np.repeat(np.arange(heads), length),
+            "rank": np.tile(np.arange(1, length + 1), heads),
+            "item": lists.ravel(),
+            "score": np.take_along_axis(scores, lists, axis=1).ravel(),
+        }
+    )
 
 
 def fused_table(trace: SequenceTrace, k: int, *, raw: bool = False) -> pd.DataFrame:
     """The fused list with its ledger: ``rank, item, score, head_0 .. head_{H-1}``."""
     scores = fused_scores(trace, raw=raw)
     items = top_items(scores, trace.candidates, k)
-    table = pd.DataFrame(
-        {"rank": np.arange(1, len(items) + 1), "item": items, "score": scores[items]}
-    )
     shares = ledger(trace, items, raw=raw)
-    for head in range(trace.heads):
-        table[f"head_{head}"] = shares[:, head]
-    return table
+    ranks = np.arange(1, len(items) + 1)
+    return pd.DataFrame(
+        {"rank": ranks, "item": items, "score": scores[items]}
+        | {f"head_{head}": shares[:, head] for head in range(trace.heads)}
+    )
 
 
 def item_ranks(trace: SequenceTrace, item: int) -> tuple[int, list[int]]:
