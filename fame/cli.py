@@ -371,6 +371,7 @@ def report(
     baselines = None if histories is None else CountingBaselines(histories)
     content = gather(loaded, subject, k=top_k, baselines=baselines)
     write_report(out, content, datetime.now(UTC))
+    typer.echo(f"The report is in {out}.", err=True)
     for notice in content.notices:
         typer.echo(notice, err=True)
 

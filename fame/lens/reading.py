@@ -57,6 +57,11 @@ def _join(parts: Sequence[Readings]) -> Readings:
     return Readings(*(torch.cat(column) for column in columns))
 
 
+def _needs_eval_mode(model: SequenceModel) -> None:
+    if model.training:
+        raise RuntimeError("a history is read with the model in eval mode")
+
+
 @torch.no_grad()
 def read_histories(
     model: SequenceModel,
@@ -68,7 +73,11 @@ def read_histories(
 
     Args:
         histories: Each ``(length,)`` item indices, oldest first, at least one.
+
+    Raises:
+        RuntimeError: in training mode, where dropout would make it random.
     """
+    _needs_eval_mode(model)
     device = next(model.parameters()).device
     T = model.config.max_length
     lengths = np.array([min(len(history), T) for history in histories], dtype=np.int64)
@@ -100,7 +109,11 @@ def read_steps(
 
     The model is causal, so one pass over the first ``max_length`` clicks holds every step up to
     there. A later step reads a window of its own: its positions are others.
+
+    Raises:
+        RuntimeError: in training mode, where dropout would make it random.
     """
+    _needs_eval_mode(model)
     T = model.config.max_length
     parts = []
     if first < T:

@@ -84,6 +84,14 @@ def test_a_list_ends_where_nothing_is_left_to_recommend():
     assert top_lists(scores, 99).shape == (1, NUM_ITEMS)
 
 
+def test_a_model_in_training_is_not_read():
+    model = random_model(TINY, NUM_ITEMS).train()
+    with pytest.raises(RuntimeError, match="eval mode"):
+        read_histories(model, HISTORIES)
+    with pytest.raises(RuntimeError, match="eval mode"):
+        read_steps(model, HISTORIES[0], 0)
+
+
 def test_nothing_is_read_from_an_empty_history():
     with pytest.raises(ValueError, match="at least one item"):
         read_histories(MODEL, [np.array([1]), np.array([], dtype=np.int64)])
