@@ -497,7 +497,7 @@ def deletion_curves(curve: pd.DataFrame, title: str, *, share: bool) -> go.Figur
         top=40,
         x={"title": _title("Clicks removed"), "dtick": 1, "showgrid": False},
         y={"title": _title(title), "tickformat": ".0%" if share else None, "rangemode": "tozero"},
-        legend=_LEGEND_ABOVE,
+        legend=_LEGEND_ABOVE | {"traceorder": "normal"},
     )
 
 

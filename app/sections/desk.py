@@ -37,12 +37,13 @@ def desk(scene: Scene) -> None:
             "A fader sets how much a head counts; what counts is its share of the sum. Solo lets "
             "one head or expert speak alone, mute silences it. Everything on this page follows."
         )
-    faders(scene)
+    faders(scene, experts=not state.presenting())
     if scene.touched:
         changed(scene)
 
 
-def faders(scene: Scene) -> None:
+def faders(scene: Scene, *, experts: bool) -> None:
+    """A fader a head, with or without the buttons of its experts."""
     weights = _weights(scene)
     heads = scene.trace.heads
     for first in range(0, heads, _A_ROW):
@@ -50,6 +51,10 @@ def faders(scene: Scene) -> None:
         for head, column in zip(row, st.columns(min(heads, _A_ROW)), strict=False):
             with column, st.container(border=True):
                 _head(scene, head, weights)
+                if experts:
+                    with st.container(horizontal=True, gap="large"):
+                        for choice, label in (("solo", "Solo experts"), ("mute", "Mute experts")):
+                            _experts(scene, head, choice, label)
 
 
 def _head(scene: Scene, head: int, weights: tuple[float, ...]) -> None:
@@ -88,10 +93,6 @@ def _head(scene: Scene, head: int, weights: tuple[float, ...]) -> None:
             on_click=_mute,
             args=(head, weights, scene),
         )
-    if not state.presenting():
-        with st.container(horizontal=True, gap="large"):
-            for choice, label in (("solo", "Solo experts"), ("mute", "Mute experts")):
-                _experts(scene, head, choice, label)
 
 
 def _experts(scene: Scene, head: int, choice: str, label: str) -> None:

@@ -91,6 +91,11 @@ def _account(scene: Scene, pair: tuple[int, int]) -> None:
 
 
 def _sentence(account: ExpertAccount, scene: Scene) -> str:
+    if not scene.trace.gate[account.head]:
+        return (
+            f"{head_name(account.head)} is silent on the desk, so nothing that its experts do "
+            "reaches the list."
+        )
     k = len(account.alone)
     said = (
         f"{_name((account.head, account.expert))} has {words.percent(account.share)} of its head. "

@@ -67,7 +67,8 @@ def _link(names: tuple[str, ...]) -> str | None:
     place = urlsplit(st.context.url or "")
     if place.scheme not in ("http", "https"):
         return None
-    return urlunsplit(place._replace(query=urlencode(state.address_of(names)), fragment=""))
+    query = urlencode(state.address_of(names))
+    return urlunsplit(place._replace(path=place.path or "/", query=query, fragment=""))
 
 
 def _report(scene: Scene, subject: Subject) -> str:

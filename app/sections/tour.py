@@ -71,6 +71,7 @@ def _changed(scene: Scene) -> str:
 
 
 def _show_list(scene: Scene) -> None:
+    answer.history(scene)
     answer.with_causes(scene, answer.lists(scene, by_head=False))
 
 
@@ -80,7 +81,7 @@ def _show_heads(scene: Scene) -> None:
 
 
 def _show_desk(scene: Scene) -> None:
-    desk.faders(scene)
+    desk.faders(scene, experts=False)
     answer.lists(scene, causes=False)
 
 
