@@ -22,6 +22,7 @@ STYLE = f"""<style>
 [data-testid="stMainBlockContainer"] {{ padding: 2.6rem 3rem 4rem; max-width: 96rem; }}
 [data-testid="stHeading"] h3 {{ padding-top: 1.1rem; }}
 [data-testid="stPlotlyChart"] :is(.xtick, .ytick, .cbaxis) text,
+[data-testid="stPlotlyChart"] .textpoint text,
 [data-testid="stPlotlyChart"] text:is(.legendtext, .xtitle, .ytitle, .cbtitle)
   {{ fill: currentColor !important; }}
 .lens-line {{ font-size: 1.02rem; line-height: 1.55; }}
@@ -60,7 +61,8 @@ STYLE = f"""<style>
   border-bottom: 1px solid color-mix(in srgb, currentColor 10%, transparent); }}
 .lens-list .rank {{ opacity: .6; min-width: 1.3rem; text-align: right;
   font-variant-numeric: tabular-nums; }}
-.lens-list .title {{ flex: 1; min-width: 0; overflow-wrap: break-word; display: -webkit-box;
+.lens-list .what {{ flex: 1; min-width: 0; }}
+.lens-list .title, .lens-list .note {{ overflow-wrap: break-word; display: -webkit-box;
   -webkit-line-clamp: 2; -webkit-box-orient: vertical; overflow: hidden; }}
 .lens-list .score {{ opacity: .72; font-variant-numeric: tabular-nums; }}
 .lens-list .tag {{ font-size: .74rem; padding: 0 .35rem; border-radius: .6rem; white-space: nowrap;
@@ -72,6 +74,21 @@ STYLE = f"""<style>
   border: 1px solid color-mix(in srgb, currentColor 18%, transparent); }}
 .lens-rank b {{ font-size: 1.5rem; font-variant-numeric: tabular-nums; }}
 .lens-rank span.of {{ opacity: .72; font-size: .85rem; }}
+.lens-list .note {{ opacity: .66; font-size: .78rem; line-height: 1.3; min-height: 1rem; }}
+.lens-gone {{ text-decoration: line-through; opacity: .6; }}
+.lens-figures {{ display: flex; flex-wrap: wrap; gap: .4rem 1.8rem; }}
+.lens-figures b {{ font-size: 1.25rem; font-variant-numeric: tabular-nums; }}
+.lens-step {{ font-size: 1.15rem; line-height: 1.55; max-width: 70rem; }}
+.st-key-closer {{ margin-top: 1.6rem; padding-top: 1rem;
+  border-top: 1px solid color-mix(in srgb, currentColor 18%, transparent); }}
+.st-key-tour {{ border-left: 4px solid {ACCENT}; padding-left: 1rem; }}
+</style>"""
+
+PRESENTING = """<style>
+html { font-size: 20px; }
+[data-testid="stMainBlockContainer"] { max-width: 110rem; }
+[data-testid="stSidebarContent"] { zoom: .8; }
+.lens-quiet { opacity: .85; }
 </style>"""
 
 
@@ -112,8 +129,9 @@ def chip(label: str, colour: str) -> str:
     return f'<span class="lens-chip"><i style="background:{colour}"></i>{for_html(label)}</span>'
 
 
-def head_line(label: str, colour: str) -> None:
-    st.html(f'<div class="lens-line">{chip(label, colour)}</div>')
+def head_line(label: str, colour: str, remark: str = "") -> None:
+    quiet = f' <span class="lens-quiet">{for_html(remark)}</span>' if remark else ""
+    st.html(f'<div class="lens-line">{chip(label, colour)}{quiet}</div>')
 
 
 def gate_bar(gate: np.ndarray) -> None:
@@ -137,7 +155,7 @@ def gate_bar(gate: np.ndarray) -> None:
 
 @dataclass(frozen=True)
 class Line:
-    """A line of a ranked list; ``hint`` explains ``tag`` to the mouse."""
+    """A line of a ranked list; ``hint`` explains ``tag`` to the mouse, ``note`` stands below."""
 
     rank: int
     title: str
@@ -145,15 +163,18 @@ class Line:
     tag: str = ""
     hint: str = ""
     held_out: bool = False
+    note: str = ""
 
 
 def _line(line: Line) -> str:
     tag = f'<span class="tag" title="{for_html(line.hint)}">{for_html(line.tag)}</span>'
     title = f"{'◎ ' if line.held_out else ''}{for_html(line.title)}"
+    note = f'<span class="note" title="{for_html(line.note)}">{for_html(line.note)}</span>'
     return (
         f'<li class="{"target" if line.held_out else ""}"><span class="rank">{line.rank}</span>'
-        f'<span class="title" title="{for_html(line.title)}">{title}</span>'
-        f'{tag if line.tag else ""}<span class="score">{for_html(line.score)}</span></li>'
+        f'<span class="what"><span class="title" title="{for_html(line.title)}">{title}</span>'
+        f"{note if line.note else ''}</span>{tag if line.tag else ''}"
+        f'<span class="score">{for_html(line.score)}</span></li>'
     )
 
 
@@ -200,3 +221,12 @@ def run_line(status: Status) -> None:
         f'<div class="lens-line">{chip(label, colour)} '
         f'<span class="lens-quiet">{for_html(" · ".join(facts))}</span></div>'
     )
+
+
+def figures(pairs: Sequence[tuple[str, str]]) -> None:
+    """A few figures in a row: ``(what it is, the figure)``."""
+    told = "".join(
+        f'<div><span class="lens-quiet">{for_html(label)}</span><br><b>{for_html(figure)}</b></div>'
+        for label, figure in pairs
+    )
+    st.html(f'<div class="lens-figures">{told}</div>')

@@ -14,7 +14,17 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from palette import ACCENT, HELD_OUT, NEUTRAL, SEQUENCE, VALUES, head_colour, head_name
+from palette import (
+    ACCENT,
+    AGAINST,
+    FOR,
+    HELD_OUT,
+    NEUTRAL,
+    SEQUENCE,
+    VALUES,
+    head_colour,
+    head_name,
+)
 from tables import OTHER, UNKNOWN
 from text import for_plotly, shortened
 from words import percent
@@ -78,12 +88,12 @@ def ledger_bars(fused: pd.DataFrame, *, raw: bool = False) -> go.Figure:
     """
     heads = [name for name in fused.columns if name.startswith("head_")]
     titles = [for_plotly(title, 90) for title in fused["title"]]
-    ranks, scores = fused["rank"].tolist(), fused["score"].tolist()
+    places, scores = list(range(1, len(fused) + 1)), fused["score"].tolist()
     traces: list[dict[str, Any]] = [
         {
             "type": "bar",
             "x": fused[column].tolist(),
-            "y": ranks,
+            "y": places,
             "orientation": "h",
             "name": head_name(head),
             "marker": {"color": head_colour(head), "line": {"width": 0}},
@@ -98,7 +108,7 @@ def ledger_bars(fused: pd.DataFrame, *, raw: bool = False) -> go.Figure:
             {
                 "type": "scatter",
                 "x": scores,
-                "y": ranks,
+                "y": places,
                 "mode": "markers",
                 "name": "Score (the sum)",
                 "marker": {
@@ -122,7 +132,7 @@ def ledger_bars(fused: pd.DataFrame, *, raw: bool = False) -> go.Figure:
         top=40,
         x={"title": _title(title), "zeroline": True, "zerolinewidth": 2},
         y={
-            "tickvals": ranks,
+            "tickvals": places,
             "ticktext": labels,
             "autorange": "reversed",
             "showgrid": False,
@@ -147,7 +157,7 @@ _MOST_BARS = 30  # a longer history is drawn as areas: a bar for every share mak
 
 
 def share_path(path: pd.DataFrame, names: Sequence[str], colours: Sequence[str]) -> go.Figure:
-    """Shares after every click, stacked to 100 %: ``click, title, part, share``."""
+    """Shares after every click, stacked to 100 %: ``click, title, part, share, listed``."""
     clicks = path["click"].nunique()
     traces = []
     for part, (name, colour) in enumerate(zip(names, colours, strict=True)):
@@ -168,9 +178,11 @@ def share_path(path: pd.DataFrame, names: Sequence[str], colours: Sequence[str])
                 "x": rows["click"].to_numpy(),
                 "y": rows["share"].to_numpy(),
                 "name": name,
-                "customdata": [for_plotly(title, 90) for title in rows["title"]],
-                "hovertemplate": f"After click %{{x}}: <b>%{{customdata}}</b><br>{name} %{{y:.1%}}"
-                "<extra></extra>",
+                "customdata": [
+                    (for_plotly(row.title, 70), _listed(row.listed)) for row in rows.itertuples()
+                ],
+                "hovertemplate": f"After click %{{x}}: <b>%{{customdata[0]}}</b><br>{name} "
+                "%{y:.1%}<br>Then listed first:%{customdata[1]}<extra></extra>",
             }
         )
     return _figure(
@@ -195,6 +207,11 @@ def share_path(path: pd.DataFrame, names: Sequence[str], colours: Sequence[str])
     )
 
 
+def _listed(titles: Sequence[str]) -> str:
+    """The first titles of a list as lines of a hover."""
+    return "".join(f"<br>{rank}. {for_plotly(title, 60)}" for rank, title in enumerate(titles, 1))
+
+
 def shades(colour: str, count: int) -> list[str]:
     """``count`` steps of one colour, from full to a quarter of it, for the experts of a head."""
     red, green, blue = (int(colour[place : place + 2], 16) for place in (1, 3, 5))
@@ -204,18 +221,26 @@ def shades(colour: str, count: int) -> list[str]:
 _SIDE = 44  # pixels of a square that stands for 100 %
 
 
-def router_squares(router: pd.DataFrame) -> go.Figure:
+def router_squares(router: pd.DataFrame, chosen: tuple[int, int] | None = None) -> go.Figure:
     """Head x expert: the filled area of a square is the expert's share of its head.
 
     Args:
         router: ``head, expert, share``.
+        chosen: The expert (head, expert) whose frame is drawn strongly. A click on a square gives
+            ``[head, expert, share]``.
     """
     traces: list[dict[str, Any]] = []
     heads, experts = int(router["head"].max()) + 1, int(router["expert"].max()) + 1
     for head, rows in router.groupby("head"):
         colour, name = head_colour(int(head)), head_name(int(head))
         places = {"type": "scatter", "x": rows["expert"].tolist(), "y": rows["head"].tolist()}
-        frame = {"symbol": "square-open", "size": _SIDE, "color": colour, "opacity": 0.45}
+        strong = [(head, expert) == chosen for expert in rows["expert"]]
+        frame = {
+            "symbol": "square-open",
+            "size": _SIDE,
+            "color": colour,
+            "opacity": [1.0 if one else 0.45 for one in strong],
+        }
         filled = {"symbol": "square", "size": (_SIDE * np.sqrt(rows["share"])).tolist()}
         traces += [
             places
@@ -224,16 +249,19 @@ def router_squares(router: pd.DataFrame) -> go.Figure:
                 "text": [percent(share) for share in rows["share"]],
                 "textposition": "bottom center",
                 "textfont": {"size": 13},
-                "marker": frame | {"line": {"width": 1.5}},
+                "marker": frame | {"line": {"width": [4.0 if one else 1.5 for one in strong]}},
                 "hoverinfo": "skip",
             },
             places
             | {
                 "mode": "markers",
                 "marker": filled | {"color": colour, "opacity": 1},
-                "customdata": list(zip(rows["expert"] + 1, rows["share"], strict=True)),
-                "hovertemplate": f"{name}, expert %{{customdata[0]}}: %{{customdata[1]:.1%}}"
-                "<extra></extra>",
+                "customdata": [
+                    [head, expert, share]
+                    for expert, share in zip(rows["expert"], rows["share"], strict=True)
+                ],
+                "text": [f"{name}, expert {expert + 1}" for expert in rows["expert"]],
+                "hovertemplate": "%{text}: %{customdata[2]:.1%}<extra></extra>",
             },
         ]
     return _figure(
@@ -258,6 +286,218 @@ def router_squares(router: pd.DataFrame) -> go.Figure:
             "fixedrange": True,
         },
         showlegend=False,
+    )
+
+
+_ROW = 30  # pixels of a row of squares, or of a list
+
+
+def influence_squares(
+    squares: pd.DataFrame, heads: int, full: float, unit: str, *, signed: bool
+) -> go.Figure:
+    """Past items x lists: the area of a square is how much leaving that item out does.
+
+    Args:
+        squares: ``row, item, title, part, value``; a click on a square gives its ``item``.
+        full: The value whose square fills its place.
+        unit: What a value is, after the number in the hover.
+        signed: Whether values speak for (above 0) or against; else they are counts by list.
+    """
+    side = _ROW - 7
+    size = side * np.sqrt((squares["value"].abs() / full).clip(upper=1))
+    if signed:
+        colours = [FOR if value >= 0 else AGAINST for value in squares["value"]]
+    else:
+        colours = [NEUTRAL if part < 0 else head_colour(part) for part in squares["part"]]
+    places = {"type": "scatter", "mode": "markers"}
+    places |= {"x": squares["part"].tolist(), "y": squares["row"].tolist()}
+    places |= {"customdata": squares["item"].tolist()}
+    hover = [
+        f"Without <b>{for_plotly(row.title, 70)}</b><br>{_part(row.part)}: "
+        + (f"{row.value:+.3f}" if signed else f"{row.value:.0f}")
+        + f" {unit}"
+        for row in squares.itertuples()
+    ]
+    drawn = {"text": hover, "hovertemplate": "%{text}<extra></extra>"}
+    frame = {"symbol": "square", "size": side, "color": NEUTRAL, "opacity": 0.12}
+    filled = {"symbol": "square", "size": size.tolist(), "color": colours, "opacity": 1}
+    rows = squares.drop_duplicates("row")
+    labels = [shortened(title, _LONGEST_LABEL) for title in rows["title"]]
+    return _figure(
+        [places | drawn | {"marker": frame}, places | drawn | {"marker": filled}],
+        60 + _ROW * len(rows),
+        left=30 + round(7.1 * max(map(len, labels))),
+        top=40,
+        bottom=8,
+        x=_BARE
+        | {
+            "range": [-1.6, max(heads, 4) - 0.4],
+            "tickvals": list(range(-1, heads)),
+            "ticktext": [_part(part) for part in range(-1, heads)],
+            "side": "top",
+            "fixedrange": True,
+        },
+        y=_BARE
+        | {
+            "range": [len(rows) - 0.4, -0.6],
+            "tickvals": rows["row"].tolist(),
+            "ticktext": [for_plotly(label) for label in labels],
+            "fixedrange": True,
+        },
+        showlegend=False,
+        dragmode=False,
+    )
+
+
+def _part(part: int) -> str:
+    return "Fused" if part < 0 else head_name(part)
+
+
+def slope(moves: pd.DataFrame, k: int) -> go.Figure:
+    """Ranks before and after, joined by lines; what only one list holds stands below the other.
+
+    Args:
+        moves: ``title, rank_before, rank_after, held_out``; a rank is ``<NA>`` where the history
+            holds the item.
+        k: Length of the lists.
+    """
+    places = {side: _slots(moves[f"rank_{side}"], k) for side in ("before", "after")}
+    traces: list[dict[str, Any]] = []
+    for row, before, after in zip(
+        moves.itertuples(), places["before"], places["after"], strict=True
+    ):
+        known = not (pd.isna(row.rank_before) or pd.isna(row.rank_after))
+        change = int(row.rank_before - row.rank_after) if known else 0
+        colour = FOR if change > 0 else AGAINST if change < 0 else NEUTRAL
+        title = f"{'◎ ' if row.held_out else ''}{for_plotly(row.title, 40)}"
+        moved = f"up {change:,}" if change > 0 else f"down {-change:,}" if change else "stays"
+        first, second = _rank(row.rank_before), _rank(row.rank_after)
+        labels = [f"{title}  {first}", f"{second}  {title}"]
+        bold = [_weighted(labels[0], row.rank_before, k), _weighted(labels[1], row.rank_after, k)]
+        traces.append(
+            {
+                "type": "scatter",
+                "x": [0, 1],
+                "y": [before, after],
+                "mode": "lines+markers+text",
+                "text": bold,
+                "textposition": ["middle left", "middle right"],
+                "textfont": {"size": 13},
+                "line": {"color": colour, "width": 2},
+                "marker": {"color": colour, "size": 8},
+                "cliponaxis": False,
+                "hovertemplate": f"<b>{for_plotly(row.title, 90)}</b><br>{first} → {second}, "
+                f"{moved if known else 'in one history only'}<extra></extra>",
+            }
+        )
+    lowest = max(max(places["before"]), max(places["after"]))
+    return _figure(
+        traces,
+        60 + round(26 * (lowest + 1)),
+        left=8,
+        top=36,
+        bottom=8,
+        x=_BARE
+        | {
+            "range": [-1.5, 2.5],
+            "tickvals": [0, 1],
+            "ticktext": ["<b>Before</b>", "<b>After</b>"],
+            "side": "top",
+            "fixedrange": True,
+        },
+        y=_BARE | {"range": [lowest + 0.6, -0.6], "showticklabels": False, "fixedrange": True},
+        showlegend=False,
+    )
+
+
+def _slots(ranks: pd.Series, k: int) -> list[float]:
+    """Places from the top: the k listed at their rank, the others below in the order of theirs."""
+    far = ranks.astype("Float64").fillna(np.inf).to_numpy(dtype=float)
+    order = np.argsort(far, kind="stable")
+    places = np.empty(len(far))
+    listed = int((far <= k).sum())
+    places[order] = np.arange(len(far)) + np.where(np.arange(len(far)) < listed, 0, 0.6)
+    return places.tolist()
+
+
+def _rank(rank: Any) -> str:
+    return "in the history" if pd.isna(rank) else f"{rank:,}"
+
+
+def _weighted(label: str, rank: Any, k: int) -> str:
+    """What is in the list stands out from what is below it."""
+    return f"<b>{label}</b>" if not pd.isna(rank) and rank <= k else label
+
+
+def attention_bars(attention: pd.DataFrame, colour: str) -> go.Figure:
+    """What an expert attends to: ``click, title, share``; the shares sum to 1."""
+    return _figure(
+        [
+            {
+                "type": "bar",
+                "x": attention["click"].tolist(),
+                "y": attention["share"].tolist(),
+                "marker": {"color": colour, "line": {"width": 0}},
+                "customdata": [for_plotly(title, 90) for title in attention["title"]],
+                "hovertemplate": "Click %{x}: <b>%{customdata}</b><br>%{y:.1%} of its attention"
+                "<extra></extra>",
+            }
+        ],
+        230,
+        left=70,
+        x={
+            "title": _title("Click (the latest on the right)"),
+            "showgrid": False,
+            "dtick": 1 if len(attention) <= 12 else None,
+        },
+        y={"title": _title("Attention"), "tickformat": ".0%", "rangemode": "tozero"},
+        showlegend=False,
+    )
+
+
+def deletion_curves(curve: pd.DataFrame, title: str, *, share: bool) -> go.Figure:
+    """What removing more and more clicks does, by which ones are removed.
+
+    Args:
+        curve: ``removed, influential, latest, random``, and ``low, high`` where a band is known.
+        title: What the curves measure.
+        share: Whether they are shares of 1.
+    """
+    number = ":.0%" if share else ":.2f"
+    removed = curve["removed"].tolist()
+    traces: list[dict[str, Any]] = []
+    if "low" in curve:
+        edge = {"type": "scatter", "mode": "lines", "line": {"width": 0}, "hoverinfo": "skip"}
+        edge |= {"x": removed, "showlegend": False}
+        traces += [
+            edge | {"y": curve["low"].tolist()},
+            edge
+            | {"y": curve["high"].tolist(), "fill": "tonexty", "fillcolor": "rgba(127,135,145,.2)"},
+        ]
+    for column, name, colour, dash in (
+        ("influential", "Named clicks", FOR, "solid"),
+        ("latest", "Latest clicks", ACCENT, "dot"),
+        ("random", "Random clicks", NEUTRAL, "solid"),
+    ):
+        traces.append(
+            {
+                "type": "scatter",
+                "x": removed,
+                "y": curve[column].tolist(),
+                "mode": "lines+markers",
+                "name": name,
+                "line": {"color": colour, "width": 2.5, "dash": dash},
+                "hovertemplate": f"{name}: %{{x}} removed, %{{y{number}}}<extra></extra>",
+            }
+        )
+    return _figure(
+        traces,
+        320,
+        left=76,
+        top=40,
+        x={"title": _title("Clicks removed"), "dtick": 1, "showgrid": False},
+        y={"title": _title(title), "tickformat": ".0%" if share else None, "rangemode": "tozero"},
+        legend=_LEGEND_ABOVE | {"traceorder": "normal"},
     )
 
 

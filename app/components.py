@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 import state
-from cards import STYLE
+from cards import PRESENTING, STYLE
 from fame.errors import FameError
 from glossary import TERMS, explain
 from text import for_html, for_markdown
@@ -42,11 +43,12 @@ def guard() -> Iterator[None]:
         )
 
 
-def page_head(question: str, lede: str) -> DeltaGenerator:
-    """The page's question and a sentence on what it shows; gives the place for :func:`tell`."""
-    st.html(STYLE)
+def page_head(question: str, lede: str = "") -> DeltaGenerator:
+    """The page's question and what it shows; gives the place for :func:`tell`."""
+    st.html(STYLE + (PRESENTING if state.presenting() else ""))
     st.title(question, anchor=False)
-    st.html(f'<div class="lens-line">{for_html(lede)}</div>')
+    if lede:
+        st.html(f'<div class="lens-line">{for_html(lede)}</div>')
     return st.container()
 
 
@@ -69,6 +71,11 @@ def section(question: str, *terms: str) -> DeltaGenerator:
 
 def quiet(sentence: str) -> None:
     st.html(f'<div class="lens-quiet">{for_html(sentence)}</div>')
+
+
+def step(sentence: str) -> None:
+    """What is said at a step of the tour."""
+    st.html(f'<div class="lens-step">{for_html(sentence)}</div>')
 
 
 def words(sentence: str) -> None:
@@ -99,7 +106,31 @@ def chart_config(name: str, *, vector: bool = True) -> dict[str, object]:
     return {"displaylogo": False, "toImageButtonOptions": {**image, "filename": name}}
 
 
+def pickable_chart(
+    figure: go.Figure, name: str, on_pick: Callable[[Any], None], *, vector: bool = True
+) -> None:
+    """Draws a figure on whose points one can click; gives the point's ``customdata`` to a callback.
+
+    The name must change with what a click changes, or the browser keeps the point chosen.
+    """
+
+    def picked() -> None:
+        points = st.session_state[name]["selection"]["points"]
+        if points:
+            on_pick(points[0]["customdata"])
+
+    st.plotly_chart(
+        figure,
+        key=name,
+        config=chart_config(name, vector=vector),
+        on_select=picked,
+        selection_mode="points",
+    )
+
+
 def download(table: pd.DataFrame, label: str, name: str) -> None:
+    if state.presenting():
+        return
     st.download_button(
         label,
         table.to_csv(index=False).encode("utf-8-sig"),
@@ -114,3 +145,21 @@ def download(table: pd.DataFrame, label: str, name: str) -> None:
 def glossary() -> None:
     with st.sidebar.popover("Words used here", icon=":material/menu_book:", width="stretch"):
         st.markdown(explain(*TERMS))
+
+
+def presenter_toggle() -> None:
+    """Turns the presenter's mode on and off."""
+    st.session_state[_PRESENTER] = state.presenting()
+    st.sidebar.toggle(
+        "Presenter's mode",
+        key=_PRESENTER,
+        on_change=_present,
+        help="Larger type and fewer controls, for a projector",
+    )
+
+
+_PRESENTER = "presenter"
+
+
+def _present() -> None:
+    state.put("present", "on" if st.session_state[_PRESENTER] else "off")

@@ -1,58 +1,8 @@
-"""A word of help at each term: one sentence or two, for somebody who does not know the model."""
+"""The glossary as help texts; the terms are the library's, so that a report explains the same."""
 
-TERMS: dict[str, str] = {
-    "Item": "What the catalogue holds: a film, a product.",
-    "Click": (
-        "One event in a person's history: a rating or a review counts as one, whatever it said."
-    ),
-    "Head (facet)": (
-        "A part of the model with its own view of every item. Each head ranks the whole catalogue "
-        "alone. The idea is that each sees another facet, such as brand or genre; whether it "
-        "does is a question of evidence, so a head has a number until something names it."
-    ),
-    "Gate": (
-        "How much each head counts in the final list, as shares that add up to 100 %. The model "
-        "works it out anew from every history."
-    ),
-    "Expert": (
-        "One of several ways in which a head can read the history; each looks back at the clicks "
-        "with a question of its own."
-    ),
-    "Router": (
-        "How much each expert counts inside its head, as shares that add up to 100 % in every head."
-    ),
-    "Fused list": "The final list: all heads' scores, weighted by the gate and added up.",
-    "Ledger": (
-        "The account of a score: what each head put in, gate share times the head's own score. "
-        "The parts add up to the score exactly; bars to the left count against the item."
-    ),
-    "Centred": (
-        "Every score has the average over all items taken off, so 0 is an average item. Only such "
-        "differences decide a ranking."
-    ),
-    "Raw": (
-        "Scores as the model computes them. Adding the same vector to every item changes them "
-        "without changing any ranking, so a raw bar means nothing by itself."
-    ),
-    "Held-out item": (
-        "The last thing this person really chose. The model was never shown it; where it stands "
-        "in the list tests the model."
-    ),
-    "Embedding": (
-        "The numbers that stand for an item in the model; items with similar numbers are treated "
-        "alike. A head sees its own projection of them."
-    ),
-    "UMAP": (
-        "A way to draw many dimensions in two so that neighbours stay near. Distances between "
-        "far groups, and the axes, mean nothing."
-    ),
-    "Epoch": "One pass of the training over all clicks it learns from.",
-    "NDCG@10": (
-        "How high the held-out item stands in the first ten, averaged over people: 1 is always "
-        "first, 0 is never among the ten."
-    ),
-    "HR@10": "The share of people whose held-out item is among the first ten.",
-}
+from fame.report.glossary import TERMS
+
+__all__ = ["TERMS", "explain"]
 
 
 def explain(*terms: str) -> str:

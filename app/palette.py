@@ -1,22 +1,24 @@
-"""Colours that mean something: one a head, the same in every chart and on every page.
+"""Colours of the app; those of the heads are the library's, so that a report shows the same."""
 
-All of them reach a contrast of 3 : 1 against both backgrounds of ``.streamlit/config.toml``, and
-neighbours in the order stay apart under the common kinds of colour blindness.
-"""
+from fame.lens.words import head_name
+from fame.report.palette import AGAINST, FOR, HEADS, HELD_OUT, NEUTRAL, head_colour
 
-HEADS = (
-    "#3A82C8",  # blue
-    "#D9761A",  # orange
-    "#15977A",  # green
-    "#C2569B",  # magenta
-    "#1E9BB8",  # cyan
-    "#D14B4B",  # red
-    "#7F70D8",  # violet
-    "#8C8A1E",  # olive
-)
-NEUTRAL = "#7F8791"  # what belongs to no head: totals, the whole embedding, other values
+__all__ = [
+    "ACCENT",
+    "AGAINST",
+    "FOR",
+    "HEADS",
+    "HELD_OUT",
+    "NEUTRAL",
+    "SEQUENCE",
+    "VALUES",
+    "head_colour",
+    "head_name",
+    "space_colour",
+    "space_name",
+]
+
 ACCENT = "#5C7FA6"  # what goes on: a running job, a curve
-HELD_OUT = "#BC8B00"  # the held-out item, wherever it appears
 
 # For values of a facet; kept apart from the heads' colours.
 VALUES = (
@@ -33,16 +35,6 @@ VALUES = (
 
 # From small to large, for numbers: years, popularity. Ends that vanish in neither theme.
 SEQUENCE = ("#3B6FB6", "#2A9D8F", "#C8A02B", "#D1603D")
-
-
-def head_colour(head: int) -> str:
-    """The colour of a head, counted from 0; from the ninth on they come again."""
-    return HEADS[head % len(HEADS)]
-
-
-def head_name(head: int) -> str:
-    """What a head is called as long as no evidence names it; people count from 1."""
-    return f"Head {head + 1}"
 
 
 def space_name(space: str) -> str:

@@ -7,18 +7,22 @@ vain is told in a sentence, and something that exists is shown instead.
 from __future__ import annotations
 
 import logging
+import shlex
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import streamlit as st
 
 import resources
 import state
+import words
 from components import quiet, section
 from examples import offers
 from fame.checkpoint import Checkpoint
 from fame.data import Dataset
-from fame.errors import DataError, FameError
+from fame.errors import CheckpointError, DataError, FameError
+from fame.survey import People
 from tables import item_title
 from text import for_html, for_markdown
 
@@ -36,12 +40,15 @@ class Person:
     Attributes:
         name: How a sentence calls them.
         history: ``(n,)`` item indices, oldest first; may be empty where it is being composed.
-        held_out: What they really chose next, an item index; only real people have one.
+        held_out: What they really chose next, an item index; only real people have one, and it
+            stays theirs while their history is edited.
+        original: The history before it was edited, where it was taken from somebody.
     """
 
     name: str
     history: np.ndarray
     held_out: int | None = None
+    original: np.ndarray | None = None
 
 
 def checkpoint_picker() -> Checkpoint:
@@ -83,7 +90,7 @@ def checkpoint_picker() -> Checkpoint:
 def person_picker(opened: Checkpoint) -> Person:
     """Lets a person be chosen in the sidebar; what the address asks for in vain is told."""
     state.of_data(opened.data.name)
-    data = _people(opened)
+    data = people_of(opened)
     source = state.get("source")
     if source == state.PERSON and data is None:
         state.notice(f"People need the data set {opened.data.name}; an example is shown instead.")
@@ -111,11 +118,11 @@ def person_picker(opened: Checkpoint) -> Person:
         )
         state.keep("source", source)
         if source == state.PERSON and data is not None:
-            person = _real_person(data)
+            person = _real_person(opened, data)
         elif source == state.EXAMPLE:
             person = _example(opened)
         else:
-            person = Person("your own history", _own_items(opened))
+            person = _own(opened, data)
         if data is None:
             _offer_data(opened.data.name)
     if data is None and stood_in in ("", (source, state.get("example"))):
@@ -130,7 +137,7 @@ def list_length() -> int:
     return int(state.keep("k", k))
 
 
-def _people(opened: Checkpoint) -> Dataset | None:
+def people_of(opened: Checkpoint) -> Dataset | None:
     """The data set of a checkpoint, where it is at hand and has the same catalogue."""
     try:
         data = resources.dataset(opened.data.name)
@@ -141,7 +148,24 @@ def _people(opened: Checkpoint) -> Dataset | None:
     return data
 
 
-def _real_person(dataset: Dataset) -> Person:
+def _own(opened: Checkpoint, data: Dataset | None) -> Person:
+    """A composed history, and whose it was before where it was taken from somebody."""
+    name, items, origin = "your own history", _own_items(opened), state.get("origin")
+    if origin == state.PERSON and data is not None and state.get("user"):
+        people = data.interactions
+        try:
+            history, target = people.split_user(people.user_index(state.get("user")))
+        except DataError as error:
+            state.notice(f"{error} So there is no real history to compare with.")
+        else:
+            return Person(f"{name}, from user {state.get('user')}", items, target, history)
+    elif origin == state.EXAMPLE and (offer := offers(opened.items).get(state.get("example"))):
+        return Person(f"{name}, from “{offer.title}”", items, None, offer.history)
+    state.settle("origin", "")
+    return Person(name, items)
+
+
+def _real_person(opened: Checkpoint, dataset: Dataset) -> Person:
     data = dataset.interactions
     user = state.get("user")
     try:
@@ -162,7 +186,65 @@ def _real_person(dataset: Dataset) -> Person:
         args=(dataset,),
         width="stretch",
     )
+    if not state.presenting():
+        _worth_showing(opened)
     return Person(f"user {user}", history, target)
+
+
+def _worth_showing(opened: Checkpoint) -> None:
+    """The lists of people who make a point about the model, with the figure that makes it."""
+    popover = st.popover(
+        "People worth showing",
+        icon=":material/stars:",
+        width="stretch",
+        key="people",
+        on_change="rerun",
+    )
+    if not popover.open:
+        return
+    with popover:
+        people = people_found(opened)
+        if people is None:
+            return
+        quiet(f"Chosen from {people.looked_at:,} people by what the model does with them.")
+        names = [name for name, rows in people.lists.items() if rows]
+        rule = st.selectbox(
+            "What they show", names, format_func=words.rule_label, key="people-rule"
+        )
+        for row in people.lists[rule] if rule else []:
+            st.button(
+                for_markdown(f"{row['user']} · {words.figures_text(rule, row)}"),
+                key=f"people-{row['user']}",
+                on_click=show_user,
+                args=(row["user"],),
+                width="stretch",
+            )
+
+
+def people_found(opened: Checkpoint) -> People | None:
+    """The survey's people; where there are none, says how to find them."""
+    try:
+        people = resources.people(opened)
+    except CheckpointError as error:
+        quiet(str(error))
+        return None
+    if people is None:
+        quiet("Nobody has looked through the people of this checkpoint yet. In a terminal:")
+        st.code(survey_command(opened), language="bash", wrap_lines=True)
+    return people
+
+
+def survey_command(opened: Checkpoint) -> str:
+    """What makes the survey, as it is typed where the app was started."""
+    path, here = opened.path.resolve(), Path.cwd()
+    short = path.relative_to(here) if path.is_relative_to(here) else path
+    return f"python -m fame survey {shlex.quote(str(short))}"
+
+
+def show_user(user: str) -> None:
+    """Chooses a real person, in a callback."""
+    state.put("user", user)
+    state.put("source", state.PERSON)
 
 
 def _first_user(dataset: Dataset) -> str:
@@ -181,7 +263,7 @@ def _first_user(dataset: Dataset) -> str:
 def _random_user(dataset: Dataset) -> None:
     data = dataset.interactions
     enough = np.flatnonzero(np.diff(data.offsets) >= 2)
-    state.put("user", str(data.user_ids[np.random.default_rng().choice(enough)]))
+    show_user(str(data.user_ids[np.random.default_rng().choice(enough)]))
 
 
 def _example(opened: Checkpoint) -> Person:
@@ -257,18 +339,20 @@ def _offer_data(name: str) -> None:
 _EDITED = 12  # clicks with buttons beside them; older ones stay as they are
 
 
-def own_history_editor(opened: Checkpoint, person: Person) -> None:
-    """Search, add, remove and reorder where a history is being composed; else the way there."""
-    if state.get("source") != state.OWN:
-        st.sidebar.button(
-            "Change this history",
-            icon=":material/edit:",
-            on_click=_take_over,
-            args=(opened, person.history),
-            width="stretch",
-            help="Copies the clicks to a history of your own, to add, remove and reorder",
-        )
-        return
+def edit_button(opened: Checkpoint, history: np.ndarray) -> None:
+    """The way from somebody's history to one's own copy of it."""
+    st.sidebar.button(
+        "Change this history",
+        icon=":material/edit:",
+        on_click=_take_over,
+        args=(opened, history),
+        width="stretch",
+        help="Copies the clicks to a history of your own, to add, remove and reorder",
+    )
+
+
+def own_history_editor(opened: Checkpoint) -> None:
+    """Search, add, remove and reorder, where a history is being composed."""
     section("Which clicks make up the history?", "Click")
     titles = resources.title_by_id(opened)
     search, back = st.columns([4, 1], vertical_alignment="bottom")

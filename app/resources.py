@@ -26,11 +26,18 @@ import streamlit as st
 import torch
 
 import fame
+from fame.baselines import CountingBaselines, sasrec_beside
 from fame.checkpoint import METRICS, Checkpoint, list_checkpoints, load_checkpoint
 from fame.data import Dataset, load
 from fame.errors import FameError
+from fame.lens.experts import ExpertAccount, expert_account
+from fame.lens.faithfulness import DeletionCurve, Measure, deletion_curves
+from fame.lens.influence import Influence, history_influence
+from fame.lens.steps import Steps, history_steps
 from fame.lens.trace import SequenceTrace, trace_history
+from fame.model import Intervention, SequenceModel
 from fame.projection import PROJECTION, Projection, read_projection, space_vectors
+from fame.survey import FAITHFULNESS, PEOPLE, Faithfulness, People, read_faithfulness, read_people
 from fame.training.runs import LAUNCH_LOG, STATUS, RunFolder, launch
 from tables import item_facts_of_all
 from text import for_plotly, one_line
@@ -48,14 +55,21 @@ def checkpoint_names() -> list[str]:
     return [path.name for path in list_checkpoints(checkpoint_root())]
 
 
-def _stamp(path: Path) -> tuple[tuple[str, int, int], ...]:
+Stamp = tuple[tuple[str, int, int], ...]
+
+
+def _stamp(path: Path) -> Stamp:
     """Name, time and size of every file of a folder: changes when any of them does."""
     stats = [(file.name, file.stat()) for file in sorted(path.iterdir()) if file.is_file()]
     return tuple((name, stat.st_mtime_ns, stat.st_size) for name, stat in stats)
 
 
+def _stamp_of(opened: Checkpoint, file: str) -> Stamp:
+    return tuple(entry for entry in _stamp(opened.path) if entry[0] == file)
+
+
 @st.cache_resource(max_entries=6, show_spinner="Opening the checkpoint …")
-def _checkpoint(path: Path, stamp: tuple[tuple[str, int, int], ...]) -> Checkpoint:
+def _checkpoint(path: Path, stamp: Stamp) -> Checkpoint:
     return load_checkpoint(path)
 
 
@@ -110,27 +124,169 @@ def dataset(name: str) -> Dataset:
     return load(name, offline=True)
 
 
+# --- one history; keyed by what the model reads and by what the desk does to it ------------------
+
+AS_IT_IS = Intervention()
+DeskKey = tuple[Any, ...]
+History = tuple[int, ...]
+
+
+def _desk_key(desk: Intervention) -> DeskKey:
+    return (desk.gate, desk.muted, desk.solo)
+
+
+def _key(opened: Checkpoint, history: np.ndarray, desk: Intervention) -> tuple[Any, ...]:
+    return (opened.hash, tuple(history.tolist()), _desk_key(desk))
+
+
+def _array(history: History) -> np.ndarray:
+    return np.array(history, dtype=np.int64)
+
+
 @st.cache_resource(max_entries=256, show_spinner=False)
-def _trace(checkpoint_hash: str, history: tuple[int, ...], _model: Any) -> SequenceTrace:
-    return trace_history(_model, np.array(history, dtype=np.int64))
+def _trace(
+    checkpoint_hash: str, history: History, desk: DeskKey, _model: SequenceModel
+) -> SequenceTrace:
+    return trace_history(_model, _array(history), intervention=Intervention(*desk))
 
 
-def trace(opened: Checkpoint, history: np.ndarray) -> SequenceTrace:
+def trace(opened: Checkpoint, history: np.ndarray, desk: Intervention = AS_IT_IS) -> SequenceTrace:
     """What the model says after a history of item indices."""
-    return _trace(opened.hash, tuple(history.tolist()), opened.model)
+    return _trace(*_key(opened, history, desk), opened.model)
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def _influence(
+    checkpoint_hash: str, history: History, desk: DeskKey, k: int, _model: SequenceModel
+) -> Influence:
+    return history_influence(_model, _array(history), k, intervention=Intervention(*desk))
+
+
+def influence(
+    opened: Checkpoint, history: np.ndarray, k: int, desk: Intervention = AS_IT_IS
+) -> Influence:
+    """What the model says without each click of a history."""
+    return _influence(*_key(opened, history, desk), k, opened.model)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _steps(
+    checkpoint_hash: str, history: History, desk: DeskKey, k: int, _model: SequenceModel
+) -> Steps:
+    return history_steps(_model, _array(history), k, intervention=Intervention(*desk))
+
+
+def steps(opened: Checkpoint, history: np.ndarray, k: int, desk: Intervention = AS_IT_IS) -> Steps:
+    """Gate, router and list after each of the clicks that the model reads."""
+    return _steps(*_key(opened, history, desk), k, opened.model)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _expert(
+    checkpoint_hash: str,
+    history: History,
+    desk: DeskKey,
+    pair: tuple[int, int],
+    k: int,
+    _opened: Checkpoint,
+) -> ExpertAccount:
+    change = Intervention(*desk)
+    traced = trace(_opened, _array(history), change)
+    return expert_account(_opened.model, traced, *pair, k, intervention=change)
+
+
+def expert(
+    opened: Checkpoint,
+    history: np.ndarray,
+    pair: tuple[int, int],
+    k: int,
+    desk: Intervention = AS_IT_IS,
+) -> ExpertAccount:
+    """What one expert does for a history."""
+    return _expert(*_key(opened, history, desk), pair, k, opened)
+
+
+@dataclass
+class DeletionTest:
+    """The deletion test of one history: under way until ``thread`` has ended."""
+
+    thread: threading.Thread | None = None
+    curves: dict[Measure, DeletionCurve] | None = None
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _deletion(
+    checkpoint_hash: str, history: History, desk: DeskKey, k: int, _model: SequenceModel
+) -> DeletionTest:
+    test = DeletionTest()
+    change = Intervention(*desk)
+
+    def work() -> None:
+        try:
+            found = history_influence(_model, _array(history), k, intervention=change)
+            test.curves = deletion_curves(_model, found, intervention=change)
+        except Exception:
+            logger.exception("The deletion test failed")
+
+    test.thread = threading.Thread(target=work, daemon=True)
+    test.thread.start()
+    return test
+
+
+def deletion(
+    opened: Checkpoint, history: np.ndarray, k: int, desk: Intervention = AS_IT_IS
+) -> DeletionTest:
+    """Starts the deletion test of a history outside the script, or gives the one there is."""
+    return _deletion(*_key(opened, history, desk), k, opened.model)
+
+
+# --- beside a checkpoint ------------------------------------------------------------------------
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _baselines(fingerprint: str, _data: Dataset) -> CountingBaselines:
+    return CountingBaselines(_data.interactions)
+
+
+def baselines(data: Dataset) -> CountingBaselines:
+    """Popularity and the Markov chain, counted over a data set."""
+    return _baselines(data.interactions.fingerprint, data)
+
+
+def sasrec(opened: Checkpoint) -> Checkpoint | None:
+    """A SASRec that was trained on the same histories, where one lies beside."""
+    path = sasrec_beside(opened)
+    return None if path is None else checkpoint(path.name)
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _people(weights: str, stamp: Stamp, _opened: Checkpoint) -> People | None:
+    return read_people(_opened)
+
+
+def people(opened: Checkpoint) -> People | None:
+    """People worth showing; ``None`` where there is no survey, an error where it is stale."""
+    return _people(opened.weights_hash, _stamp_of(opened, PEOPLE), opened)
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _faithfulness(weights: str, stamp: Stamp, _opened: Checkpoint) -> Faithfulness | None:
+    return read_faithfulness(_opened)
+
+
+def faithfulness(opened: Checkpoint) -> Faithfulness | None:
+    """Whether the checkpoint's explanations hold; ``None`` or an error as in :func:`people`."""
+    return _faithfulness(opened.weights_hash, _stamp_of(opened, FAITHFULNESS), opened)
 
 
 @st.cache_resource(max_entries=4, show_spinner="Reading the projection …")
-def _projection(
-    weights: str, stamp: tuple[tuple[str, int, int], ...], _opened: Checkpoint
-) -> Projection | None:
+def _projection(weights: str, stamp: Stamp, _opened: Checkpoint) -> Projection | None:
     return read_projection(_opened)
 
 
 def projection(opened: Checkpoint) -> Projection | None:
     """The stored picture of a checkpoint's items; ``None`` where there is none of its weights."""
-    stamp = tuple(entry for entry in _stamp(opened.path) if entry[0] == PROJECTION)
-    return _projection(opened.weights_hash, stamp, opened)
+    return _projection(opened.weights_hash, _stamp_of(opened, PROJECTION), opened)
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)

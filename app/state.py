@@ -8,6 +8,10 @@ in the browser; it is written at the end of every page by :func:`publish`.
 
 from __future__ import annotations
 
+import base64
+import binascii
+import math
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +23,10 @@ from text import one_line, shortened
 
 MAX_ITEMS = 1000  # clicks that an address or an edited history may hold
 MAX_K = 50
+TOUR_STEPS = 5
+_PLAIN = 300  # characters up to which a list of items stays readable in the address
+_PACKED = "!"  # what a packed list begins with; in an id it is quoted
+_MOST_UNPACKED = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -55,6 +63,8 @@ def _k(text: str) -> int:
 
 
 def _items(text: str) -> tuple[str, ...]:
+    if text.startswith(_PACKED):
+        text = _unpacked(text[len(_PACKED) :])
     items = tuple(unquote(part) for part in text.split(",") if part.strip())
     if len(items) > MAX_ITEMS:
         raise ValueError(f"may hold at most {MAX_ITEMS:,} items, not {len(items):,}")
@@ -62,10 +72,67 @@ def _items(text: str) -> tuple[str, ...]:
 
 
 def _write_items(items: tuple[str, ...]) -> str:
-    return ",".join(quote(item, safe="") for item in items)
+    """Ids between commas; a long list is packed, because browsers and servers cut long addresses.
+
+    An id is quoted first, so that one with a comma in it stays one id.
+    """
+    text = ",".join(quote(item, safe="") for item in items)
+    if len(text) <= _PLAIN:
+        return text
+    packed = base64.urlsafe_b64encode(zlib.compress(text.encode("ascii"), 9)).decode("ascii")
+    return _PACKED + packed.rstrip("=")
+
+
+def _unpacked(text: str) -> str:
+    try:
+        packed = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+        unpacker = zlib.decompressobj()
+        plain = unpacker.decompress(packed, _MOST_UNPACKED)  # a few bytes can unpack to gigabytes
+        if unpacker.unconsumed_tail or not unpacker.eof:
+            raise ValueError
+        return plain.decode("ascii")
+    except (ValueError, binascii.Error, zlib.error):
+        raise ValueError("must be a list of items as this page writes it") from None
+
+
+def _weights(text: str) -> tuple[float, ...]:
+    try:
+        weights = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise ValueError("must be numbers between commas, one a head") from None
+    if not all(math.isfinite(weight) and weight >= 0 for weight in weights):
+        raise ValueError("must be finite numbers of at least 0")
+    return weights
+
+
+def _write_weights(weights: tuple[float, ...]) -> str:
+    return ",".join(f"{weight:g}" for weight in weights)
+
+
+def _pair(text: str) -> tuple[int, int]:
+    head, _, expert = text.partition(":")
+    if not all(part.isascii() and part.isdigit() and len(part) < 4 for part in (head, expert)):
+        raise ValueError("must be written HEAD:EXPERT, like 0:2, counting from 0")
+    return int(head), int(expert)
+
+
+def _pairs(text: str) -> tuple[tuple[int, int], ...]:
+    return tuple(_pair(part) for part in text.split(","))
+
+
+def _write_pairs(pairs: tuple[tuple[int, int], ...]) -> str:
+    return ",".join(f"{head}:{expert}" for head, expert in pairs)
+
+
+def _step(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) > TOUR_STEPS:
+        raise ValueError(f"must be a whole number from 0 to {TOUR_STEPS}")
+    return int(text)
 
 
 PERSON, EXAMPLE, OWN = "person", "example", "own"
+PARTS = ("clicks", "item", "experts", "mix", "truth", "others")  # of Lens, one of them open
+DESK = ("gate", "mute", "solo")
 
 CHOICES: dict[str, Choice] = {
     "checkpoint": Choice("", _text),
@@ -73,10 +140,19 @@ CHOICES: dict[str, Choice] = {
     "user": Choice("", _text),
     "example": Choice("", _text),
     "items": Choice((), _items, _write_items),
-    "origin": Choice("", _text),  # the source that one's own history was taken from
+    "origin": Choice("", _text),  # the source that one's own history was taken from; goes unnamed
+    "without": Choice((), _items, _write_items),
+    "gate": Choice(None, _weights, _write_weights),
+    "mute": Choice((), _pairs, _write_pairs),
+    "solo": Choice((), _pairs, _write_pairs),
     "k": Choice(10, _k),
     "scores": Choice("centred", _among("centred", "raw")),
+    "part": Choice("clicks", _among(*PARTS)),
+    "of": Choice("", _text),
+    "expert": Choice(None, _pair, lambda pair: f"{pair[0]}:{pair[1]}"),
     "mix": Choice("gate", _text),
+    "tour": Choice(0, _step),
+    "present": Choice("off", _among("on", "off")),
     "space": Choice("all", _text),
     "beside": Choice("", _text),
     "colour": Choice("", _text),
@@ -89,6 +165,8 @@ CHOICES: dict[str, Choice] = {
 _STORE, _ADDRESS, _NOTICES, _CHANGED = "choices", "address", "notices", "changed"
 _PAGE = "page"  # the page that ran last
 _DATA = "data"  # the data set that the person, the example and the items are of
+_WHOSE = "whose"  # whose history the left-out clicks are of
+_MODEL = "model"  # the checkpoint that the desk is set for
 
 
 def begin(page: str, owned: tuple[str, ...]) -> None:
@@ -118,7 +196,8 @@ def begin(page: str, owned: tuple[str, ...]) -> None:
 
 
 def _adopt(address: dict[str, str], owned: tuple[str, ...]) -> None:
-    st.session_state.pop(_DATA, None)
+    for mark in (_DATA, _WHOSE, _MODEL):
+        st.session_state.pop(mark, None)
     for name in owned:
         settle(name, CHOICES[name].default)
     for name, text in address.items():
@@ -130,20 +209,26 @@ def _adopt(address: dict[str, str], owned: tuple[str, ...]) -> None:
             settle(name, choice.read(text))
         except ValueError as error:
             notice(f"In the address, {name} {error}: {shortened(text, 40)!r} is left aside.")
-    sources = [
-        s for s, name in ((PERSON, "user"), (EXAMPLE, "example"), (OWN, "items")) if name in address
-    ]
+    sources = [s for s, name in ((PERSON, "user"), (EXAMPLE, "example")) if name in address]
+    if "items" in address:  # somebody's beside it is where they were taken from
+        settle("origin", sources[0] if sources else "")
+        sources = [OWN]
     if sources:
         settle("source", sources[0])
 
 
+def address_of(names: tuple[str, ...]) -> dict[str, str]:
+    """What the address says of these choices, defaults left out."""
+    return {
+        name: CHOICES[name].write(value)
+        for name in names
+        if (value := get(name)) not in (None, CHOICES[name].default)
+    }
+
+
 def publish(names: tuple[str, ...]) -> None:
-    """Called last by a page: writes its choices to the address, defaults left out."""
-    address = {}
-    for name in names:
-        value = get(name)
-        if value not in (None, CHOICES[name].default):
-            address[name] = CHOICES[name].write(value)
+    """Called last by a page: writes its choices to the address."""
+    address = address_of(names)
     st.session_state[_ADDRESS] = address
     if st.query_params.to_dict() != address:
         st.query_params.from_dict(address)
@@ -153,9 +238,11 @@ PERSON_NAMES = ("checkpoint", "source", "user", "example", "items", "k")
 
 
 def person_names() -> tuple[str, ...]:
-    """The names in the address that say whose history is shown."""
-    own = {PERSON: "user", EXAMPLE: "example", OWN: "items"}.get(get("source"))
-    return ("checkpoint", own, "k") if own else ("checkpoint", "k")
+    """The names in the address that say whose history is shown, and whose it was before."""
+    named = {PERSON: ("user",), EXAMPLE: ("example",)}
+    source, origin = get("source"), get("origin")
+    own = ("items", *named.get(origin, ())) if source == OWN else named.get(source, ())
+    return ("checkpoint", *own, "k")
 
 
 def get(name: str) -> Any:
@@ -209,3 +296,19 @@ def of_data(name: str) -> None:
     if before is not None and before != name:
         for choice in ("user", "example", "items", "item", "colour", "value"):
             settle(choice, CHOICES[choice].default)
+
+
+def of_history(checkpoint: str) -> None:
+    """Forgets left-out clicks that were of another person, and a desk that was of another model."""
+    whose = (get("source"), get("user"), get("example"))
+    for mark, now, names in ((_WHOSE, whose, ("without",)), (_MODEL, checkpoint, DESK)):
+        before = st.session_state.get(mark)
+        st.session_state[mark] = now
+        if before not in (None, now):
+            for name in (*names, "of", "expert"):
+                settle(name, CHOICES[name].default)
+
+
+def presenting() -> bool:
+    """Whether the presenter's mode is on: larger type, fewer controls."""
+    return get("present") == "on"

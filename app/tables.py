@@ -14,7 +14,12 @@ import pandas as pd
 
 from fame.data import facet_columns
 from fame.facets.neighbours import nearest_items
+from fame.lens.account import ItemAccount
+from fame.lens.compare import Comparison
+from fame.lens.faithfulness import DeletionCurve, MeasuredFaithfulness
+from fame.lens.steps import Steps
 from fame.lens.trace import SequenceTrace, fused_table, head_table, item_ranks
+from fame.report.facts import facet_text, item_facts_of_all
 from fame.training.runs import Status
 from text import one_line
 
@@ -24,13 +29,6 @@ def facet_label(column: str) -> str:
     return column.replace("_", " ").capitalize()
 
 
-def facet_text(value: object) -> str:
-    """A facet's value in words; empty where it is missing."""
-    if isinstance(value, list | np.ndarray):
-        return ", ".join(str(part) for part in value)
-    return "" if pd.isna(value) else str(value)
-
-
 def item_title(items: pd.DataFrame, item: int) -> str:
     return one_line(items["title"].iat[item - 1])
 
@@ -38,19 +36,6 @@ def item_title(items: pd.DataFrame, item: int) -> str:
 def item_facts(items: pd.DataFrame, item: int) -> str:
     """What is known of an item in one line: year or brand, then genres or the last category."""
     return item_facts_of_all(items.iloc[item - 1 : item])[0]
-
-
-def item_facts_of_all(items: pd.DataFrame) -> list[str]:
-    """:func:`item_facts` of every item, in catalogue order."""
-    kinds = facet_columns(items)
-    levels = [name for name in reversed(kinds) if name.startswith("category")]
-    columns = {name: items[name].map(facet_text).map(one_line).tolist() for name in kinds}
-    lines = []
-    for row in range(len(items)):
-        facts = [columns[name][row] for name in kinds if name not in levels]
-        facts += [columns[name][row] for name in levels if columns[name][row]][:1]
-        lines.append(" · ".join(fact for fact in facts if fact))
-    return lines
 
 
 def describe(items: pd.DataFrame, indices: Sequence[int] | np.ndarray) -> pd.DataFrame:
@@ -111,22 +96,128 @@ def head_columns(fused: pd.DataFrame) -> list[str]:
     return [name for name in fused.columns if name.startswith("head_")]
 
 
-def path_table(items: pd.DataFrame, trace: SequenceTrace, head: int | None) -> pd.DataFrame:
-    """Shares after every click read: ``click, title, part, share``.
+def path_table(
+    items: pd.DataFrame, history: np.ndarray, steps: Steps, head: int | None, top: int = 3
+) -> pd.DataFrame:
+    """Shares after every click: ``click, title, part, share, listed``.
 
-    The parts are the heads, or the experts of one head where ``head`` is given.
+    The parts are the heads, or the experts of one head where ``head`` is given. ``listed`` holds
+    the ``top`` first titles of the list as it was then.
     """
-    shares = trace.gate_path if head is None else trace.router_path[:, head]
+    shares = steps.gate if head is None else steps.router[:, head]
     clicks, parts = shares.shape
-    read = trace.history[trace.seen_from :]
+    first = steps.lists[steps.lists["rank"] <= top]
+    titles = first["item"].map(lambda item: item_title(items, item))
+    listed = titles.groupby(first["click"]).agg(list).reindex(steps.clicks)
+    listed = [found if isinstance(found, list) else [] for found in listed]
     return pd.DataFrame(
         {
-            "click": np.repeat(np.arange(trace.seen_from + 1, trace.seen_from + clicks + 1), parts),
-            "title": np.repeat([item_title(items, item) for item in read], parts),
+            "click": np.repeat(steps.clicks + 1, parts),
+            "title": np.repeat([item_title(items, item) for item in history[steps.clicks]], parts),
             "part": np.tile(np.arange(parts), clicks),
             "share": shares.ravel(),
+            "listed": [found for found in listed for _ in range(parts)],
         }
     )
+
+
+def moves_table(items: pd.DataFrame, comparison: Comparison, held_out: int | None) -> pd.DataFrame:
+    """What moved between two lists: ``item, title, rank_before, rank_after, listed, held_out``."""
+    table = comparison.moves[["item", "rank_before", "rank_after", "change", "listed"]].copy()
+    table.insert(1, "title", [item_title(items, item) for item in table["item"]])
+    table["held_out"] = table["item"] == (held_out or 0)
+    return table
+
+
+def influence_squares(items: pd.DataFrame, table: pd.DataFrame, rows: int) -> pd.DataFrame:
+    """A matrix of past items by lists, as squares: ``row, item, title, part, value``.
+
+    Args:
+        table: ``left_out, clicks``, then a column for the fused list and one a head.
+        rows: Only the past items with the largest values; the rest is left out.
+
+    The latest click comes first, as row 0. ``part`` is -1 for the fused list.
+    """
+    values = table.drop(columns=["left_out", "clicks"])
+    largest = values.abs().max(axis=1).sort_values(ascending=False, kind="stable").index[:rows]
+    shown = table.loc[sorted(largest, reverse=True)]
+    parts = len(values.columns)
+    return pd.DataFrame(
+        {
+            "row": np.repeat(np.arange(len(shown)), parts),
+            "item": np.repeat(shown["left_out"].to_numpy(), parts),
+            "title": np.repeat([item_title(items, item) for item in shown["left_out"]], parts),
+            "part": np.tile(np.arange(-1, parts - 1), len(shown)),
+            "value": shown[values.columns].to_numpy(dtype=float).ravel(),
+        }
+    )
+
+
+def attention_table(items: pd.DataFrame, trace: SequenceTrace, weights: np.ndarray) -> pd.DataFrame:
+    """What an expert attends to among the clicks read: ``click, title, share``."""
+    return pd.DataFrame(
+        {
+            "click": np.arange(trace.seen_from + 1, len(trace.history) + 1),
+            "title": [item_title(items, item) for item in trace.read],
+            "share": weights,
+        }
+    )
+
+
+def unseen(items: pd.DataFrame, item: int) -> bool:
+    """Whether the item never stood in the training part, so that nothing was learnt of it."""
+    return not items["train_count"].iat[item - 1]
+
+
+def account_table(account: ItemAccount) -> pd.DataFrame:
+    """An item against its rival, head by head, as columns for people."""
+    table = account.by_head
+    return pd.DataFrame(
+        {
+            "Head": table["head"] + 1,
+            "Gate share": table["gate"],
+            "Rank in the head": table["rank"],
+            "Score in the head": table["score"],
+            "Put into its score": table["contribution"],
+            "Put into the rival's": table["rival_contribution"],
+            "Lead": table["lead"],
+        }
+    )
+
+
+def account_pair(items: pd.DataFrame, account: ItemAccount) -> pd.DataFrame:
+    """An item and its rival as two rows of a ledger, the higher one first."""
+    sides = [(account.item, account.rank, "contribution")]
+    if account.rival is not None:
+        sides.append((account.rival, account.rival_rank or 0, "rival_contribution"))
+    rows = []
+    for item, rank, column in sides:
+        parts = account.by_head[column].to_numpy()
+        heads = {f"head_{head}": part for head, part in enumerate(parts)}
+        title = item_title(items, item)
+        rows.append({"rank": rank, "item": item, "title": title, "score": parts.sum()} | heads)
+    table = pd.DataFrame(rows).sort_values("score", ascending=False, ignore_index=True)
+    return table.assign(held_out=False)
+
+
+def deletion_table(curve: DeletionCurve) -> pd.DataFrame:
+    """One history's curves: ``removed, influential, latest, random, low, high``."""
+    low, high = np.quantile(curve.random, [0.025, 0.975], axis=0)
+    return pd.DataFrame(
+        {
+            "removed": np.arange(len(curve.influential)),
+            "influential": curve.influential,
+            "latest": curve.latest,
+            "random": curve.random.mean(0),
+            "low": low,
+            "high": high,
+        }
+    )
+
+
+def measured_table(measured: MeasuredFaithfulness) -> pd.DataFrame:
+    """The mean curves over people: ``removed, people, influential, latest, random``."""
+    return pd.DataFrame([vars(point) for point in measured.curve])
 
 
 def router_table(trace: SequenceTrace) -> pd.DataFrame:

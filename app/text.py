@@ -9,22 +9,10 @@ from __future__ import annotations
 import html
 import re
 
+from fame.lens.words import one_line, shortened
+
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$&^=])")
 _WORD_JOINER = "\u2060"  # invisible; keeps `:name:` and `:red[` from being read as shortcodes
-
-
-def one_line(text: str) -> str:
-    return " ".join(str(text).split())
-
-
-def shortened(text: str, length: int) -> str:
-    """At most ``length`` characters, cut at a word where that costs little."""
-    text = one_line(text)
-    if len(text) <= length:
-        return text
-    cut = text[: length - 1]
-    word = cut.rfind(" ")
-    return (cut[:word] if word > length * 0.7 else cut).rstrip(" ,;:-(") + "…"
 
 
 def for_html(text: str) -> str:

@@ -1,37 +1,54 @@
-"""Sentences made from figures; they never say more than the figures hold."""
+"""Sentences made from figures; they never say more than the figures hold.
+
+Those about one history are the library's own, so that a report says the same.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from palette import head_name
-from text import shortened
+from fame.lens.faithfulness import Verdict
+from fame.lens.people import RULES
+from fame.lens.words import (
+    account_sentence,
+    because_sentence,
+    checkpoint_sentence,
+    comparison_sentence,
+    count,
+    faithfulness_sentence,
+    gate_sentence,
+    head_name,
+    held_out_sentence,
+    history_sentence,
+    percent,
+    without_head_sentence,
+)
+from fame.model import Intervention
 
-_EVEN = 1.15  # a largest share below this many times the even one is called even
-
-
-def percent(share: float) -> str:
-    return f"{share:.0%}".replace("%", " %")
-
-
-def count(number: int, thing: str) -> str:
-    return f"{number:,} {thing}{'s' * (number != 1)}"
-
-
-def gate_sentence(gate: Sequence[float]) -> str:
-    """Which head has the largest share of the gate, and whether that is much."""
-    if len(gate) == 1:
-        return "This model has one head, so nothing is mixed."
-    largest = int(np.argmax(gate))
-    share = percent(gate[largest])
-    if gate[largest] < _EVEN / len(gate):
-        low = percent(min(gate))
-        every = "both heads" if len(gate) == 2 else f"all {len(gate)} heads"
-        return f"The gate weighs {every} about evenly ({low} to {share})."
-    return f"The gate gives {head_name(largest)} the largest share, {share}."
+__all__ = [
+    "account_sentence",
+    "because_line",
+    "because_sentence",
+    "checkpoint_sentence",
+    "comparison_sentence",
+    "count",
+    "desk_sentence",
+    "duration",
+    "faithfulness_sentence",
+    "figures_text",
+    "gate_sentence",
+    "held_out_sentence",
+    "history_sentence",
+    "overlap_sentence",
+    "percent",
+    "rule_label",
+    "tested_sentence",
+    "trust_sentence",
+    "without_head_sentence",
+]
 
 
 def overlap_sentence(lists: pd.DataFrame, k: int) -> str:
@@ -42,22 +59,6 @@ def overlap_sentence(lists: pd.DataFrame, k: int) -> str:
         f"Of the {count(k, 'recommendation')}, {head_name(best)} alone would also have shown "
         f"{int(shared[best])}, the most of any head."
     )
-
-
-def held_out_sentence(title: str, rank: int, by_head: Sequence[int], candidates: int) -> str:
-    """Where the item stands that the person really chose."""
-    start = (
-        f"What they really chose next, “{shortened(title, 70)}”, stands at rank {rank:,} of "
-        f"{candidates:,}"
-    )
-    if len(by_head) == 1:
-        return f"{start}."
-    best = int(np.argmin(by_head))
-    if by_head[best] < rank:
-        return f"{start}; {head_name(best)} alone would have put it at {by_head[best]:,}."
-    if rank < by_head[best]:
-        return f"{start}, higher than any head alone would have put it."
-    return f"{start}, where {head_name(best)} alone puts it too."
 
 
 def trust_sentence(preservation: float, neighbours: int, space: str) -> str:
@@ -84,3 +85,59 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60} s"
     return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def because_line(causes: Sequence[str]) -> str:
+    """The clicks that an item hangs on, by title, for the line below it."""
+    return "no single click speaks for it" if not causes else f"because of {' and '.join(causes)}"
+
+
+_TESTED: dict[Verdict, str] = {
+    "holds": "explanations by clicks hold as a rule",
+    "unclear": "explanations by clicks cannot be told from chance",
+    "fails": "explanations by clicks do not hold",
+}
+
+
+def tested_sentence(verdict: Verdict, people: int) -> str:
+    """Whether the clicks that are named below can be believed."""
+    return f"Tested on {count(people, 'person').replace('persons', 'people')}, {_TESTED[verdict]}."
+
+
+def desk_sentence(desk: Intervention, left_out: int) -> str:
+    """What has been changed before the list was made; empty where nothing was."""
+    said = []
+    if left_out:
+        said.append(f"{count(left_out, 'item')} left out of the history")
+    if desk.gate is not None:
+        total = sum(desk.gate)
+        shares = ", ".join(
+            f"{head_name(head)} {percent(weight / total)}" for head, weight in enumerate(desk.gate)
+        )
+        said.append(f"the gate set to {shares}")
+    for verb, pairs in (("muted", desk.muted), ("alone in its head", desk.solo)):
+        said += [f"expert {expert + 1} of {head_name(head)} {verb}" for head, expert in pairs]
+    return "; ".join(said)
+
+
+def rule_label(rule: str) -> str:
+    """What puts people on a list, as an entry of a menu."""
+    shows = RULES[rule].shows
+    return shows[0].upper() + shows[1:]
+
+
+_FIGURES: dict[str, Callable[[Mapping[str, Any]], str]] = {
+    "one_head_rules": lambda row: f"{head_name(row['gate_head'])} has {percent(row['gate'])}",
+    "heads_disagree": lambda row: f"{percent(row['shared'])} shared",
+    "gate_flips": lambda row: f"{percent(row['gate_move'])} of the gate moved",
+    "fusion_hits": lambda row: f"rank {row['rank']:,}, best head {row['best_head_rank']:,}",
+    "one_head_better": lambda row: (
+        f"{head_name(row['best_head'])} rank {row['best_head_rank']:,}, fused {row['rank']:,}"
+    ),
+    "longest": lambda row: count(row["length"], "click"),
+}
+
+
+def figures_text(rule: str, row: Mapping[str, Any]) -> str:
+    """The figures that put somebody on a list."""
+    return _FIGURES[rule](row)

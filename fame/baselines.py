@@ -1,16 +1,23 @@
 """The two baselines that learn nothing but counts.
 
 A model that does not beat them has learnt nothing about sequences.
+
+Shapes: ``n`` histories · ``V`` items with the padding id 0.
 """
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from fame.checkpoint import Checkpoint, list_checkpoints, read_config
 from fame.data.sequences import HeldOut, Interactions, Split, held_out, places
+from fame.errors import CheckpointError
 from fame.evaluate import Scorer, rank_targets
+from fame.lens.trace import top_items
 
 
 def popularity_scorer(data: Interactions) -> Scorer:
@@ -23,28 +30,36 @@ def popularity_scorer(data: Interactions) -> Scorer:
     return score
 
 
-def markov_scorer(data: Interactions, examples: HeldOut) -> Scorer:
+class MarkovChain:
     """First-order Markov chain: how often an item came right after the last one of the history.
 
     Counted over the training part. Items that never followed score by popularity below 1, so that
     a last item that is seldom followed by anything still gives a full ranking.
     """
-    lengths = np.diff(data.offsets)
-    has_next = np.flatnonzero(places(lengths) < np.repeat(lengths - 3, lengths))
-    V = len(data.item_ids)
-    pairs = data.items[has_next].astype(np.int64) * V + data.items[has_next + 1]
-    pair, count = np.unique(pairs, return_counts=True)
-    first = np.searchsorted(pair, np.arange(V + 1, dtype=np.int64) * V)
-    popularity = data.train_counts / (data.train_counts.sum() + 1)
 
-    def score(index: np.ndarray, _: Tensor) -> Tensor:
-        scores = np.tile(popularity, (len(index), 1))
-        for row, item in enumerate(data.items[examples.ends[index] - 1]):
-            block = slice(first[item], first[item + 1])
-            scores[row, pair[block] - item.astype(np.int64) * V] += count[block]
-        return torch.from_numpy(scores)
+    def __init__(self, data: Interactions) -> None:
+        lengths = np.diff(data.offsets)
+        has_next = np.flatnonzero(places(lengths) < np.repeat(lengths - 3, lengths))
+        V = len(data.item_ids)
+        pairs = data.items[has_next].astype(np.int64) * V + data.items[has_next + 1]
+        pair, self._count = np.unique(pairs, return_counts=True)
+        self._next = pair % V
+        self._first = np.searchsorted(pair, np.arange(V + 1, dtype=np.int64) * V)
+        self._popularity = data.train_counts / (data.train_counts.sum() + 1)
 
-    return score
+    def scores(self, last_items: np.ndarray) -> np.ndarray:
+        """``(n, V)`` what may come after each of ``last_items`` ``(n,)``."""
+        scores = np.tile(self._popularity, (len(last_items), 1))
+        for row, item in enumerate(last_items):
+            block = slice(self._first[item], self._first[item + 1])
+            scores[row, self._next[block]] += self._count[block]
+        return scores
+
+
+def markov_scorer(data: Interactions, examples: HeldOut) -> Scorer:
+    """The :class:`MarkovChain` on the last click of every example's history."""
+    chain = MarkovChain(data)
+    return lambda index, _: torch.from_numpy(chain.scores(data.items[examples.ends[index] - 1]))
 
 
 def baseline_ranks(data: Interactions, split: Split) -> dict[str, np.ndarray]:
@@ -56,3 +71,31 @@ def baseline_ranks(data: Interactions, split: Split) -> dict[str, np.ndarray]:
     return {
         name: rank_targets(scorer, data, split, max_length=1) for name, scorer in scorers.items()
     }
+
+
+class CountingBaselines:
+    """What popularity and the Markov chain recommend to one person, beside a model's list."""
+
+    def __init__(self, data: Interactions) -> None:
+        self._popularity = data.train_counts.astype(np.float64)
+        self._chain = MarkovChain(data)
+
+    def lists(self, history: np.ndarray, k: int) -> dict[str, np.ndarray]:
+        """The k best items by baseline, nothing of the history ``(n,)`` among them."""
+        candidates = np.ones(len(self._popularity), dtype=bool)
+        candidates[[0, *history]] = False
+        scores = {"popularity": self._popularity, "markov": self._chain.scores(history[-1:])[0]}
+        return {name: top_items(score, candidates, k) for name, score in scores.items()}
+
+
+def sasrec_beside(checkpoint: Checkpoint) -> Path | None:
+    """A SASRec checkpoint of the same histories in the same folder; the first one by name."""
+    for path in list_checkpoints(checkpoint.path.parent):
+        try:
+            model_config, _, data = read_config(path)
+        except CheckpointError:
+            continue  # another checkpoint's damage is told where that one is opened
+        same = data.fingerprint == checkpoint.data.fingerprint and path != checkpoint.path
+        if same and model_config.model == "sasrec":
+            return path
+    return None

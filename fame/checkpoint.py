@@ -5,6 +5,8 @@
 ``items.parquet``      item id, title, facet columns, training count; row i is item index i + 1
 ``metrics.json``       figures with their protocol, for exactly these weights
 ``projection.parquet`` UMAP of every head's sub-embeddings and of the whole embedding
+``people.json``        people worth showing: user ids and figures (:mod:`fame.survey`)
+``faithfulness.json``  whether explanations hold, over many people (:mod:`fame.survey`)
 ``README.md``          the model card
 """
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from fame.checkpoint import Checkpoint
     from fame.data import Interactions
+    from fame.model import Intervention
     from fame.training.loop import Progress
 
 # Modules that need torch or UMAP are imported inside their commands: `--help` and `data` start
@@ -341,52 +342,125 @@ def evaluate(
     typer.echo(f"  {answer['seconds']:.1f} s")
 
 
+User = Annotated[str | None, typer.Option(help="A user id of the data set.")]
+Items = Annotated[
+    str | None, typer.Option(metavar="ID,ID,...", help="A history of item ids, oldest first.")
+]
+Gate = Annotated[
+    str | None,
+    typer.Option(metavar="W1,W2,...", help="Weights >= 0 that replace the gate's shares."),
+]
+Mute = Annotated[list[str] | None, typer.Option(metavar="H:E", help="Take an expert out; from 0.")]
+Solo = Annotated[
+    list[str] | None, typer.Option(metavar="H:E", help="Give an expert all of its head.")
+]
+Without = Annotated[
+    list[str] | None, typer.Option(metavar="ID", help="Leave a click out of the history.")
+]
+
+
 @app.command()
 def trace(
     checkpoint: CheckpointPath,
-    user: Annotated[str | None, typer.Option(help="A user id of the data set.")] = None,
-    items: Annotated[
-        str | None, typer.Option(metavar="ID,ID,...", help="A history of item ids, oldest first.")
-    ] = None,
+    user: User = None,
+    items: Items = None,
     top_k: Annotated[int, typer.Option(min=1, help="Length of every list.")] = 10,
-    gate: Annotated[
-        str | None,
-        typer.Option(metavar="W1,W2,...", help="Weights >= 0 that replace the gate's shares."),
-    ] = None,
-    mute: Annotated[
-        list[str] | None, typer.Option(metavar="H:E", help="Take an expert out; from 0.")
-    ] = None,
-    solo: Annotated[
-        list[str] | None, typer.Option(metavar="H:E", help="Give an expert all of its head.")
-    ] = None,
-    without: Annotated[
-        list[str] | None, typer.Option(metavar="ID", help="Leave a click out of the history.")
-    ] = None,
+    gate: Gate = None,
+    mute: Mute = None,
+    solo: Solo = None,
+    without: Without = None,
     raw: Annotated[bool, typer.Option("--raw", help="Scores not centred over items.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Shows what every head recommends after a history, and how the gate fuses it."""
     from fame.lens.answer import trace_answer
     from fame.lens.trace import leave_out, trace_history
-    from fame.model import Intervention
 
-    if (user is None) == (items is None):
-        raise FameError("Give either --user ID or --items ID,ID,...: exactly one of the two.")
+    _either(user, items)
     loaded = _load_checkpoint(checkpoint, "cpu")
-    history, held_out = _history(loaded, user, items)
+    history, held_out, _ = _history(loaded, user, items)
     for item in without or []:
         history = leave_out(history, loaded.item_index(item))
-    intervention = Intervention(
-        gate=None if gate is None else tuple(_number(part) for part in gate.split(",")),
-        muted=tuple(_head_expert(text) for text in mute or []),
-        solo=tuple(_head_expert(text) for text in solo or []),
-    )
-    traced = trace_history(loaded.model, history, intervention=intervention)
+    traced = trace_history(loaded.model, history, intervention=_intervention(gate, mute, solo))
     answer = trace_answer(traced, loaded.items, top_k=top_k, held_out=held_out, raw=raw)
     if as_json:
         print_json(answer)
     else:
         _print_trace(answer)
+
+
+@app.command()
+def report(
+    checkpoint: CheckpointPath,
+    out: Annotated[Path, typer.Option(metavar="FILE.html", help="Where the report goes.")],
+    user: User = None,
+    items: Items = None,
+    top_k: Annotated[int, typer.Option(min=1, max=50, help="Length of every list.")] = 10,
+    gate: Gate = None,
+    mute: Mute = None,
+    solo: Solo = None,
+    without: Without = None,
+    link: Annotated[
+        str | None, typer.Option(metavar="URL", help="Where the same can be seen in the app.")
+    ] = None,
+) -> None:
+    """Writes one HTML file that tells everything about one list, and opens without a network."""
+    from datetime import UTC, datetime
+
+    from fame.baselines import CountingBaselines
+    from fame.report.content import Subject, gather
+    from fame.report.page import write_report
+
+    _either(user, items)
+    loaded = _load_checkpoint(checkpoint, "cpu")
+    history, held_out, histories = _history(loaded, user, items)
+    subject = Subject(
+        history=history,
+        person=user,
+        held_out=held_out,
+        without=tuple(loaded.item_index(item) for item in without or []),
+        intervention=_intervention(gate, mute, solo),
+        link=link,
+    )
+    baselines = None if histories is None else CountingBaselines(histories)
+    content = gather(loaded, subject, k=top_k, baselines=baselines)
+    write_report(out, content, datetime.now(UTC))
+    typer.echo(f"The report is in {out}.", err=True)
+    for notice in content.notices:
+        typer.echo(notice, err=True)
+
+
+@app.command()
+def survey(
+    checkpoint: CheckpointPath,
+    sample: Annotated[
+        int, typer.Option(min=1, help="People whose explanations are put to the test.")
+    ] = 500,
+    seed: Annotated[int, typer.Option(min=0, help="Of the sample and of what is drawn.")] = 0,
+    device: Device = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Looks at everybody once: people worth showing, and whether explanations hold.
+
+    Stores both with the checkpoint, as people.json and faithfulness.json: user ids and figures.
+    """
+    from fame.lens.people import RULES
+    from fame.lens.words import checkpoint_sentence
+    from fame.survey import survey as run_survey
+
+    loaded = _load_checkpoint(checkpoint, device)
+    histories = _histories(loaded, None)
+    people, faithfulness = run_survey(
+        loaded, histories, sample=sample, seed=seed, on_progress=StderrProgress()
+    )
+    if as_json:
+        print_json({"people": asdict(people), "faithfulness": asdict(faithfulness)})
+        return
+    for name, rows in people.lists.items():
+        users = ", ".join(str(row["user"]) for row in rows[:5]) or "nobody"
+        typer.echo(f"{name:<16} {RULES[name].shows}: {users}")
+    for measure, measured in faithfulness.measures.items():
+        typer.echo(checkpoint_sentence(measure, measured))
 
 
 @app.command()
@@ -558,19 +632,34 @@ def _histories(checkpoint: Checkpoint, data_name: str | None) -> Interactions:
     return histories
 
 
+def _either(user: str | None, items: str | None) -> None:
+    if (user is None) == (items is None):
+        raise FameError("Give either --user ID or --items ID,ID,...: exactly one of the two.")
+
+
 def _history(
     checkpoint: Checkpoint, user: str | None, items: str | None
-) -> tuple[np.ndarray, int | None]:
-    """Item indices of a history, and the item held out behind it where that is known."""
+) -> tuple[np.ndarray, int | None, Interactions | None]:
+    """A history's item indices; of a user also the item held out behind it, and everybody's."""
     import numpy as np
 
     if user is not None:
         histories = _histories(checkpoint, None)
-        return histories.split_user(histories.user_index(user))
+        return *histories.split_user(histories.user_index(user)), histories
     ids = [part.strip() for part in (items or "").split(",") if part.strip()]
     if not ids:
         raise FameError("--items needs at least one item id.")
-    return np.array([checkpoint.item_index(item) for item in ids]), None
+    return np.array([checkpoint.item_index(item) for item in ids]), None, None
+
+
+def _intervention(gate: str | None, mute: list[str] | None, solo: list[str] | None) -> Intervention:
+    from fame.model import Intervention
+
+    return Intervention(
+        gate=None if gate is None else tuple(_number(part) for part in gate.split(",")),
+        muted=tuple(_head_expert(text) for text in mute or []),
+        solo=tuple(_head_expert(text) for text in solo or []),
+    )
 
 
 def _number(text: str) -> float:

@@ -53,6 +53,11 @@ class SequenceTrace:
         return self.router.shape[1]
 
     @property
+    def read(self) -> np.ndarray:
+        """``(t,)`` the clicks that the model reads."""
+        return self.history[self.seen_from :]
+
+    @property
     def candidates(self) -> np.ndarray:
         """``(V,)`` bool: what may be recommended, everything but padding and the history."""
         allowed = np.ones(len(self.scores), dtype=bool)
@@ -69,6 +74,9 @@ def trace_history(
     Args:
         history: ``(n,)`` item indices, oldest first, at least one.
         intervention: A change to gate or router; ``gate`` and ``router`` are then as applied.
+
+    Raises:
+        FameError: where the weights are so broken that a score is not a finite number.
     """
     history = np.asarray(history, dtype=np.int64)
     if history.ndim != 1 or not len(history) or history.min() < 1:
@@ -82,6 +90,8 @@ def trace_history(
         return tensor[0].double().cpu().numpy()
 
     gate, by_head = array(traced.gate), array(traced.head_scores)
+    if not (np.isfinite(by_head[:, 1:]).all() and np.isfinite(gate).all()):
+        raise FameError("The model's scores are not finite numbers: train the checkpoint again.")
     return SequenceTrace(
         history=history,
         seen_from=seen_from,
@@ -124,36 +134,40 @@ def ledger(trace: SequenceTrace, items: np.ndarray, *, raw: bool = False) -> np.
     return (trace.gate[:, None] * head_scores(trace, raw=raw)[:, items]).T
 
 
-def _top(scores: np.ndarray, candidates: np.ndarray, k: int) -> np.ndarray:
+def top_items(scores: np.ndarray, candidates: np.ndarray, k: int) -> np.ndarray:
     """The k best candidates, best first; equal scores in the order of the catalogue."""
-    order = np.argsort(-np.where(candidates, scores, -np.inf), kind="stable")
-    return order[: min(k, int(candidates.sum()))]
+    items = np.flatnonzero(candidates)
+    if k < len(items):  # only what reaches the k-th score has to be put in order
+        least = np.partition(scores[items], len(items) - k)[len(items) - k]
+        items = items[scores[items] >= least]
+    return items[np.argsort(-scores[items], kind="stable")][:k]
 
 
 def head_table(trace: SequenceTrace, k: int, *, raw: bool = False) -> pd.DataFrame:
     """Each head's own list: ``head, rank, item, score``, k rows a head."""
     scores, candidates = head_scores(trace, raw=raw), trace.candidates
-    tables = []
-    for head in range(trace.heads):
-        items = _top(scores[head], candidates, k)
-        ranks = np.arange(1, len(items) + 1)
-        tables.append(
-            pd.DataFrame({"head": head, "rank": ranks, "item": items, "score": scores[head, items]})
-        )
-    return pd.concat(tables, ignore_index=True)
+    lists = np.stack([top_items(own, candidates, k) for own in scores])
+    heads, length = lists.shape
+    return pd.DataFrame(
+        {
+            "head": np.repeat(np.arange(heads), length),
+            "rank": np.tile(np.arange(1, length + 1), heads),
+            "item": lists.ravel(),
+            "score": np.take_along_axis(scores, lists, axis=1).ravel(),
+        }
+    )
 
 
 def fused_table(trace: SequenceTrace, k: int, *, raw: bool = False) -> pd.DataFrame:
     """The fused list with its ledger: ``rank, item, score, head_0 .. head_{H-1}``."""
     scores = fused_scores(trace, raw=raw)
-    items = _top(scores, trace.candidates, k)
-    table = pd.DataFrame(
-        {"rank": np.arange(1, len(items) + 1), "item": items, "score": scores[items]}
-    )
+    items = top_items(scores, trace.candidates, k)
     shares = ledger(trace, items, raw=raw)
-    for head in range(trace.heads):
-        table[f"head_{head}"] = shares[:, head]
-    return table
+    ranks = np.arange(1, len(items) + 1)
+    return pd.DataFrame(
+        {"rank": ranks, "item": items, "score": scores[items]}
+        | {f"head_{head}": shares[:, head] for head in range(trace.heads)}
+    )
 
 
 def item_ranks(trace: SequenceTrace, item: int) -> tuple[int, list[int]]:

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 import charts
-from palette import NEUTRAL, head_colour
+from palette import AGAINST, FOR, NEUTRAL, head_colour
 from tests.made_up import HTML_TITLE
 
 
@@ -74,6 +74,7 @@ def test_shares_along_the_history_stack_to_one():
             "title": ["a", "a", "b", "b"],
             "part": [0, 1, 0, 1],
             "share": [0.5, 0.5, 0.9, 0.1],
+            "listed": [["c", HTML_TITLE]] * 4,
         }
     )
     figure = charts.share_path(path, ["Head 1", "Head 2"], ["#111111", "#222222"])
@@ -84,6 +85,7 @@ def test_shares_along_the_history_stack_to_one():
 def test_a_long_history_is_drawn_as_areas():
     clicks = np.arange(100)
     path = pd.DataFrame({"click": clicks, "title": "a", "part": 0, "share": 1.0})
+    path["listed"] = [["b"]] * 100
     (trace,) = charts.share_path(path, ["Head 1"], ["#111111"]).data
     assert (trace.type, trace.stackgroup) == ("scatter", "shares")
     assert len(trace.x) == 100
@@ -154,3 +156,76 @@ def test_the_best_epoch_is_marked():
 def test_backgrounds_are_left_to_the_theme(heads):
     figure = charts.ledger_bars(ledger(heads))
     assert figure.layout.paper_bgcolor == figure.layout.plot_bgcolor == "rgba(0,0,0,0)"
+
+
+def squares(values, parts=(-1, 0)):
+    rows = len(values)
+    return pd.DataFrame(
+        {
+            "row": np.repeat(np.arange(rows), len(parts)),
+            "item": np.repeat(np.arange(rows) + 7, len(parts)),
+            "title": np.repeat([HTML_TITLE, *["b"] * (rows - 1)], len(parts)),
+            "part": np.tile(parts, rows),
+            "value": np.ravel(values),
+        }
+    )
+
+
+def test_the_area_of_a_square_is_the_influence_and_its_colour_the_direction():
+    table = squares([[0.5, -0.25], [1.0, 0.0]])
+    frame, filled = charts.influence_squares(table, 1, 1.0, "score", signed=True).data
+    area = (np.array(filled.marker.size) / frame.marker.size) ** 2
+    np.testing.assert_allclose(area, [0.5, 0.25, 1.0, 0.0])
+    assert list(filled.marker.color) == [FOR, AGAINST, FOR, FOR]
+    assert list(filled.customdata) == [7, 7, 8, 8]  # what a click gives back
+    assert "<b>x</b>" not in "".join(filled.text)
+    counts = charts.influence_squares(table.assign(value=1.0), 1, 1.0, "items", signed=False).data[
+        1
+    ]
+    assert list(counts.marker.color) == [NEUTRAL, head_colour(0)] * 2
+
+
+def moves(before, after):
+    ranks = {"rank_before": before, "rank_after": after}
+    table = pd.DataFrame(ranks).astype("Int64")
+    return table.assign(title=[HTML_TITLE, *"bcdef"][: len(before)], held_out=False)
+
+
+def test_lines_of_the_slope_join_ranks_and_what_is_not_listed_stands_below():
+    figure = charts.slope(moves([1, 2, 9], [2, None, 1]), k=2)
+    first, gone, new = figure.data
+    assert list(first.y) == [0, 1]
+    assert (first.line.color, new.line.color, gone.line.color) == (AGAINST, FOR, NEUTRAL)
+    assert gone.y[1] > 1 and new.y[0] > 1  # below the two that are listed
+    assert new.y[1] == 0
+    assert "in the history" in gone.text[1]
+    assert "<b>x</b>" not in first.text[0] + first.hovertemplate
+    assert new.text[0].startswith("<b>") is False and new.text[1].startswith("<b>")
+
+
+def test_the_deletion_curves_stand_over_the_band_of_random_draws():
+    curve = pd.DataFrame(
+        {"removed": [0, 1], "influential": [0, 1.0], "latest": [0, 0.5], "random": [0, 0.2]}
+    )
+    plain = charts.deletion_curves(curve, "Share", share=True)
+    assert [trace.name for trace in plain.data] == [
+        "Named clicks",
+        "Latest clicks",
+        "Random clicks",
+    ]
+    banded = charts.deletion_curves(curve.assign(low=0.1, high=0.3), "Share", share=True)
+    low, high = banded.data[:2]
+    assert (list(low.y), list(high.y), high.fill) == ([0.1, 0.1], [0.3, 0.3], "tonexty")
+
+
+def test_attention_is_a_bar_a_click():
+    table = pd.DataFrame({"click": [3, 4], "title": [HTML_TITLE, "b"], "share": [0.25, 0.75]})
+    (bars,) = charts.attention_bars(table, "#111111").data
+    assert (list(bars.x), list(bars.y)) == ([3, 4], [0.25, 0.75])
+    assert "<b>x</b>" not in bars.customdata[0]
+
+
+def test_the_rank_of_a_row_does_not_stretch_the_ledger():
+    figure = charts.ledger_bars(ledger(items=2).assign(rank=[3, 4000]))
+    assert list(figure.data[0].y) == [1, 2]
+    assert "<b>4000</b>" in figure.layout.yaxis.ticktext[1]

@@ -9,7 +9,16 @@ import pytest
 import pickers
 import resources
 from tests import made_up
-from tests.app.walk import ATLAS, assert_calm, headings, html_of, query, warnings
+from tests.app.walk import (
+    ATLAS,
+    assert_calm,
+    charts_of,
+    headings,
+    html_of,
+    labelled,
+    query,
+    warnings,
+)
 from text import for_html
 
 
@@ -22,12 +31,11 @@ def test_it_opens_on_a_real_person_without_a_click(open_app):
         "How much does each head count?",
         "What is recommended, and what by each head alone?",
         "What did each head put into the recommendations?",
-        "How did the mix move as they clicked?",
-        "Which experts read the history?",
         "Would they have found what they really chose?",
+        "What if the heads were mixed otherwise?",
+        "Because of which clicks?",
     ]
-    drawn = [chart.proto.id.split("-")[-1] for chart in app.get("plotly_chart")]
-    assert drawn == ["ledger", "path", "router"]
+    assert [name.split("-")[0] for name in charts_of(app)] == ["ledger", "influence"]
     assert 'class="lens-gate"' in html_of(app)
 
 
@@ -52,7 +60,7 @@ def test_the_address_chooses_and_is_written(open_app):
 
     app.text_input[0].set_value("u4").run()
     assert query(app, "user") == "u4"
-    app.slider[0].set_value(7).run()
+    app.slider(key="choice-k").set_value(7).run()
     assert (query(app, "user"), query(app, "k")) == ("u4", "7")
     assert_calm(app)
 
@@ -61,7 +69,7 @@ def test_random_gives_somebody(open_app):
     app = open_app(checkpoint=made_up.NAME)
     seen = set()
     for _ in range(4):
-        app.button[0].click().run()
+        labelled(app, "Somebody at random").click().run()
         seen.add(query(app, "user"))
     assert_calm(app)
     assert len(seen) > 1
@@ -123,10 +131,10 @@ def test_a_history_longer_than_the_model_reads(open_app):
 
 def test_a_history_is_composed_edited_and_left(open_app):
     app = open_app(checkpoint=made_up.NAME, user="u2")
-    next(b for b in app.button if b.label == "Change this history").click().run()
+    labelled(app, "Change this history").click().run()
     assert_calm(app)
     before = query(app, "items").split(",")
-    assert query(app, "user") is None
+    assert query(app, "user") == "u2"  # whose history it was: the way back is in the address
 
     app.button(key=f"Remove-{len(before) - 1}").click().run()
     assert query(app, "items").split(",") == before[:-1]
@@ -136,8 +144,8 @@ def test_a_history_is_composed_edited_and_left(open_app):
     assert query(app, "items").split(",")[-1] == "1"
     assert_calm(app)
 
-    back = next(b for b in app.button if b.label == "Back to the real history")
-    back.click().run()
+    assert "What they really chose next" in html_of(app)  # the real next click stays theirs
+    labelled(app, "Back to the real history").click().run()
     assert (query(app, "user"), query(app, "items")) == ("u2", None)
     assert_calm(app)
 
@@ -153,7 +161,13 @@ def test_sasrec_says_what_it_lacks(open_app):
     app = open_app(checkpoint="sasrec")
     assert_calm(app)
     assert "What is missing here?" in headings(app)
-    assert "Which experts read the history?" not in headings(app)
+    assert "What if the heads were mixed otherwise?" not in headings(app)
+    assert app.segmented_control(key="choice-part").options == [
+        "Which clicks?",
+        "Any item",
+        "Is it true?",
+        "Other models",
+    ]
 
 
 def test_without_the_data_it_opens_on_an_example(open_app, home):

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 import tables
+from fame.lens.steps import history_steps
 from fame.lens.trace import trace_history
 from tests.tiny import TINY, random_model
 
@@ -62,10 +63,14 @@ def test_the_history_says_what_is_read(items, trace):
 
 
 def test_paths_and_router_are_shares(items, trace):
-    gate = tables.path_table(items, trace, None)
+    steps = history_steps(random_model(TINY), trace.history, 4)
+    gate = tables.path_table(items, trace.history, steps, None, top=2)
     np.testing.assert_allclose(gate.groupby("click")["share"].sum(), 1)
     assert gate["click"].unique().tolist() == [2, 3, 4, 5, 6]  # the clicks that are read
-    experts = tables.path_table(items, trace, 1)
+    assert {len(listed) for listed in gate["listed"]} == {2}
+    last = steps.lists[steps.lists["click"] == 5]["item"].iloc[:2]
+    assert gate["listed"].iat[-1] == [tables.item_title(items, item) for item in last]
+    experts = tables.path_table(items, trace.history, steps, 1)
     np.testing.assert_allclose(experts.groupby("click")["share"].sum(), 1)
     np.testing.assert_allclose(tables.router_table(trace).groupby("head")["share"].sum(), 1)
 

@@ -12,6 +12,8 @@ import state
 import text
 import words
 from examples import EXAMPLES, offers
+from fame.lens.people import RULES, worth_showing
+from fame.model import Intervention
 from tests.made_up import HTML_TITLE, SHORTCODE_TITLE
 
 
@@ -24,26 +26,6 @@ def test_nothing_is_left_to_interpret(title):
     assert not re.search(r"(?<!\\)[*_`\[\]()<>$]", escaped)
     assert not re.search(r":\w", escaped)
     assert escaped.replace("\\", "").replace("\u2060", "") == title
-
-
-def test_shortening_cuts_at_words_and_flattens_lines():
-    assert text.shortened("a\nb", 10) == "a b"
-    assert text.shortened("three four five", 12) == "three four…"
-    assert text.shortened("one incomprehensible", 12) == "one incompr…"
-    assert len(text.shortened("x" * 50, 10)) == 10
-
-
-def test_gate_sentences_say_no_more_than_the_figures():
-    assert "Head 2 the largest share, 70 %" in words.gate_sentence([0.3, 0.7])
-    assert "about evenly (48 % to 52 %)" in words.gate_sentence([0.48, 0.52])
-    assert "one head" in words.gate_sentence([1.0])
-
-
-def test_held_out_sentences():
-    assert "Head 2 alone would have put it at 3" in words.held_out_sentence("x", 9, [12, 3], 100)
-    assert "higher than any head alone" in words.held_out_sentence("x", 2, [12, 3], 100)
-    assert "where Head 2 alone puts it too" in words.held_out_sentence("x", 3, [12, 3], 100)
-    assert words.held_out_sentence("x", 3, [3], 100).endswith("at rank 3 of 100.")
 
 
 def test_overlap_sentence_counts_the_shared_items():
@@ -99,3 +81,47 @@ def test_examples_are_offered_where_the_catalogue_has_them():
     assert found[EXAMPLES[0].name].history.tolist() == [1, 2, 3]
     assert found["best-known"].history.tolist()[-1] == 4  # the best known one is the latest click
     assert set(found) == {EXAMPLES[0].name, "best-known"}
+
+
+def test_what_was_changed_is_said():
+    assert words.desk_sentence(Intervention(), 0) == ""
+    changed = Intervention(gate=(1.0, 3.0), muted=((0, 1),), solo=((1, 0),))
+    assert words.desk_sentence(changed, 1) == (
+        "1 item left out of the history; the gate set to Head 1 25 %, Head 2 75 %; expert 2 of "
+        "Head 1 muted; expert 1 of Head 2 alone in its head"
+    )
+
+
+def test_causes_below_an_item():
+    assert words.because_line(["A", "B"]) == "because of A and B"
+    assert "no single click" in words.because_line([])
+
+
+def test_every_list_of_people_tells_its_figures():
+    rng = np.random.default_rng(0)
+    people = pd.DataFrame(
+        {
+            "length": [3, 4000],
+            "gate": [0.9, 0.5],
+            "gate_head": [1, 0],
+            "gate_move": [0.25, 0.1],
+            "shared": rng.random(2),
+            "rank": [3, 30],
+            "best_head": [0, 1],
+            "best_head_rank": [20, 4],
+        }
+    )
+    lists = worth_showing(people, ["a", "b"])
+    assert set(lists) == set(RULES)
+    told = {name: words.figures_text(name, rows[0]) for name, rows in lists.items()}
+    assert told["one_head_rules"] == "Head 2 has 90 %"
+    assert told["longest"] == "4,000 clicks"
+    assert told["fusion_hits"] == "rank 3, best head 20"
+    assert told["one_head_better"] == "Head 2 rank 4, fused 30"
+    assert all(words.rule_label(name)[0].isupper() for name in RULES)
+
+
+def test_how_far_the_clicks_can_be_believed():
+    said = {words.tested_sentence(verdict, 500) for verdict in ("holds", "unclear", "fails")}
+    assert len(said) == 3
+    assert all(sentence.startswith("Tested on 500 people, ") for sentence in said)

@@ -15,13 +15,25 @@ def query(app: AppTest, name: str) -> str | None:
 
 
 def warnings(app: AppTest) -> str:
-    return " ".join(warning.value for warning in app.warning).replace("\\", "")
+    """All warnings as somebody reads them."""
+    told = " ".join(warning.value for warning in app.warning)
+    return told.replace("\\", "").replace("\u2060", "")
 
 
 def html_of(app: AppTest) -> str:
     """All HTML on the page, styles left out."""
     bodies = [element.proto.body for element in app.get("html")]
     return "\n".join(body for body in bodies if not body.startswith("<style>"))
+
+
+def charts_of(app: AppTest) -> list[str]:
+    """The names of the charts, in the order of the page."""
+    return [chart.proto.id.split("-", 2)[2] for chart in app.get("plotly_chart")]
+
+
+def labelled(app: AppTest, label: str):
+    """The first button of that label."""
+    return next(button for button in app.button if button.label == label)
 
 
 def headings(app: AppTest) -> list[str]:

@@ -37,7 +37,7 @@ def test_a_shipped_checkpoint_opens_without_any_data(shipped_app, visit, checkpo
     here = visit()
     here.open(f"{shipped_app}/?checkpoint={checkpoint}")
     assert here.page.title()
-    charts(here, 3)
+    charts(here, 2)
     here.expect(here.page.locator(".lens-card.latest")).to_have_count(1)
     assert here.page.locator('[data-testid="stPlotlyChart"] .bars .point').count() > 10
     assert "example=" in here.page.url
@@ -120,6 +120,74 @@ def test_an_item_is_added_to_a_history_of_ones_own(made_up_app, visit):
     here.page.wait_for_url(re.compile(r"items=5(,|%2C)6(,|%2C)1\b"))
     here.settled()
     here.expect(here.page.locator(".lens-card.latest b")).to_have_text(made_up.HTML_TITLE)
+
+
+def square(visit, chart, number):
+    """A square of a chart that one can click on, counted from 0."""
+    found = visit.page.locator(f'[class*="st-key-{chart}"] .trace').last.locator(".point")
+    found.nth(number).scroll_into_view_if_needed()
+    return found.nth(number)
+
+
+def test_a_click_on_a_square_takes_an_item_out_and_the_way_back(made_up_app, visit):
+    here = visit()
+    here.open(f"{made_up_app}/?checkpoint={made_up.NAME}&user=u7")
+    before = here.page.locator(".lens-card.latest b").text_content()
+    square(here, "influence", 0).click(force=True)  # the latest click is the first row
+    here.page.wait_for_url(re.compile("without="))
+    here.settled()
+    here.expect(here.page.locator(".lens-card.latest b")).not_to_have_text(before)
+    here.page.get_by_role("button", name="Back to the real history").click()
+    here.page.wait_for_url(re.compile("user=u7$"))
+    here.expect(here.page.locator(".lens-card.latest b")).to_have_text(before)
+
+
+def test_the_desk_is_moved_and_the_address_brings_it_back(made_up_app, visit):
+    here = visit()
+    here.open(f"{made_up_app}/?checkpoint={made_up.NAME}&user=u7&part=experts")
+    fader = here.page.get_by_role("slider", name="Weight of Head 2")
+    fader.focus()
+    fader.press("Home")  # pulled down
+    here.page.wait_for_url(re.compile("gate="))
+    here.settled()
+    square(here, "router", 1).click(force=True)
+    here.page.wait_for_url(re.compile("expert="))
+    here.settled()
+    words = here.page.locator(".lens-words").all_text_contents()
+    assert "Head 2 0 %" in words[0]
+    other = visit()
+    other.open(here.page.url)
+    other.expect(other.page.locator(".lens-words")).to_have_text(words)
+    other.page.get_by_role("button", name="Reset the desk").click()
+    other.page.wait_for_url(lambda address: "gate=" not in address)
+    other.settled()
+
+
+def test_the_report_is_taken_along(made_up_app, visit, tmp_path):
+    here = visit()
+    here.open(f"{made_up_app}/?checkpoint={made_up.NAME}&user=u7&gate=0,0,1")
+    here.page.get_by_role("button", name="Take it along").click()
+    with here.page.expect_download() as download:
+        here.page.get_by_role("button", name="Download report").click()
+    download.value.save_as(tmp_path / "report.html")
+    report = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "Why does person u7 get this list?" in report
+    assert "gate=0%2C0%2C1" in report  # the link back
+
+
+def test_the_tour_on_a_stage(made_up_app, visit):
+    here = visit("dark")
+    here.open(f"{made_up_app}/?checkpoint={made_up.NAME}&user=u7&present=on")
+    here.page.get_by_role("button", name="Guided tour").click()
+    for number in range(1, 6):
+        here.page.get_by_role("heading", name=f"{number} of 5").wait_for()
+        here.settled()
+        if number < 5:
+            here.page.get_by_role("button", name="Next").click()
+    charts(here, 1)
+    here.page.get_by_test_id("stMain").get_by_role("button", name="Leave the tour").click()
+    here.page.wait_for_url(lambda address: "tour=" not in address and "gate=" not in address)
+    here.settled()
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ import pytest
 from fame.checkpoint import load_checkpoint
 from fame.data import Dataset
 from fame.projection import read_projection
+from fame.survey import read_faithfulness, read_people
 from tests.integration.conftest import CommandLine
 
 
@@ -110,6 +112,41 @@ def test_trace_with_a_change(fame: CommandLine, checkpoint: Path) -> None:
     assert [row["item"] for row in raw["fused"]] == [row["item"] for row in plain["fused"]]
 
 
+def test_a_report_tells_what_the_trace_does(
+    process: CommandLine, fame: CommandLine, checkpoint: Path, tmp_path: Path
+) -> None:
+    """With the same options, for a person and for a history; nothing is printed."""
+    change = ["--gate", "0.2,0.8", "--mute", "0:1", "--solo", "1:2", "--top-k", "4"]
+    out = tmp_path / "report.html"
+    for number, whose in enumerate((["--user", "u3"], ["--items", "i1,i2,i3"])):
+        run = process if number == 0 else fame
+        done = run("report", str(checkpoint), *whose, *change, "--out", str(out))
+        assert done.returncode == 0, done.stderr
+        assert done.stdout == "" and "has not been made yet" in done.stderr
+        text = out.read_text(encoding="utf-8")
+        block = text.split('type="application/json">', 1)[1].split("</script>", 1)[0]
+        assert json.loads(block)["trace"] == traced(fame, checkpoint, *whose, *change)
+        assert "Place <b>" not in text  # titles hold markup
+
+
+def test_a_survey_is_stored_and_printed(
+    fame: CommandLine, checkpoint: Path, dataset: Dataset
+) -> None:
+    done = fame("survey", str(checkpoint), "--sample", "6", "--seed", "1", "--json")
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    assert answer["people"]["looked_at"] == len(dataset.interactions)
+    assert answer["faithfulness"]["sample"] == 6 and answer["faithfulness"]["seed"] == 1
+    loaded = load_checkpoint(checkpoint)
+    people, faithfulness = read_people(loaded), read_faithfulness(loaded)
+    assert people is not None and answer["people"] == asdict(people)
+    assert faithfulness is not None and answer["faithfulness"] == asdict(faithfulness)
+    for line in ("Looking at 96 people", "Testing the explanations of 6 people"):
+        assert line in done.stderr
+    said = fame("survey", str(checkpoint), "--sample", "6").stdout
+    assert "longest" in said and "Explanations of this checkpoint" in said
+
+
 def test_project_writes_the_same_picture_again(fame: CommandLine, checkpoint: Path) -> None:
     first = pd.read_parquet(checkpoint / "projection.parquet")
     assert list(first) == [
@@ -171,6 +208,14 @@ BAD_INPUT = [
     (["trace", "{c}", "--items", "i1", "--without", "i2"], "not in the history"),
     (["trace", "{c}", "--items", "i1", "--without", "i1"], "empty"),
     (["trace", "nowhere", "--items", "i1"], "no checkpoint folder"),
+    (["report", "{c}", "--user", "nobody", "--out", "{t}"], "no user 'nobody'"),
+    (["report", "{c}", "--out", "{t}"], "exactly one of the two"),
+    (["report", "{c}", "--items", "i1", "--solo", "9:0", "--out", "{t}"], "no expert 9:0"),
+    (["report", "{c}", "--items", "i1", "--gate", "nan,1", "--out", "{t}"], "finite"),
+    (["report", "{c}", "--items", "i1", "--without", "i1", "--out", "{t}"], "empty"),
+    (["report", "{c}", "--items", "i1", "--link", "javascript:x", "--out", "{t}"], "must begin"),
+    (["report", "{c}", "--items", "i1", "--out", "{c}"], "is a folder"),
+    (["survey", "nowhere"], "no checkpoint folder"),
     (["evaluate", "{c}", "--split", "train"], "test or valid"),
     (["evaluate", "{c}", "--data", "nothing"], "nothing"),
     (["train", "--data", "walks", "--out", "{c}"], "already holds a run"),

@@ -1,12 +1,23 @@
 """Popularity and the Markov chain, counted by hand."""
 
+from pathlib import Path
+
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
-from fame.baselines import baseline_ranks, markov_scorer, popularity_scorer
+from fame.baselines import (
+    CountingBaselines,
+    baseline_ranks,
+    markov_scorer,
+    popularity_scorer,
+    sasrec_beside,
+)
+from fame.checkpoint import load_checkpoint, write_description, write_weights
+from fame.config import ModelConfig, TrainConfig
 from fame.data.sequences import Interactions, held_out
-from tests.tiny import interactions_of
+from tests.tiny import TINY, TINY_SASREC, interactions_of, random_model
 
 NUM_ITEMS = 5
 # The last two clicks of each are held back: training has [1 2 3], [2 3 2], [1 2] and [].
@@ -65,3 +76,38 @@ def test_an_unknown_continuation_is_ranked_by_popularity():
     sequences = [[1, 2, 2, 3, 4], [4, 3]]
     ranks = baseline_ranks(interactions_of(sequences, NUM_ITEMS), "test")
     assert ranks["markov"][1] == ranks["popularity"][1] == 4  # behind 2, 1 and the level 5
+
+
+def test_lists_of_one_person_hold_nothing_of_the_history():
+    baselines = CountingBaselines(data())
+    lists = baselines.lists(np.array([5, 2]), 10)
+    assert lists["popularity"].tolist() == [1, 3, 4]  # counts 2 2 0, level ones as they come
+    assert lists["markov"].tolist() == [3, 1, 4]  # 3 followed 2
+    assert baselines.lists(np.array([3]), 1)["markov"].tolist() == [2]
+    assert baselines.lists(np.array([1, 2, 3, 4, 5]), 3)["popularity"].tolist() == []
+
+
+def test_lists_of_one_person_are_those_that_are_evaluated():
+    baselines, ranks = CountingBaselines(data()), baseline_ranks(data(), "test")
+    history, target = data().split_user(3)  # level with nothing
+    for name, items in baselines.lists(history, 10).items():
+        assert items.tolist().index(target) + 1 == ranks[name][3]
+
+
+def write_checkpoint(path: Path, config: ModelConfig, histories: Interactions) -> None:
+    items = pd.DataFrame({"item_id": histories.item_ids[1:], "title": histories.item_ids[1:]})
+    write_description(path, config, TrainConfig(), histories, items)
+    write_weights(path, random_model(config, histories.num_items).state_dict())
+
+
+def test_sasrec_is_found_where_it_is_of_the_same_histories(tmp_path: Path):
+    write_checkpoint(tmp_path / "a-fame", TINY, data())
+    checkpoint = load_checkpoint(tmp_path / "a-fame")
+    other = interactions_of([[1, 2, 3]], NUM_ITEMS)
+    write_checkpoint(tmp_path / "b-other", TINY_SASREC, other)
+    write_checkpoint(tmp_path / "c-damaged", TINY_SASREC, data())
+    (tmp_path / "c-damaged" / "config.json").write_text("{")
+    assert sasrec_beside(checkpoint) is None
+    write_checkpoint(tmp_path / "d-sasrec", TINY_SASREC, data())
+    assert sasrec_beside(checkpoint) == tmp_path / "d-sasrec"
+    assert sasrec_beside(load_checkpoint(tmp_path / "d-sasrec")) is None

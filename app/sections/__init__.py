@@ -1,0 +1,1 @@
+"""The parts of the Lens page, each the answer to one question."""

@@ -1,0 +1,80 @@
+"""What would others recommend? SASRec, popularity and the Markov chain beside the list."""
+
+from __future__ import annotations
+
+import numpy as np
+import streamlit as st
+
+import cards
+import components
+import pickers
+import resources
+import tables
+from cards import Line
+from fame.errors import FameError
+from fame.lens.trace import fused_table
+from palette import NEUTRAL
+from sections.answer import FUSED
+from sections.scene import Scene
+
+_NAMES = {
+    "sasrec": ("SASRec", "one query, no heads"),
+    "popularity": ("Popularity", "clicked most"),
+    "markov": ("Markov chain", "after the latest click"),
+}
+
+
+def others(scene: Scene) -> None:
+    components.section(
+        "What would others recommend?", "SASRec", "Popularity", "Markov chain", "Fused list"
+    )
+    found, missing = _lists(scene)
+    components.quiet("A tag such as #3 gives the item's rank in the fused list.")
+    own = fused_table(scene.trace, scene.k)["item"].to_numpy()
+    shown = {FUSED: ("what the person gets", own)}
+    shown |= {_NAMES[name][0]: (_NAMES[name][1], found[name]) for name in _NAMES if name in found}
+    for (label, (remark, items)), column in zip(shown.items(), st.columns(4), strict=False):
+        with column:
+            ranks = {} if label == FUSED else {item: place + 1 for place, item in enumerate(own)}
+            cards.ranked_list(label, NEUTRAL, remark, _lines(scene, items, ranks))
+    for sentence in missing:
+        components.quiet(sentence)
+
+
+def _lists(scene: Scene) -> tuple[dict[str, np.ndarray], list[str]]:
+    """Lists by name, and what cannot be shown and why."""
+    found: dict[str, np.ndarray] = {}
+    missing = []
+    data = pickers.people_of(scene.opened)
+    if data is None:
+        missing.append("Popularity and the Markov chain are counted over the data set, which is "
+                       "not on this machine.")  # fmt: skip
+    else:
+        found |= resources.baselines(data).lists(scene.history, scene.k)
+    try:
+        sasrec = resources.sasrec(scene.opened)
+        if sasrec is None:
+            missing.append(
+                "No SASRec that was trained on the same histories lies beside this checkpoint; "
+                "the Train page makes one."
+            )
+        else:
+            traced = resources.trace(sasrec, scene.history)
+            found["sasrec"] = fused_table(traced, scene.k)["item"].to_numpy()
+    except FameError as error:
+        missing.append(str(error))
+    return found, missing
+
+
+def _lines(scene: Scene, items: np.ndarray, ranks: dict[int, int]) -> list[Line]:
+    return [
+        Line(
+            rank=place,
+            title=tables.item_title(scene.opened.items, item),
+            score="",
+            tag=f"#{ranks[item]}" if item in ranks else "",
+            hint=f"Rank {ranks[item]} of the fused list" if item in ranks else "",
+            held_out=item == scene.person.held_out,
+        )
+        for place, item in enumerate(items.tolist(), 1)
+    ]

@@ -1,0 +1,171 @@
+"""What the model says after each of many histories: a light twin of the trace, without attention.
+
+Questions such as "what if this click had not been?" need hundreds of forward passes, but of each
+only what ranks items at its end. Everything here is one batch of the fused, fast path, equal to
+:func:`fame.lens.trace.trace_history` up to rounding.
+
+Shapes: ``n`` histories · ``D`` width · ``H`` heads · ``K`` head width · ``E`` experts in each
+head · ``m`` items · ``V`` items with the padding id 0.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from fame.model import Encoding, Intervention, SequenceModel
+
+_POSITIONS = 32_768  # in one batch; bounds the memory, and is past where larger batches get faster
+
+
+@dataclass(frozen=True)
+class Readings:
+    """The last position of n histories.
+
+    Attributes:
+        query: ``(n, D)`` the fused query; ``P(v) = <x_v, q>``.
+        gate: ``(n, H)`` shares of the heads, as applied.
+        router: ``(n, H, E)`` shares of the experts, as applied; SASRec ``(n, 1, 0)``.
+        head_states: ``(n, H, K)`` F_h.
+    """
+
+    query: Tensor
+    gate: Tensor
+    router: Tensor
+    head_states: Tensor
+
+    def __len__(self) -> int:
+        return len(self.query)
+
+    def __getitem__(self, rows: slice | Tensor) -> Readings:
+        return Readings(*(tensor[rows] for tensor in vars(self).values()))
+
+
+def _at(encoding: Encoding, *place: Tensor | int) -> Readings:
+    parts = (encoding.query, encoding.gate, encoding.router, encoding.head_states)
+    return Readings(*(part[place] for part in parts))
+
+
+def _join(parts: Sequence[Readings]) -> Readings:
+    columns = zip(*(vars(part).values() for part in parts), strict=True)
+    return Readings(*(torch.cat(column) for column in columns))
+
+
+def _needs_eval_mode(model: SequenceModel) -> None:
+    if model.training:
+        raise RuntimeError("a history is read with the model in eval mode")
+
+
+@torch.no_grad()
+def read_histories(
+    model: SequenceModel,
+    histories: Sequence[np.ndarray],
+    *,
+    intervention: Intervention | None = None,
+) -> Readings:
+    """Reads the latest ``max_length`` clicks of every history, in the order given.
+
+    Args:
+        histories: Each ``(length,)`` item indices, oldest first, at least one.
+
+    Raises:
+        RuntimeError: in training mode, where dropout would make it random.
+    """
+    _needs_eval_mode(model)
+    device = next(model.parameters()).device
+    T = model.config.max_length
+    lengths = np.array([min(len(history), T) for history in histories], dtype=np.int64)
+    if not len(lengths) or lengths.min() < 1:
+        raise ValueError("every history to read needs at least one item")
+    order = np.argsort(lengths, kind="stable")  # alike lengths meet, so little is padding
+    parts = []
+    size = max(1, _POSITIONS // int(lengths.max()))
+    for begin in range(0, len(order), size):
+        chosen = order[begin : begin + size]
+        inputs = np.zeros((len(chosen), lengths[chosen[-1]]), dtype=np.int64)
+        for row, index in enumerate(chosen):
+            inputs[row, : lengths[index]] = histories[index][-T:]
+        encoding = model(torch.from_numpy(inputs).to(device), intervention=intervention)
+        last = torch.from_numpy(lengths[chosen] - 1).to(device)
+        parts.append(_at(encoding, torch.arange(len(chosen), device=device), last))
+    return _join(parts)[torch.from_numpy(np.argsort(order, kind="stable")).to(device)]
+
+
+@torch.no_grad()
+def read_steps(
+    model: SequenceModel,
+    history: np.ndarray,
+    first: int,
+    *,
+    intervention: Intervention | None = None,
+) -> Readings:
+    """Reads a history as it stood after each of its clicks from index ``first`` on.
+
+    The model is causal, so one pass over the first ``max_length`` clicks holds every step up to
+    there. A later step reads a window of its own: its positions are others.
+
+    Raises:
+        RuntimeError: in training mode, where dropout would make it random.
+    """
+    _needs_eval_mode(model)
+    T = model.config.max_length
+    parts = []
+    if first < T:
+        items = torch.from_numpy(history[:T].astype(np.int64))[None]
+        encoding = model(items.to(next(model.parameters()).device), intervention=intervention)
+        parts.append(_at(encoding, 0)[first:])
+    late = [history[: end + 1] for end in range(max(first, T), len(history))]
+    if late:
+        parts.append(read_histories(model, late, intervention=intervention))
+    return _join(parts)
+
+
+@torch.no_grad()
+def fused_scores(model: SequenceModel, readings: Readings) -> Tensor:
+    """Raw fused scores ``P(v) = <x_v, q>`` as ``(n, V)``; padding ``-inf``."""
+    scores = readings.query @ model.item_embedding.weight.T
+    scores[:, 0] = -math.inf
+    return scores
+
+
+@torch.no_grad()
+def head_scores(model: SequenceModel, readings: Readings) -> Tensor:
+    """Raw scores of every head alone, ``P_h(v)`` as ``(H, n, V)``; padding ``-inf``."""
+    scores = readings.head_states.transpose(0, 1) @ model.sub_embeddings().mT
+    return F.pad(scores, (1, 0), value=-math.inf)
+
+
+def exclude(scores: Tensor, histories: Sequence[np.ndarray]) -> Tensor:
+    """Sets what history i holds to ``-inf`` in row i of ``(.., n, V)``; in place."""
+    rows = np.repeat(np.arange(len(histories)), [len(history) for history in histories])
+    items = np.concatenate(histories).astype(np.int64)
+    scores[..., torch.from_numpy(rows), torch.from_numpy(items)] = -math.inf
+    return scores
+
+
+def top_lists(scores: Tensor, k: int) -> np.ndarray:
+    """The k best items of every row ``(.., V)`` as ``(.., k)``, 0 where fewer may be recommended.
+
+    Equal scores come in any order.
+    """
+    best, items = scores.topk(min(k, scores.shape[-1] - 1), dim=-1)
+    return items.where(best > -math.inf, 0).cpu().numpy()
+
+
+@torch.no_grad()
+def contributions(model: SequenceModel, readings: Readings, items: np.ndarray) -> np.ndarray:
+    """The centred ledger of some items after every history: ``(n, m, H)`` in float64.
+
+    ``c_h(v) - mean c_h = g_h <x_v^h - mean x^h, F_h>``; sums over heads to the centred score.
+    """
+    vectors = model.sub_embeddings()  # (H, V - 1, K)
+    index = torch.from_numpy(np.asarray(items, dtype=np.int64) - 1).to(vectors.device)
+    centred = vectors[:, index].double() - vectors.mean(1, keepdim=True, dtype=torch.float64)
+    scores = torch.einsum("nhk,hmk->nmh", readings.head_states.double(), centred)
+    return (readings.gate.double()[:, None] * scores).cpu().numpy()

@@ -1,0 +1,461 @@
+"""The parts of Lens, walked through with AppTest on made-up data."""
+
+import base64
+import json
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+import streamlit as st
+from typer.testing import CliRunner
+
+import resources
+import state
+from fame.checkpoint import load_checkpoint
+from fame.cli import app as command_line
+from fame.data import load
+from fame.lens.trace import fused_table, leave_out, trace_history
+from fame.model import Intervention
+from fame.survey import survey
+from tests import made_up
+from tests.app.walk import assert_calm, charts_of, headings, html_of, labelled, query, warnings
+
+DESK = "What if the heads were mixed otherwise?"
+
+
+def ledger(app):
+    """The fused list as numbers: item ids and scores."""
+    app.session_state["ledger-numbers"] = True
+    app.run()
+    assert_calm(app)
+    table = app.dataframe[0].value
+    return table["Item"].tolist(), table["Score"].to_numpy()
+
+
+def surveyed(home):
+    """Makes the survey of the made-up checkpoint; gives its people."""
+    checkpoint = load_checkpoint(home / "checkpoints" / made_up.NAME)
+    return survey(checkpoint, load(made_up.NAME, offline=True).interactions, sample=10)[0]
+
+
+# --- the mixing desk ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("desk", "arguments"),
+    [
+        ({"gate": "0.2,0,0.8"}, ["--gate", "0.2,0,0.8"]),
+        ({"gate": "5,3,1", "mute": "0:1"}, ["--gate", "5,3,1", "--mute", "0:1"]),
+        ({"solo": "1:0", "mute": "0:1"}, ["--solo", "1:0", "--mute", "0:1"]),
+    ],
+)
+def test_the_desk_gives_what_the_command_line_gives(open_app, home, desk, arguments):
+    people = load(made_up.NAME, offline=True).interactions
+    history, _ = people.split_user(people.user_index("u3"))
+    gone = str(people.item_ids[history[0]])
+    app = open_app(checkpoint=made_up.NAME, user="u3", without=gone, **desk)
+    assert not app.warning
+    items, scores = ledger(app)
+    checkpoint = str(home / "checkpoints" / made_up.NAME)
+    told = CliRunner().invoke(
+        command_line,
+        ["trace", checkpoint, "--user", "u3", "--without", gone, "--json", *arguments],
+        env=made_up.environment(home),
+    )
+    fused = json.loads(told.stdout)["fused"]
+    assert items == [row["item"] for row in fused]
+    np.testing.assert_allclose(scores, [row["score"] for row in fused], rtol=1e-12)
+    plain, _ = ledger(open_app(checkpoint=made_up.NAME, user="u3"))
+    assert items != plain  # or nothing was tested
+    assert "slope" in charts_of(app)
+    assert {name: query(app, name) for name in desk} == desk
+
+
+def test_solo_mute_faders_and_the_way_back(open_app):
+    app = open_app(checkpoint=made_up.NAME, user="u3")
+    assert DESK in headings(app)
+    assert "slope" not in charts_of(app)  # as long as nothing is changed, nothing is compared
+    plain = html_of(app)
+
+    app.button(key="solo-1").click().run()
+    assert query(app, "gate") == "0,1,0"
+    assert "Head 2 100 %" in html_of(app)
+    assert app.button(key="mute-1").disabled  # the last one that speaks
+    app.button(key="solo-1").click().run()
+    assert query(app, "gate") is None
+
+    app.button(key="mute-0").click().run()
+    first, *others = query(app, "gate").split(",")
+    assert float(first) == 0 and all(float(weight) > 0 for weight in others)
+    app.button(key="mute-0").click().run()
+    assert query(app, "gate") is None
+
+    app.slider(key="fader-2").set_value(0.0).run()
+    assert query(app, "gate").endswith(",0")
+    assert "rank-biased overlap" in html_of(app) or "same order" in html_of(app)
+    app.button(key="desk-reset").click().run()
+    assert_calm(app)
+    assert query(app, "gate") is None
+    assert html_of(app) == plain
+
+
+def test_the_last_fader_stays_up(open_app):
+    app = open_app(checkpoint=made_up.NAME, gate="0,0,1")
+    app.slider(key="fader-2").set_value(0.0).run()
+    assert "At least one head has to speak" in warnings(app)
+    assert query(app, "gate") == "0,0,1"
+
+
+def test_experts_are_muted_and_heard_alone(open_app):
+    app = open_app(checkpoint=made_up.NAME, user="u3")
+    app.button_group(key="solo-experts-1").set_value([1]).run()
+    assert query(app, "solo") == "1:1"
+    app.button_group(key="mute-experts-0").set_value([0]).run()
+    assert (query(app, "solo"), query(app, "mute")) == ("1:1", "0:0")
+    app.button_group(key="mute-experts-0").set_value([0, 1]).run()
+    assert "Head 1 needs one expert that speaks" in warnings(app)
+    assert query(app, "mute") == "0:0"
+    assert_calm(app)
+
+
+def test_the_desk_is_of_one_checkpoint(open_app):
+    app = open_app(checkpoint=made_up.NAME, user="u3", gate="0,1,0", mute="0:1")
+    app.selectbox(key="choice-checkpoint").set_value("sasrec").run()
+    assert_calm(app)
+    assert not app.warning
+    assert (query(app, "gate"), query(app, "mute")) == (None, None)
+
+
+# --- clicks that are left out -------------------------------------------------------------------
+
+
+def test_a_click_is_left_out_and_put_back(open_app):
+    people = load(made_up.NAME, offline=True).interactions
+    history, _ = people.split_user(people.user_index("u3"))
+    first, second = (str(people.item_ids[item]) for item in history[:2])
+    app = open_app(checkpoint=made_up.NAME, user="u3", without=f"{first},{second}")
+    assert_calm(app)
+    assert f"The model reads {len(history) - 2} clicks" in html_of(app)
+    assert "What they really chose next" in html_of(app)
+    app.button(key=f"put-back-{first}").click().run()
+    assert query(app, "without") == second
+    app.button(key="real-history").click().run()
+    assert query(app, "without") is None
+    assert f"The model reads {len(history)} clicks" in html_of(app)
+
+    app = open_app(checkpoint=made_up.NAME, user="u3", without=first)
+    app.text_input[0].set_value("u4").run()
+    assert query(app, "without") is None  # it was of somebody else
+    assert not app.warning
+
+
+def test_somebodys_own_history_begins_with_what_is_left(open_app):
+    people = load(made_up.NAME, offline=True).interactions
+    history, _ = people.split_user(people.user_index("u3"))
+    ids = [str(people.item_ids[item]) for item in history]
+    app = open_app(checkpoint=made_up.NAME, user="u3", without=ids[0])
+    labelled(app, "Change this history").click().run()
+    assert query(app, "items") == ",".join(ids[1:])
+    assert "slope" in charts_of(app)  # set against the real history
+    again = open_app(checkpoint=made_up.NAME, user="u3", items=query(app, "items"))
+    assert html_of(again) == html_of(app)  # the address holds whose it was
+    app.button(key="real-history").click().run()
+    assert (query(app, "items"), query(app, "user")) == (None, "u3")
+
+
+def test_every_recommendation_says_what_it_hangs_on(open_app):
+    page = html_of(open_app(checkpoint=made_up.NAME, user="u3", k="5"))
+    assert page.count("because of") + page.count("no single click speaks for it") == 2 * 5
+    # twice each: as the line and as its title for the mouse
+
+
+def test_a_history_of_one_click(open_app):
+    app = open_app(checkpoint=made_up.NAME, items="5")
+    assert_calm(app)
+    assert "The model has one click to go by" in html_of(app)
+    assert "the history holds one item only" in html_of(app).lower()
+
+
+def test_a_long_history_fits_into_an_address():
+    write, read = state.CHOICES["items"].write, state.CHOICES["items"].read
+    rng = np.random.default_rng(0)
+    letters = np.array(list("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"))
+    ids = tuple("B00" + "".join(rng.choice(letters, 7)) for _ in range(500))
+    address = write(ids)
+    assert len(address) < 6000  # of the 8,000 that the strictest servers let through
+    assert read(address) == ids
+    strange = ("a,b", "!x", "ä%", *ids)
+    assert read(write(strange)) == strange
+    assert read(write(strange[:3])) == strange[:3]
+
+
+def test_five_hundred_clicks_are_restored(open_app, home):
+    known = resources.checkpoint(made_up.NAME).items["item_id"].tolist()[:-12]
+    items = tuple(str(known[place % len(known)]) for place in range(500))
+    written = state.CHOICES["items"].write(items)
+    app = open_app(checkpoint=made_up.NAME, items=written)
+    assert_calm(app)
+    assert query(app, "items") == written
+    assert "of 500 clicks" in html_of(app)
+
+
+def test_a_history_of_the_whole_catalogue(open_app, home):
+    items = ",".join(map(str, resources.checkpoint(made_up.NAME).items["item_id"]))
+    app = open_app(checkpoint=made_up.NAME, items=items, gate="0,1,0")
+    assert_calm(app)
+    assert "nothing is left to recommend" in html_of(app)
+
+
+# --- what is looked at closer -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("part", "heading", "drawn"),
+    [
+        ("clicks", "Because of which clicks?", "influence"),
+        ("item", "Why is an item in the list, or not?", "account"),
+        ("experts", "Which experts read the history?", "router"),
+        ("mix", "How did the mix move as they clicked?", "path"),
+        ("truth", "Is the explanation true?", "deletion"),
+        ("others", "What would others recommend?", None),
+    ],
+)
+def test_one_part_is_open_at_a_time(open_app, part, heading, drawn):
+    app = open_app(checkpoint=made_up.NAME, user="u3", part=part)
+    assert_calm(app)
+    assert headings(app)[-1] == heading
+    assert [name.split("-")[0] for name in charts_of(app)] == ["ledger", *filter(None, [drawn])]
+
+
+def test_any_item_is_looked_up(open_app):
+    app = open_app(checkpoint=made_up.NAME, user="u3", part="item", item="1")
+    assert_calm(app)
+    assert "stands at rank" in html_of(app)
+    table = app.dataframe[0].value
+    ours, theirs = table["Put into its score"], table["Put into the rival's"]
+    np.testing.assert_allclose(ours - theirs, table["Lead"])
+    assert "<b>x</b>" not in html_of(app)
+
+
+def test_what_a_chosen_item_hangs_on(open_app):
+    app = open_app(checkpoint=made_up.NAME, user="u3", of="7")
+    assert_calm(app)
+    assert "speaks for" in html_of(app) or "hangs most on" in html_of(app)
+    assert query(app, "of") == "7"
+
+
+def test_an_expert_is_chosen(open_app):
+    app = open_app(checkpoint=made_up.NAME, user="u3", part="experts", expert="1:0")
+    assert_calm(app)
+    assert "attention" in charts_of(app)
+    assert "Head 2, expert 1 has" in html_of(app)
+    assert html_of(app).count('class="lens-list"') == 4 + 2
+    assert "survey" in app.code[0].value  # whom it serves is not known before the survey
+
+
+def test_other_models_stand_beside(open_app):
+    page = html_of(open_app(checkpoint=made_up.NAME, user="u3", part="others"))
+    for name in ("SASRec", "Popularity", "Markov chain"):
+        assert name in page
+    page = html_of(open_app(checkpoint="sasrec", user="u3", part="others"))
+    assert "No SASRec" in page
+
+
+def test_whether_the_explanation_is_true(open_app, home):
+    app = open_app(checkpoint=made_up.NAME, user="u3", part="truth")
+    assert "explanation" in html_of(app)
+    assert "fame survey" in app.code[0].value
+    surveyed(home)
+    app = open_app(checkpoint=made_up.NAME, user="u3", part="truth")
+    assert_calm(app)
+    assert "deletion-all" in charts_of(app)
+    assert "xplanations of this checkpoint" in html_of(app)
+    assert "Tested on" in html_of(app)  # at the top, where the clicks are named
+
+
+# --- people, tour, stage ------------------------------------------------------------------------
+
+
+def test_people_worth_showing(open_app, home):
+    app = open_app(checkpoint=made_up.NAME)
+    app.session_state["people"] = True
+    app.run()
+    assert f"fame survey {home / 'checkpoints' / made_up.NAME}" in app.code[0].value
+    rows = surveyed(home).lists["longest"]
+    app.run()
+    app.selectbox(key="people-rule").set_value("longest").run()
+    assert rows[0]["user"] == made_up.LONG
+    button = app.button(key=f"people-{made_up.LONG}")
+    assert f"{rows[0]['length']} clicks" in button.label
+    button.click().run()
+    assert query(app, "user") == made_up.LONG
+    assert_calm(app)
+
+
+def test_a_damaged_survey_is_one_sentence(open_app, home):
+    (home / "checkpoints" / made_up.NAME / "people.json").write_text("{}")
+    (home / "checkpoints" / made_up.NAME / "faithfulness.json").write_text("damaged")
+    app = open_app(checkpoint=made_up.NAME, part="truth")
+    app.session_state["people"] = True
+    app.run()
+    assert_calm(app)
+    assert "people.json" in html_of(app) and "faithfulness.json" in html_of(app)
+
+
+def test_the_tour_is_walked_and_left(open_app, home):
+    surveyed(home)
+    app = open_app(checkpoint=made_up.NAME, user="u3")
+    labelled(app, "Guided tour").click().run()
+    seen = []
+    for number in range(1, state.TOUR_STEPS + 1):
+        assert_calm(app)
+        assert query(app, "tour") == str(number)
+        seen.append(headings(app)[0])
+        if number < state.TOUR_STEPS:
+            app.button(key="tour-Next").click().run()
+    assert seen == [
+        "1 of 5 · The history",
+        "2 of 5 · The list",
+        "3 of 5 · The heads",
+        "4 of 5 · The mixing desk",
+        "5 of 5 · What changed",
+    ]
+    assert "slope" in charts_of(app)
+    assert "0" in query(app, "gate").split(",")
+    again = open_app(**{name: query(app, name) for name in app.query_params})
+    assert html_of(again) == html_of(app)
+    app.button(key="tour-Back").click().run()
+    app.button(key="tour-leave").click().run()
+    assert (query(app, "tour"), query(app, "gate")) == (None, None)
+    assert DESK in headings(app)
+
+
+def test_on_stage_there_are_fewer_controls(open_app):
+    plain = open_app(checkpoint=made_up.NAME, user="u3")
+    app = open_app(checkpoint=made_up.NAME, user="u3", present="on")
+    assert_calm(app)
+    assert len(app.button) < len(plain.button)
+    assert not app.get("download_button") and plain.get("download_button")
+    app.toggle(key="presenter").set_value(False).run()
+    assert query(app, "present") is None
+
+
+# --- take it along ------------------------------------------------------------------------------
+
+
+def test_the_report_and_the_trace_are_those_of_the_page(open_app, monkeypatch):
+    offered = {}
+    real = st.download_button
+
+    def record(label, data, **arguments):
+        offered[label] = data
+        return real(label, data, **arguments)
+
+    monkeypatch.setattr(st, "download_button", record)
+    app = open_app(checkpoint=made_up.NAME, user="u3", gate="0,1,0")
+    items, _ = ledger(app)
+    trace = json.loads(offered["Trace as JSON"]())
+    assert [row["item"] for row in trace["fused"]] == items
+    report = offered["Download report"]()
+    assert report.startswith("<!DOCTYPE html>")
+    assert "<b>x</b>" not in report
+    document = json.loads(report.split('id="report-data"', 1)[1].split(">", 1)[1].split("</", 1)[0])
+    assert document["desk"]["gate"] == [0, 1, 0]
+    assert document["person"] == "u3"
+    assert [row["item"] for row in document["trace"]["fused"]] == items
+
+
+# --- addresses edited by hand -------------------------------------------------------------------
+
+BOMB = "!" + base64.urlsafe_b64encode(zlib.compress(b"1," * 5_000_000, 9)).decode().rstrip("=")
+
+
+@pytest.mark.parametrize(
+    "told",  # what is said, by what the address holds
+    [
+        {
+            ("gate", "NaN,1,1"): "gate must be finite numbers",
+            ("solo", "0-1"): "solo must be written HEAD:EXPERT",
+            ("mute", "0:99999999999"): "mute must be written HEAD:EXPERT",
+            ("items", "!garbage"): "items must be a list of items as this page writes it",
+            ("part", "nonsense"): "part must be one of",
+            ("tour", "9"): "tour must be a whole number from 0 to 5",
+            ("present", "maybe"): "present must be one of on, off",
+        },
+        {
+            ("gate", "1,2"): "needs 3 weights",
+            ("mute", "9:0"): "There is no expert 9:0",
+            ("without", "999"): "no item '999' to leave out",
+            ("of", "999"): "no item '999'",
+        },
+        {
+            ("gate", "0,0,0"): "At least one gate weight",
+            ("mute", "0:0,0:1"): "would have no expert left",
+            ("expert", "4:9"): "no expert 4:9",
+            ("part", "experts"): "",
+        },
+        {
+            ("gate", "-1,1,inf"): "gate must be finite numbers",
+            ("items", "5,5"): "",
+            ("without", "5"): "needs one click at least",
+            ("user", "nobody"): "no real history to compare with",
+        },
+        {
+            ("gate", "a lot"): "gate must be numbers between commas",
+            ("items", BOMB): "items must be a list of items as this page writes it",
+        },
+        {("item", "999"): "no item '999'", ("part", "item"): ""},
+    ],
+)
+def test_an_address_edited_by_hand_is_told_and_left_aside(open_app, told):
+    app = open_app(checkpoint=made_up.NAME, **dict(tuple(told)))
+    assert_calm(app)
+    for sentence in told.values():
+        assert sentence in warnings(app)
+    assert headings(app)
+
+
+def test_sasrec_has_no_desk_and_no_experts(open_app):
+    desk = {"gate": "1", "mute": "0:0", "expert": "0:0", "part": "experts"}
+    app = open_app(checkpoint="sasrec", user="u3", **desk)
+    assert_calm(app)
+    for sentence in ("has one head", "no experts to mute", "no expert 0:0"):
+        assert sentence in warnings(app)
+    assert_calm(open_app(checkpoint="sasrec", user="u3", tour="2"))
+
+
+# --- many people at once ------------------------------------------------------------------------
+
+
+def test_sessions_on_one_model_do_not_mix(open_app):
+    """Each has a desk of its own; whatever the others do, its page stays the one it asked for."""
+    desks = [{"gate": "1,0,0"}, {"gate": "0,1,0"}, {"mute": "0:0"}, {"solo": "2:1"}, {}]
+    apps = [open_app(checkpoint=made_up.NAME, user="u3", **desk) for desk in desks]
+    alone = [html_of(app) for app in apps]
+    assert len(set(alone)) == len(alone)
+    for app in apps:
+        app.text_input[0].set_value("u4").run()
+    for app in reversed(apps):
+        app.text_input[0].set_value("u3").run()
+    assert [html_of(app) for app in apps] == alone
+
+
+def test_threads_on_one_model_do_not_mix(home):
+    opened = resources.checkpoint(made_up.NAME)
+    people = load(made_up.NAME, offline=True).interactions
+    cases = []
+    for user in ("u1", "u2", "u3", "u4"):
+        history, _ = people.split_user(people.user_index(user))
+        for gate in (None, (1.0, 0.0, 0.0), (0.2, 0.3, 0.5)):
+            for solo in ((), ((0, 1),)):
+                cases.append((leave_out(history, history[0]), Intervention(gate, (), solo)))
+
+    def ask(case):
+        return fused_table(resources.trace(opened, *case), 10)
+
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(ask, cases * 4))
+    for (history, desk), table in zip(cases * 4, found, strict=True):
+        fresh = trace_history(opened.model, history, intervention=desk)
+        assert table.equals(fused_table(fresh, 10))

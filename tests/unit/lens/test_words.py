@@ -1,0 +1,213 @@
+"""Sentences say what the figures say, and no more: also at their edges."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from fame.lens.account import item_account
+from fame.lens.compare import compare
+from fame.lens.faithfulness import DeletionCurve, Estimate, MeasuredFaithfulness
+from fame.lens.trace import trace_history
+from fame.lens.words import (
+    account_sentence,
+    because_sentence,
+    changes,
+    checkpoint_sentence,
+    comparison_sentence,
+    faithfulness_sentence,
+    gate_sentence,
+    held_out_sentence,
+    history_sentence,
+    quoted,
+    shortened,
+    without_head_sentence,
+)
+from fame.model import Intervention
+from tests.tiny import TINY, TINY_SASREC, random_model
+
+MODEL = random_model(TINY, 20)
+HISTORY = np.array([7, 3, 12])
+
+
+def test_shortening_cuts_at_words_and_flattens_lines():
+    assert shortened("a\nb", 10) == "a b"
+    assert shortened("three four five", 12) == "three four…"
+    assert shortened("one incomprehensible", 12) == "one incompr…"
+    assert len(shortened("x" * 50, 10)) == 10
+    assert quoted("<b>\n1") == "“<b> 1”"  # a sentence is text: whoever shows it escapes it
+
+
+@pytest.mark.parametrize(
+    ("changed", "k", "said"),
+    [
+        (7, 10, "7 of the 10 items change"),
+        (1, 10, "1 of the 10 items changes"),
+        (0, 10, "none of the 10 items changes"),
+        (10, 10, "all 10 items change"),
+        (0, 1, "the one item stays"),
+        (1, 1, "the one item changes"),
+    ],
+)
+def test_changes(changed, k, said):
+    assert changes(changed, k) == said
+
+
+@pytest.mark.parametrize(
+    ("length", "read", "said"),
+    [
+        (1, 1, "The model has one click to go by."),
+        (7, 7, "The model reads 7 clicks."),
+        (1737, 100, "The model reads the latest 100 of 1,737 clicks."),
+    ],
+)
+def test_history_sentences(length, read, said):
+    assert history_sentence(length, read) == said
+
+
+def test_gate_sentences():
+    assert gate_sentence([0.3, 0.7]) == "The gate gives Head 2 the largest share, 70 %."
+    assert gate_sentence([0.48, 0.52]) == (
+        "The gate weighs both heads about evenly (48 % to 52 %)."
+    )
+    assert "all 3 heads about evenly (33 % to 33 %)" in gate_sentence([1 / 3] * 3)
+    assert gate_sentence([1.0]) == "This model has one head, so nothing is mixed."
+
+
+@pytest.mark.parametrize(
+    ("gate", "changed", "said"),
+    [
+        ([0.39, 0.61], [4, 7], "Gate share of Head 2: 61 %; without it 7 of the 10 items change."),
+        (
+            [0.9, 0.1],
+            [0, 0],
+            "Gate share of Head 1: 90 %; without it none of the 10 items changes.",
+        ),
+        (
+            [0.48, 0.52],
+            [3, 2],
+            "The gate weighs both heads about evenly (48 % to 52 %); without Head 1, 3 of the 10 "
+            "items change; without Head 2, 2 of the 10 items change.",
+        ),
+        (
+            [0.5, 0.5],
+            [0, 0],
+            "The gate weighs both heads about evenly (50 % to 50 %); without Head 1, none of the "
+            "10 items changes; without Head 2, none of the 10 items changes.",
+        ),
+        (
+            [0.33, 0.33, 0.34],
+            [1, 5, 2],
+            "The gate weighs all 3 heads about evenly (33 % to 34 %); without Head 2, 5 of the 10 "
+            "items change, the most for any head.",
+        ),
+        ([0.0, 1.0], [0, None], "Head 2 has all of the gate, so the list is its own."),
+        ([1.0], [None], "This model has one head, so nothing is mixed."),
+    ],
+)
+def test_what_the_largest_head_does(gate, changed, said):
+    assert without_head_sentence(gate, changed, 10) == said
+
+
+def test_held_out_sentences():
+    assert "“x”, stands at rank 9 of 100; Head 2 alone would have put it at 3." in (
+        held_out_sentence("x", 9, [12, 3], 100)
+    )
+    assert "higher than any head alone" in held_out_sentence("x", 2, [12, 3], 100)
+    assert "where Head 2 alone puts it too" in held_out_sentence("x", 3, [12, 3], 100)
+    assert held_out_sentence("x", 3, [3], 1200).endswith("at rank 3 of 1,200.")
+
+
+def test_because_sentences():
+    assert because_sentence("A", [("B", 0.534), ("C", 0.21)]) == (
+        "“A” hangs most on “B”: without it, it scores 0.53 less; without “C”, 0.21 less."
+    )
+    assert because_sentence("A", [("B", 0.5)]).endswith("it scores 0.50 less.")
+    assert because_sentence("A", []) == (
+        "No single click speaks for “A”: without any one it scores no lower."
+    )
+
+
+def test_account_sentences():
+    trace = trace_history(MODEL, HISTORY)
+    found = item_account(trace, 5, 4)
+    said = account_sentence(found, "A", "B")
+    assert said.startswith(f"“A” stands at rank {found.rank} of 17, {abs(found.lead):.2f} ")
+    assert f"Head 1 {found.by_head['lead'][0]:+.2f}, Head 2 {found.by_head['lead'][1]:+.2f}" in said
+    assert ("ahead of “B”" in said) == (found.lead > 0)
+    assert f"at rank {found.rival_rank}" in said
+    assert "clicked before, so it is not recommended" in account_sentence(
+        item_account(trace, 3, 4), "A", "B"
+    )
+    alone = trace_history(MODEL, np.arange(1, 20))
+    assert account_sentence(item_account(alone, 20, 4), "A", "") == "“A” stands at rank 1 of 1."
+    sasrec = trace_history(random_model(TINY_SASREC, 20), HISTORY)
+    assert "Head" not in account_sentence(item_account(sasrec, 5, 4), "A", "B")
+
+
+def test_comparison_sentences():
+    before = trace_history(MODEL, HISTORY)
+    same = compare(before, before, 4, held_out=9)
+    assert comparison_sentence(same) == (
+        f"The same 4 items in the same order; what they really chose next stays at rank "
+        f"{same.held_out[0]}."
+    )
+    after = trace_history(MODEL, HISTORY, intervention=Intervention(gate=(1.0, 0.0)))
+    new = compare(before, after, 1)
+    assert new.shared == 0
+    assert comparison_sentence(new) == "1 of the 1 item is new (rank-biased overlap 0.00)."
+    moved = same.moves.assign(change=pd.array([0, 1, -1, 0], dtype="Int64"))
+    order = same.__class__(**{**vars(same), "moves": moved, "rbo": 0.9, "held_out": (1200, 3)})
+    assert comparison_sentence(order) == (
+        "The same 4 items in another order (rank-biased overlap 0.90); what they really chose "
+        "next moves from rank 1,200 to 3."
+    )
+
+
+def curve(measure, influential, random, latest=None):
+    given = (influential, influential if latest is None else latest, random)
+    return DeletionCurve(
+        measure, np.arange(2), *(np.array(values, dtype=float) for values in given)
+    )
+
+
+def test_an_explanation_that_does_not_hold_says_so():
+    holds = curve("list", [0, 0.9, 0.6, 0.8], [[0, 0, 0.1, 0.3]])
+    assert faithfulness_sentence(holds) == (
+        "The explanation holds: removing the clicks it names replaces 70 % of the list, removing "
+        "as many at random 20 % (the difference is 50 % to 50 % over 95 % of random draws)."
+    )
+    unclear = curve("item", [0, 1, 0.5], [[0, 0, 0.2], [0, 0, 0.9]])
+    assert "is not borne out, chance does about as much" in faithfulness_sentence(unclear)
+    assert "takes 0.50 off the first item's score" in faithfulness_sentence(unclear)
+    fails = curve("list", [0, 1, 0.1], [[0, 0, 0.4]])
+    assert "does not hold, random clicks matter more" in faithfulness_sentence(fails)
+    assert faithfulness_sentence(None).startswith("Too short to test")
+
+
+@pytest.mark.parametrize(("latest", "told"), [(0.9, True), (0.701, False), (0.1, False)])
+def test_an_explanation_that_the_latest_clicks_beat_says_so(latest, told):
+    """Only where the difference shows in the figures."""
+    found = curve("list", [0, 0.9, 0.7], [[0, 0, 0.1]], latest=[0, 0.9, latest])
+    sentence = faithfulness_sentence(found)
+    assert sentence.endswith("but removing just the latest clicks does more, 90 %.") == told
+    assert ("latest" in sentence) == told
+
+
+@pytest.mark.parametrize(
+    ("low", "said"),
+    [(0.2, "hold as a rule"), (-0.2, "cannot be told from chance"), (-0.9, "do not hold")],
+)
+def test_the_checkpoints_sentence_follows_its_interval(low, said):
+    measured = MeasuredFaithfulness(
+        people=500,
+        above_zero=Estimate(0.97, 0.95, 0.99),
+        above_latest=Estimate(0.45, 0.4, 0.5),
+        below_latest=Estimate(0.2, 0.1, 0.3),
+        area=Estimate(low + 0.1, low, low + 0.4),
+        curve=[],
+    )
+    sentence = checkpoint_sentence("list", measured)
+    assert said in sentence and "97 % of 500 people (95 % to 99 %)" in sentence
+    assert "replaces more of the list" in sentence
+    assert "just the latest ones it does more for 45 % and less for 20 %" in sentence
+    assert "takes more off the first item's score" in checkpoint_sentence("item", measured)

@@ -1,0 +1,142 @@
+"""What is stored with a checkpoint: written once, read strictly, and never a history."""
+
+import json
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from fame.checkpoint import Checkpoint, load_checkpoint, write_description, write_weights
+from fame.config import TrainConfig
+from fame.data.sequences import Interactions, held_out
+from fame.errors import CheckpointError, DataError
+from fame.lens.faithfulness import faithfulness_of_people
+from fame.lens.people import everybodys_figures, most_routed, worth_showing
+from fame.survey import FAITHFULNESS, PEOPLE, read_faithfulness, read_people, survey
+from tests.tiny import TINY, TINY_SASREC, cyclic_interactions, interactions_of, random_model
+
+DATA = cyclic_interactions(people=30, num_items=40, length=9)
+
+
+def make(path: Path, config=TINY, data: Interactions = DATA) -> Checkpoint:
+    items = pd.DataFrame({"item_id": data.item_ids[1:], "title": data.item_ids[1:]})
+    write_description(path, config, TrainConfig(), data, items)
+    write_weights(path, random_model(config, data.num_items).state_dict())
+    return load_checkpoint(path)
+
+
+@pytest.fixture(scope="module")
+def surveyed(tmp_path_factory) -> Checkpoint:
+    checkpoint = make(tmp_path_factory.mktemp("checkpoints") / "tiny")
+    survey(checkpoint, DATA, sample=8, seed=3)
+    return checkpoint
+
+
+def test_what_is_stored_is_what_was_found(surveyed: Checkpoint):
+    examples = held_out(DATA, "test")
+    histories = [DATA.split_user(user)[0].astype(np.int64) for user in range(len(DATA))]
+    figures = everybodys_figures(surveyed.model, histories, examples.targets)
+    people = read_people(surveyed)
+    assert people is not None and people.looked_at == 30
+    assert people.lists == worth_showing(figures.people, DATA.user_ids.tolist())
+    assert people.experts == most_routed(figures.router, DATA.user_ids.tolist())
+
+    stored = read_faithfulness(surveyed)
+    chosen = np.sort(np.random.default_rng(3).choice(30, 8, replace=False))
+    expected = faithfulness_of_people(
+        surveyed.model, [histories[person] for person in chosen], draws=5, seed=3
+    )
+    assert stored is not None and stored.measures == expected
+    assert (stored.sample, stored.seed, stored.draws, stored.list_length) == (8, 3, 5, 10)
+
+
+def test_progress_is_told(tmp_path: Path):
+    told = []
+    survey(make(tmp_path), DATA, sample=2, on_progress=lambda *step: told.append(step))
+    assert told[0] == ("Looking at 30 people", 1.0)
+    assert told[1:] == [("Testing the explanations of 2 people", share) for share in (0.5, 1.0)]
+
+
+def test_no_history_is_stored(surveyed: Checkpoint):
+    for name in (PEOPLE, FAITHFULNESS):
+        text = (surveyed.path / name).read_text()
+        assert not any(f'"{item}"' in text for item in DATA.item_ids[1:])
+
+
+def test_a_model_with_one_head_is_surveyed_too(tmp_path: Path):
+    checkpoint = make(tmp_path, TINY_SASREC)
+    found = survey(checkpoint, DATA, sample=3)
+    assert found == (read_people(checkpoint), read_faithfulness(checkpoint))
+    assert found[0].experts == [[]]
+
+
+def test_nothing_is_there_before_it_was_made(tmp_path: Path):
+    checkpoint = make(tmp_path)
+    assert read_people(checkpoint) is None and read_faithfulness(checkpoint) is None
+
+
+def test_nobody_to_look_at_is_said(tmp_path: Path):
+    data = interactions_of([[1], [2]], 4)
+    with pytest.raises(DataError, match="Nobody in data set"):
+        survey(make(tmp_path, data=data), data)
+
+
+def test_figures_of_other_weights_are_said_to_be_out_of_date(surveyed: Checkpoint):
+    newer = replace(surveyed, weights_hash="0" * 64)
+    for read in (read_people, read_faithfulness):
+        with pytest.raises(CheckpointError, match="made from other weights") as caught:
+            read(newer)
+        assert f"python -m fame survey {surveyed.path}" in str(caught.value)
+
+
+def changed(document: dict, change: dict) -> str:
+    return json.dumps({**document, **change})
+
+
+PEOPLE_DAMAGE = [
+    (lambda d: "{", "not readable as JSON"),
+    (lambda d: "[]", "must hold"),
+    (lambda d: changed(d, {"more": 1}), "must hold"),
+    (lambda d: json.dumps({k: v for k, v in d.items() if k != "lists"}), "must hold"),
+    (lambda d: changed(d, {"format": 9}), "has format 9, not 1"),
+    (lambda d: changed(d, {"lists": {}}), "lacks some of its lists"),
+    (lambda d: changed(d, {"lists": 5}), "lacks some of its lists"),
+    (lambda d: changed(d, {"lists": {**d["lists"], "mine": []}}), "lacks some of its lists"),
+    (lambda d: changed(d, {"lists": {**d["lists"], "longest": [{}]}}), "or of their figures"),
+    (lambda d: changed(d, {"lists": {**d["lists"], "longest": [7]}}), "or of their figures"),
+    (lambda d: changed(d, {"experts": d["experts"][:1]}), "lacks some of its lists"),
+    (lambda d: changed(d, {"experts": None}), "lacks some of its lists"),
+]
+FAITHFULNESS_DAMAGE = [
+    (lambda d: changed(d, {"measures": {"list": {}}}), "'measures' that is not whole"),
+    (lambda d: changed(d, {"measures": [1]}), "'measures' that is not whole"),
+    (
+        lambda d: changed(d, {"measures": {"mine": d["measures"]["list"]}}),
+        "unknown measure 'mine'",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "damage", "message"),
+    [(PEOPLE, *case) for case in PEOPLE_DAMAGE]
+    + [(FAITHFULNESS, *case) for case in FAITHFULNESS_DAMAGE],
+)
+def test_a_damaged_file_is_one_sentence(surveyed: Checkpoint, tmp_path, name, damage, message):
+    document = json.loads((surveyed.path / name).read_text())
+    (tmp_path / name).write_text(damage(document))
+    read = read_people if name == PEOPLE else read_faithfulness
+    with pytest.raises(CheckpointError, match=message) as caught:
+        read(replace(surveyed, path=tmp_path))
+    assert str(tmp_path / name) in str(caught.value) and "make it again" in str(caught.value)
+
+
+def test_the_documents_are_what_the_command_prints(surveyed: Checkpoint):
+    document = json.loads((surveyed.path / PEOPLE).read_text())
+    people = read_people(surveyed)
+    assert people is not None
+    assert document == {
+        "format": 1, "weights": surveyed.weights_hash, "data": DATA.fingerprint, **asdict(people)
+    }  # fmt: skip
