@@ -47,7 +47,7 @@ class Readings:
         return Readings(*(tensor[rows] for tensor in vars(self).values()))
 
 
-def _at(encoding: Encoding, *place: Tensor | int) -> Readings:
+def _at(encoding: Encoding, *place: slice | int) -> Readings:
     parts = (encoding.query, encoding.gate, encoding.router, encoding.head_states)
     return Readings(*(part[place] for part in parts))
 
@@ -91,9 +91,9 @@ def read_histories(
         inputs = np.zeros((len(chosen), lengths[chosen[-1]]), dtype=np.int64)
         for row, index in enumerate(chosen):
             inputs[row, : lengths[index]] = histories[index][-T:]
-        encoding = model(torch.from_numpy(inputs).to(device), intervention=intervention)
-        last = torch.from_numpy(lengths[chosen] - 1).to(device)
-        parts.append(_at(encoding, torch.arange(len(chosen), device=device), last))
+        items = torch.from_numpy(inputs).to(device)
+        encoding = model(items, last_only=True, intervention=intervention)
+        parts.append(_at(encoding, slice(None), 0))
     return _join(parts)[torch.from_numpy(np.argsort(order, kind="stable")).to(device)]
 
 
