@@ -16,9 +16,11 @@ import torch
 from fame.bench import data, lens, loss, machine, rank, train
 from fame.bench.peers import Peer, recbole_settings, write_inter
 from fame.bench.work import read_histories, shared_work
+from fame.checkpoint import load_checkpoint
 from fame.data import Dataset
 from fame.data.sequences import held_out, training_windows
 from fame.training.loop import Progress
+from tests import made_up
 from tests.integration.conftest import SHAPE, TRAINING, CommandLine
 
 TOY = ["--data", "walks", "--set", "max_length=8", "--set", "batch_size=16", "--set", "width=16"]
@@ -51,7 +53,9 @@ def bench(fame: CommandLine, monkeypatch: pytest.MonkeyPatch) -> Callable[..., d
         monkeypatch.setattr(module, "Process", InThisProcess)
     monkeypatch.setattr(machine, "_SECONDS_A_PRODUCT", 0.0)
     monkeypatch.setattr(loss, "_SECONDS_A_REPEAT", 0.0)
-    monkeypatch.setattr(lens, "PEOPLE", 3)
+    for name, few in {"PEOPLE": 3, "LONG_PEOPLE": 2}.items():
+        monkeypatch.setattr(lens, name, few)
+    monkeypatch.setattr(lens, "STOPWATCH", Path("no-such-file"))  # the page has its own test
     for name in ("HOME", "XDG_CACHE_HOME"):  # `bench data` sets them in its process
         monkeypatch.setenv(name, os.environ.get(name, ""))
 
@@ -168,13 +172,52 @@ def test_the_loss_in_both_forms(bench) -> None:
         assert all(row["gradient_error"] < 1e-5 for row in report["rows"].values())
 
 
-def test_accounts_of_a_shipped_checkpoint_without_its_data(bench) -> None:
+def test_a_shipped_checkpoint_without_its_data_and_without_the_app(bench) -> None:
     report = bench("lens", "--only", "ml-100k", "--repeats", "2")["benches"]["lens"]
-    row = report["rows"]["ml-100k"]
-    assert row["items"] == 1349 and "made up" in row["histories"]
-    assert repeats_of(row["p50_seconds"]) == 2
+    assert set(report["rows"]) == {"ml-100k: account", "ml-100k: influence"}
+    assert report["not_measured"] == {"ml-100k: page": "the app is not beside the library"}
+    for row in report["rows"].values():
+        assert row["items"] == 1349 and "made up" in row["histories"]
+        assert_quantiles(row, repeats=2)
+
+
+def test_pages_are_redrawn_for_one_and_for_many(tmp_path: Path, monkeypatch) -> None:
+    pytest.importorskip("streamlit")
+    few = {"PEOPLE": 3, "LONG_PEOPLE": 2, "LONG": 6, "DESK_CLICKS": 2, "CROWD": 2}
+    for name, value in {**few, "CROWD_CLICKS": 2, "PAUSE": 0.01}.items():
+        monkeypatch.setattr(lens, name, value)
+    made_up.make(tmp_path)
+    with made_up.at_home(tmp_path):
+        paths = [tmp_path / "checkpoints" / name for name in (made_up.NAME, "sasrec")]
+        report = json.loads(json.dumps(lens.bench_lens(paths, repeats=1).to_json()))
+    parts = ("account", "influence", "redraw", "crowd", "rush")
+    measured = [f"{made_up.NAME}: {part}" for part in parts]
+    assert list(report["rows"]) == [*measured, "sasrec: account", "sasrec: influence"]
+    assert report["not_measured"] == {"sasrec: page": "only FAME has a mixing desk"}
+    for row in report["rows"].values():
+        assert 30 < row["items"] <= made_up.ITEMS and row["histories"] == "real"
+        assert_quantiles(row, repeats=1)
+
+
+def assert_quantiles(row: dict[str, Any], *, repeats: int) -> None:
+    assert repeats_of(row["p50_seconds"]) == repeats
     for p50, p95 in zip(row["p50_seconds"]["values"], row["p95_seconds"]["values"], strict=True):
         assert 0 < p50 <= p95
+
+
+def test_long_histories_are_made_up_where_nobody_has_one(tmp_path: Path, monkeypatch) -> None:
+    made_up.make(tmp_path)
+    monkeypatch.setattr(lens, "LONG_PEOPLE", 3)
+    found = {}
+    with made_up.at_home(tmp_path):
+        opened = load_checkpoint(tmp_path / "checkpoints" / made_up.NAME)
+        for clicks in (15, 30):  # one person has twenty or some more, nobody thirty
+            monkeypatch.setattr(lens, "LONG", clicks)
+            found[clicks] = lens.people_of(opened)
+            assert [len(history) for history in found[clicks].long] == [clicks] * 3
+    assert (found[15].long_are, found[15].patient) == ("real", made_up.LONG)
+    assert (found[30].long_are, found[30].patient) == ("made up, nobody has 30 clicks", None)
+    assert all(len(set(history.tolist())) == 30 for history in found[30].long)
 
 
 def test_files_are_read_to_their_batches(bench) -> None:

@@ -1,0 +1,183 @@
+"""How long the server takes to redraw Lens after a click; ``python -m fame bench lens`` starts it.
+
+Streamlit's server runs in this process, without its web part: a session a visitor, scripts in
+threads, caches shared. A :class:`Visitor` takes the browser's place, presses what it is shown and
+waits until the last message of the answer is ready to be sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+import random
+import re
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from urllib.parse import urlencode
+
+from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.Common_pb2 import DoubleArray
+from streamlit.proto.Delta_pb2 import Delta
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from streamlit.proto.WidgetStates_pb2 import WidgetState
+from streamlit.runtime import Runtime, RuntimeConfig, SessionClient
+from streamlit.runtime.memory_media_file_storage import MemoryMediaFileStorage
+from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
+from streamlit.runtime.runtime_util import serialize_forward_msg
+
+APP = Path(__file__).resolve().parent
+_WIDGET = re.compile(r"(fader|Earlier)-\d+$")  # how the id of a widget that we press ends
+_RUNS_AGAIN = ForwardMsg.FINISHED_EARLY_FOR_RERUN
+_PATIENCE = 120.0  # seconds for one answer
+
+
+class Visitor(SessionClient):
+    """One person with Lens open, whose every click asks for something that is in no cache.
+
+    Only the widget that is pressed is sent; what the others say, the session still knows.
+
+    Args:
+        address: What the browser's address says: whose history, of which checkpoint.
+        seed: Visitors of different seeds click differently.
+    """
+
+    def __init__(self, server: Runtime, address: dict[str, str], seed: int) -> None:
+        self._server = server
+        self._query = urlencode(address)
+        self._widgets: list[tuple[str, str]] = []  # what each is for, and its id
+        self._answered = asyncio.Event()
+        self._fault = ""
+        self._rng = random.Random(seed)
+        # A whole round of different values, so that a fader is not moved to where it stands.
+        self._weights = itertools.cycle(self._rng.sample(range(1, 100), 99))
+        self._session = server.connect_session(self, {})
+
+    def write_forward_msg(self, msg: ForwardMsg) -> None:
+        """Takes one message of the answer, made into bytes as for a browser."""
+        serialize_forward_msg(msg)
+        kind = msg.WhichOneof("type")
+        if kind == "delta":
+            self._look_at(msg.delta)
+        elif kind == "page_info_changed":
+            self._query = msg.page_info_changed.query_string
+        elif kind == "script_finished" and msg.script_finished != _RUNS_AGAIN:
+            self._answered.set()
+
+    def _look_at(self, delta: Delta) -> None:
+        element = delta.new_element
+        kind = element.WhichOneof("type")
+        if kind in ("slider", "button"):
+            widget = getattr(element, kind)
+            found = _WIDGET.search(widget.id)
+            if found and not widget.disabled:
+                self._widgets.append((found[1], widget.id))
+        elif kind == "exception":
+            self._fault = element.exception.message
+        elif kind == "alert" and element.alert.format == element.alert.ERROR:
+            self._fault = element.alert.body
+
+    async def open(self) -> float:
+        """Opens the page; like every answer in seconds until it is drawn.
+
+        Raises:
+            RuntimeError: where the page tells of a fault instead.
+            TimeoutError: where no answer comes.
+        """
+        return await self._ask()
+
+    async def move_a_fader(self) -> float:
+        """Sets the weight of one of the heads on the mixing desk."""
+        weight = DoubleArray(data=[next(self._weights) / 100])
+        return await self._ask(WidgetState(id=self._any("fader"), double_array_value=weight))
+
+    async def edit(self) -> float:
+        """Moves a click of one's own history before the one that came earlier."""
+        return await self._ask(WidgetState(id=self._any("Earlier"), trigger_value=True))
+
+    async def hesitate(self, seconds: float) -> None:
+        """Does nothing for about so long."""
+        await asyncio.sleep(self._rng.uniform(0, 2 * seconds))
+
+    def _any(self, name: str) -> str:
+        widgets = [widget for key, widget in self._widgets if key == name]
+        if not widgets:
+            raise RuntimeError(f"the page shows no widget {name!r}")
+        return self._rng.choice(widgets)
+
+    async def _ask(self, *pressed: WidgetState) -> float:
+        message = BackMsg()
+        message.rerun_script.query_string = self._query
+        message.rerun_script.widget_states.widgets.extend(pressed)
+        self._answered.clear()
+        self._widgets.clear()
+        started = time.perf_counter()
+        self._server.handle_backmsg(self._session, message)
+        await asyncio.wait_for(self._answered.wait(), _PATIENCE)
+        seconds = time.perf_counter() - started
+        if self._fault:
+            raise RuntimeError(f"the page said: {self._fault}")
+        return seconds
+
+
+class Redraws:
+    """Visitors of one server; a piece of work for ``fame.bench.serve``.
+
+    Args:
+        checkpoints: The folder that holds the checkpoint which the addresses name.
+        one: The address of the visitor who is to have the server alone.
+        crowd: The addresses of those who are to come all at once; their histories are their own,
+            so that they can be edited.
+    """
+
+    def __init__(
+        self, checkpoints: str, one: dict[str, str], crowd: Sequence[dict[str, str]]
+    ) -> None:
+        os.environ["FAME_CHECKPOINTS"] = checkpoints
+        # As ``streamlit run`` does from the folder above; started otherwise, neither is there.
+        sys.path[:0] = [str(APP), str(APP.parent)]
+        self._loop = asyncio.new_event_loop()
+        self._one, *self._crowd = self._loop.run_until_complete(_all_in([one, *crowd]))
+
+    def __call__(self, together: bool, clicks: int, pause: float = 0.0) -> dict[str, list[float]]:
+        """``seconds`` of every redraw.
+
+        Args:
+            together: Whether the crowd comes, and edits and moves faders by turns; else the one
+                visitor moves faders.
+            clicks: Of each visitor, one upon the answer to the other.
+            pause: Mean seconds between the answer and the next click.
+        """
+        visitors = self._crowd if together else [self._one]
+
+        async def everybody() -> list[list[float]]:
+            return await asyncio.gather(*(go(visitor) for visitor in visitors))
+
+        async def go(visitor: Visitor) -> list[float]:
+            seconds = []
+            for click in range(clicks):
+                await visitor.hesitate(pause)
+                edits = together and click % 2 == 1
+                seconds.append(await (visitor.edit() if edits else visitor.move_a_fader()))
+            return seconds
+
+        answers = self._loop.run_until_complete(everybody())
+        return {"seconds": [seconds for answer in answers for seconds in answer]}
+
+
+async def _all_in(addresses: Sequence[dict[str, str]]) -> list[Visitor]:
+    """Starts the server and lets the visitors in, one after the other."""
+    server = Runtime(
+        RuntimeConfig(
+            script_path=str(APP / "main.py"),
+            media_file_storage=MemoryMediaFileStorage("/media"),
+            uploaded_file_manager=MemoryUploadedFileManager("/_stcore/upload_file"),
+        )
+    )
+    await server.start()
+    visitors = [Visitor(server, address, seed) for seed, address in enumerate(addresses)]
+    for visitor in visitors:
+        await visitor.open()
+    return visitors
