@@ -23,7 +23,6 @@ from fame.training.memory import (
     count_parameters,
     kept_values,
     memory_need,
-    peak_memory,
 )
 from fame.training.objective import Objective
 
