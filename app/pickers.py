@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 import resources
 import state
@@ -135,6 +136,32 @@ def list_length() -> int:
     with st.sidebar:
         k = st.slider("Recommendations", 1, state.MAX_K, key=state.key("k"))
     return int(state.keep("k", k))
+
+
+def item_search(opened: Checkpoint, place: DeltaGenerator, label: str, hint: str) -> str | None:
+    """Any item of the catalogue by a part of its title; ``None`` where nobody chose one.
+
+    Args:
+        place: Where to draw it.
+        hint: What stands in the field while nothing is chosen.
+    """
+    titles = resources.title_by_id(opened)
+    if state.get("item") not in (*titles, "", None):
+        state.notice(f"The catalogue of {opened.name!r} has no item {state.get('item')!r}.")
+        state.settle("item", "")
+    if state.get("item") == "":
+        state.settle("item", None)
+    chosen = place.selectbox(
+        label,
+        list(titles),
+        index=None,
+        format_func=titles.__getitem__,
+        filter_mode="contains",
+        placeholder=hint,
+        key=state.key("item"),
+    )
+    state.keep("item", chosen)
+    return chosen
 
 
 def people_of(opened: Checkpoint) -> Dataset | None:

@@ -7,33 +7,19 @@ import streamlit as st
 import charts
 import components
 import resources
-import state
 import tables
 import words
 from fame.lens.account import item_account
 from palette import head_name
+from pickers import item_search
 from sections.scene import Scene
 
 
 def item(scene: Scene) -> None:
     components.section("Why is an item in the list, or not?", "Ledger", "Centred", "Fused list")
-    titles = resources.title_by_id(scene.opened)
-    if state.get("item") not in (*titles, "", None):
-        state.notice(f"The catalogue of {scene.opened.name!r} has no item {state.get('item')!r}.")
-        state.settle("item", "")
-    if state.get("item") == "":
-        state.settle("item", None)
     hint = "Type part of a title …" if scene.person.held_out is None else "◎ The held-out item"
-    chosen = st.columns([2, 3])[0].selectbox(
-        "Look up any item of the catalogue",
-        list(titles),
-        index=None,
-        format_func=titles.__getitem__,
-        filter_mode="contains",
-        placeholder=hint,
-        key=state.key("item"),
-    )
-    state.keep("item", chosen)
+    place = st.columns([2, 3])[0]
+    chosen = item_search(scene.opened, place, "Look up any item of the catalogue", hint)
     index = resources.item_index(scene.opened)[chosen] if chosen else scene.person.held_out
     if index is None:
         components.quiet("Choose one to see its rank and score in every head, and why it lost.")

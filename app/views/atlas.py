@@ -155,25 +155,10 @@ def _choose_colour(
 
 def _choose_item(opened: Checkpoint, person: Person) -> int | None:
     """The item looked up; without a choice the person's latest click."""
-    titles = resources.title_by_id(opened)
-    if state.get("item") not in (*titles, "", None):
-        state.notice(f"The catalogue of {opened.name!r} has no item {state.get('item')!r}.")
-        state.settle("item", "")
     latest = int(person.history[-1]) if len(person.history) else None
     left, right = st.columns([3, 1], vertical_alignment="bottom")
     hint = f"{tables.item_title(opened.items, latest)} (the latest click)" if latest else "A title"
-    if state.get("item") == "":
-        state.settle("item", None)
-    item = left.selectbox(
-        "Look up an item",
-        list(titles),
-        index=None,
-        format_func=titles.__getitem__,
-        filter_mode="contains",
-        placeholder=hint,
-        key=state.key("item"),
-    )
-    state.keep("item", item)
+    item = pickers.item_search(opened, left, "Look up an item", hint)
     on = right.toggle(
         "Show the history and its list",
         value=state.get("overlay") == "on",
