@@ -6,6 +6,7 @@ splits, batches, trains and ranks by its own code.
 
 from __future__ import annotations
 
+import os
 import time
 from typing import Any
 
@@ -35,6 +36,7 @@ class RecBoleSASRec:
         threads: int,
         detect_anomaly: bool,
     ) -> None:
+        os.chdir(folder)  # where it stands, RecBole leaves logs
         torch.set_num_threads(threads)
         config = Config(
             model="SASRec",
