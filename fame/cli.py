@@ -245,13 +245,14 @@ def train(
     flags = {"model": model, "device": device, "epochs": epochs, "seed": seed}
     given = dict(parse_setting(setting) for setting in settings or [])
     given |= {key: value for key, value in flags.items() if value is not None}
+    kind = str(given.get("model", "fame"))
     if config is not None:
-        base, where = read_recipe(config), str(config)
+        base, where = read_recipe(config, kind), str(config)
     elif resume:
         stored_model, stored_training = stored_settings(out)
         base, where = {**stored_model.to_dict(), **stored_training.to_dict()}, str(out)
     else:
-        base, where = load_recipe(data_name), "The recipe"
+        base, where = load_recipe(data_name, kind), "The recipe"
     model_config, train_config = build_configs(
         {**base, **given}, "The command line" if given else where
     )
@@ -486,57 +487,101 @@ def project(checkpoint: CheckpointPath) -> None:
 @app.command()
 def reproduce(
     data_name: SetName,
-    models: Annotated[str, typer.Option(help="Of fame and sasrec, joined by commas.")] = (
-        "fame,sasrec"
-    ),
+    models: Annotated[
+        str,
+        typer.Option(
+            help="Rows, joined by commas: fame, paper (the paper's equations), sasrec; no-experts, "
+            "no-facets, uniform-gate, neither; heads x experts such as 4x2; or the groups models, "
+            "ablations, sweep."
+        ),
+    ] = "models",
     seeds: Annotated[int, typer.Option(min=1, help="Runs of every model, seeds from 0.")] = 5,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Wins over every recipe; may be repeated."),
+    ] = None,
     device: Device = "auto",
     out: Annotated[Path, typer.Option(help="The folder of results.csv.")] = Path("checkpoints"),
+    ship: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Then make a checkpoint of the first row's run with the median validation figure.",
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Runs a set's recipe over seeds; a run that has its row is not run again."""
-    from fame.bench.reproduce import MODELS
+    """Trains the rows of a set's table over seeds; a run that has its row is not run again."""
+    from fame.bench.reproduce import Row
     from fame.bench.reproduce import reproduce as run_table
+    from fame.bench.reproduce import ship as make_checkpoint
     from fame.bench.results import Results
-    from fame.recipes import build_configs, load_recipe
+    from fame.bench.variants import variants
+    from fame.config import parse_setting
 
-    wanted = [name for name in MODELS if name in models.split(",")]
-    if unknown := sorted(set(models.split(",")) - set(MODELS)):
-        raise FameError(f"--models knows {', '.join(MODELS)}, not {unknown[0]!r}.")
-    recipe = {**load_recipe(data_name), "device": device}
-    model_config, train_config = build_configs(recipe, f"The recipe of {data_name}")
-    histories = data.load(data_name, progress=StderrProgress()).interactions
+    wanted = variants(models.split(","))
+    given = {**dict(parse_setting(setting) for setting in settings or []), "device": device}
+    for variant in wanted:
+        variant.configs(data_name, **given)  # a wrong setting is told before the data is read
+    dataset = data.load(data_name, progress=StderrProgress())
+    results = Results(out)
     with _training_bar() as (on_step, _):
         summary = run_table(
-            histories,
-            model_config,
-            train_config,
+            dataset,
             wanted,
             seeds,
-            Results(out),
+            results,
+            settings=given,
             on_run=lambda text: typer.echo(f"Training {text}", err=True),
             on_step=on_step,
         )
+    if summary is None:
+        typer.echo("Stopped; go on with the same command.", err=True)
+        raise typer.Exit(130)
+    if ship is not None:
+        seed = make_checkpoint(dataset, Row.of(wanted[0], dataset, seeds, given), results, ship)
+        typer.echo(f"The checkpoint of seed {seed} is in {ship}.", err=True)
     if as_json:
         print_json(summary)
         return
     typer.echo(f"{data_name}, {seeds} seeds; {summary['protocol']}")
     for name, figures in summary["baselines"].items():
         typer.echo(
-            f"  {name:<11} HR@10 {figures['HR@10']:.4f}          NDCG@10 {figures['NDCG@10']:.4f}"
+            f"  {name:<13} HR@10 {figures['HR@10']:.4f}          NDCG@10 {figures['NDCG@10']:.4f}"
         )
     for name, row in summary["models"].items():
         mean, std = row["mean"], row["std"]
         typer.echo(
-            f"  {name:<11} HR@10 {mean['HR@10']:.4f} ± {std['HR@10']:.4f} NDCG@10 "
+            f"  {name:<13} HR@10 {mean['HR@10']:.4f} ± {std['HR@10']:.4f} NDCG@10 "
             f"{mean['NDCG@10']:.4f} ± {std['NDCG@10']:.4f}  "
             f"({row['seconds']:.0f} s a run, median validation: seed {row['median_seed']})"
         )
-    for metric, gain in (summary["gain"] or {}).items():
-        typer.echo(
-            f"  FAME over SASRec, {metric}: {gain['mean']:+.1%} "
-            f"(95 % interval {gain['low']:+.1%} to {gain['high']:+.1%}, seeds and people drawn)"
-        )
+    for name, gains in summary["gains_over_sasrec"].items():
+        for metric, gain in gains.items():
+            typer.echo(
+                f"  {name} over sasrec, {metric}: {gain['mean']:+.1%} "
+                f"(95 % interval {gain['low']:+.1%} to {gain['high']:+.1%}, seeds and people drawn)"
+            )
+
+
+@app.command()
+def results(
+    out: Annotated[Path, typer.Option(help="The folder of results.csv.")] = Path("checkpoints"),
+    write: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.md", help="Put the tables between the marks of this file."),
+    ] = None,
+) -> None:
+    """Makes the tables of all runs in results.csv, as Markdown."""
+    from fame.bench.results import Results
+    from fame.bench.results_page import results_markdown, write_into
+
+    markdown = results_markdown(Results(out))
+    if write is None:
+        typer.echo(markdown, nl=False)
+    else:
+        write_into(write, markdown)
+        typer.echo(f"The tables are in {write}.", err=True)
 
 
 @app.command()

@@ -18,6 +18,9 @@ from fame.errors import ConfigError
 ModelName = Literal["fame", "sasrec"]
 Precision = Literal["auto", "fp32", "bf16"]
 Switch = Literal["off", "on"]
+Score = Literal["dot", "cosine"]
+Positions = Literal["absolute", "relative"]
+GateKind = Literal["learned", "uniform"]
 
 
 class _Config:
@@ -83,6 +86,18 @@ class ModelConfig(_Config):
         max_length: T, how many of the latest clicks the model reads.
         dropout: After the embeddings and on every residual branch. There is none inside the
             attention: the fused CPU kernel becomes several times slower with it.
+        positions: ``absolute``: a learned vector for every position, added to the item's, as in the
+            paper. ``relative``: instead of those a learned number for every distance back in time
+            and every attention head (in FAME's last block every expert) is added to the attention's
+            logits, so that "three clicks ago" means the same in histories of all lengths.
+        score: ``dot``: ``P_h(v) = <x_v^h, F_h>`` as it stands. ``cosine``: ``x_v`` and each head's
+            query ``W^f_h^T F_h`` have length 1, so every head scores by ``cos / temperature`` and
+            neither popular items nor loud heads win by length. ``P(v) = sum_h g_h P_h(v)`` in both.
+        temperature: Divides the cosine; the dot product has no use for it.
+        gate: ``uniform`` gives all heads equal shares always; an ablation.
+        facets: ``off`` merges the heads through an output matrix into one state and one score, as
+            in an ordinary block, and keeps the experts inside the attention; an ablation. The model
+            then has one head to look at, and no gate.
     """
 
     model: ModelName = "fame"
@@ -92,9 +107,15 @@ class ModelConfig(_Config):
     layers: int = 2
     max_length: int = 50
     dropout: float = 0.4
+    positions: Positions = "absolute"
+    score: Score = "dot"
+    temperature: float = 0.07
+    gate: GateKind = "learned"
+    facets: Switch = "on"
 
     def __post_init__(self) -> None:
         self._check_types()
+        self._check_range("temperature", 1e-3, 100)
         self._check_range("width", 1, 4096)
         self._check_range("heads", 1, 64)
         self._check_range("experts", 1, 64)
@@ -112,6 +133,11 @@ class ModelConfig(_Config):
         """K = D / H."""
         return self.width // self.heads
 
+    @property
+    def has_facets(self) -> bool:
+        """Whether every head of the last block ranks by itself."""
+        return self.model == "fame" and self.facets == "on"
+
 
 @dataclass(frozen=True)
 class TrainConfig(_Config):
@@ -122,7 +148,13 @@ class TrainConfig(_Config):
         batch_size: Windows (people, or pieces of long histories) a step.
         learning_rate: Peak step size of AdamW.
         weight_decay: Decoupled weight decay on matrices; biases and norms have none.
+        weight_average: Share of the old in a running average of the weights, renewed after every
+            step; validation and checkpoint then use the average, which wobbles less and ranks
+            better. 0.995 averages over about 200 steps; 0 = the weights as they are.
         warmup_steps: Steps over which the step size grows linearly from 0 to its peak.
+        negatives: Items drawn at random for a step, the same for all its targets, against which
+            each target has to win; 0 = against the whole catalogue, as in the paper. Drawing them
+            costs a fraction, and keeps a model from learning by heart which items are rare.
         label_smoothing: Share of the target's probability spread over the whole catalogue.
         head_loss_weight: Weight of the mean cross-entropy of each head's own ranking, beside the
             fused one: it keeps every head a recommender by itself. SASRec has no such heads.
@@ -138,7 +170,9 @@ class TrainConfig(_Config):
     batch_size: int = 256
     learning_rate: float = 1e-3
     weight_decay: float = 0.0
+    weight_average: float = 0.0
     warmup_steps: int = 0
+    negatives: int = 0
     label_smoothing: float = 0.0
     head_loss_weight: float = 0.5
     patience: int = 10
@@ -153,8 +187,15 @@ class TrainConfig(_Config):
         self._check_range("batch_size", 1, 1_000_000)
         self._check_range("learning_rate", 1e-8, 1)
         self._check_range("weight_decay", 0, 100)
+        self._check_range("weight_average", 0, 1, below=True)
         self._check_range("warmup_steps", 0, 10_000_000)
+        self._check_range("negatives", 0, 10_000_000)
         self._check_range("label_smoothing", 0, 1, below=True)
+        if self.label_smoothing and self.negatives:
+            raise ConfigError(
+                f"label_smoothing ({self.label_smoothing:g}) spreads over the whole catalogue, and "
+                f"negatives ({self.negatives}) leaves most of it out; set one of them to 0."
+            )
         self._check_range("head_loss_weight", 0, 100)
         self._check_range("patience", 0, 100_000)
         self._check_range("seed", 0, 2**32 - 1)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import islice
+from itertools import combinations, islice
 from typing import Any
 
 import numpy as np
@@ -38,6 +38,8 @@ PROTOCOL = (
 # wants large products (scores of 1,024 people and 26,744 items take 110 MB).
 CPU_BATCH = 128
 GPU_BATCH = 1024
+
+OVERLAP_AT = 20  # the length of the heads' lists that are held against each other
 
 # A scorer gives raw scores (B, V) for examples by their index and inputs (B, T), which the ranking
 # and its own next call write over. What it says of the padding's column does not matter.
@@ -128,7 +130,7 @@ def _ranks(
 
 def fused_scorer(model: SequenceModel) -> Scorer:
     """``P(v) = <x_v, q>`` at the last position; a call writes over the scores of the last one."""
-    table_VD = model.item_embedding.weight
+    table_VD = model.padded_table().detach()
     block = table_VD.new_empty(0, len(table_VD))
 
     def score(_: np.ndarray, inputs: Tensor) -> Tensor:
@@ -179,11 +181,14 @@ class HeadReading:
             ``P_h(v) = <x_v^h, F_h>``.
         gate: ``(n, H)`` shares of the heads.
         router: ``(n, H, E)`` shares of the experts in each head.
+        overlap: ``(n,)`` share of their first :data:`OVERLAP_AT` items that two heads have in
+            common, mean over the pairs of heads; 0 where there is no pair.
     """
 
     ranks: np.ndarray
     gate: np.ndarray
     router: np.ndarray
+    overlap: np.ndarray
 
 
 def read_heads(
@@ -194,7 +199,9 @@ def read_heads(
     device = next(model.parameters()).device
     examples = examples_of(data, split)
     n, H, E = len(examples), model.heads, model.experts
-    reading = HeadReading(np.zeros((H, n), np.int64), np.zeros((n, H)), np.zeros((n, H, E)))
+    reading = HeadReading(
+        np.zeros((H, n), np.int64), np.zeros((n, H)), np.zeros((n, H, E)), np.zeros(n)
+    )
     batch_size = batch_size or default_batch(device)
     with torch.inference_mode():
         sub_embeddings_HVK = F.pad(model.sub_embeddings(), (0, 0, 1, 0))
@@ -202,28 +209,51 @@ def read_heads(
             encoding = model(torch.from_numpy(inputs).to(device), last_only=True)
             reading.gate[index] = encoding.gate[:, 0].cpu()
             reading.router[index] = encoding.router[:, 0].cpu()
+            lists: list[Tensor] = []
             for head, sub_embedding in enumerate(sub_embeddings_HVK):
                 scores = encoding.head_states[:, 0, head] @ sub_embedding.T
+                lists.append(_first_items(scores, data, examples, index))
                 reading.ranks[head, index] = _ranks(scores, data, examples, index)
+            if H > 1:
+                reading.overlap[index] = _overlap(lists).cpu()
     return reading
+
+
+def _first_items(
+    scores_BV: Tensor, data: Interactions, examples: HeldOut, index: np.ndarray
+) -> Tensor:
+    """The first :data:`OVERLAP_AT` candidates of each example, ``(B, k)``; changes the scores."""
+    scores = exclude_histories(scores_BV, data, examples, index)
+    best, items = scores.topk(min(OVERLAP_AT, scores.shape[1]))
+    return items.where(best > -math.inf, 0)  # 0 where there are fewer candidates
+
+
+def _overlap(lists: list[Tensor]) -> Tensor:
+    """Share of items that two heads' lists ``(B, k)`` have in common, mean over pairs, ``(B,)``."""
+    pairs = []
+    for a, b in combinations(lists, 2):
+        common = (a[:, :, None] == b[:, None]) & (a != 0)[:, :, None]
+        pairs.append(common.sum((1, 2)) / (a != 0).sum(1).clamp(min=1))
+    return torch.stack(pairs).mean(0)
 
 
 def head_report(
     model: SequenceModel, data: Interactions, split: Split, *, batch_size: int | None = None
-) -> dict[str, list[Any]]:
+) -> dict[str, Any]:
     """Whether the heads are heads, over all people of a split.
 
     Returns:
         By head: mean and standard deviation of the gate's share (``gate_mean``, ``gate_std``),
         each expert's mean share (``router_mean``), the router's mean entropy as a share of
-        ``log E`` (``router_entropy``; 1 = all experts alike) and the head's own ``HR@10`` and
-        ``NDCG@10``. Empty for a model without heads of its own.
+        ``log E`` (``router_entropy``; 1 = all experts alike, as is a single one) and the head's own
+        ``HR@10`` and ``NDCG@10``; over all heads ``overlap@20``, the mean share of their first 20
+        items that two heads have in common. Empty for a model without heads of its own.
     """
     if not model.experts:
         return {}
     heads = read_heads(model, data, split, batch_size=batch_size)
     entropy = torch.special.entr(torch.from_numpy(heads.router)).sum(-1).numpy()
-    entropy /= max(math.log(model.experts), 1e-12)
+    entropy = entropy / math.log(model.experts) if model.experts > 1 else np.ones_like(entropy)
     alone = [summarise_ranks(ranks) for ranks in heads.ranks]
     return {
         "gate_mean": heads.gate.mean(0).tolist(),
@@ -232,4 +262,5 @@ def head_report(
         "router_entropy": entropy.mean(0).tolist(),
         "HR@10": [figures["HR@10"] for figures in alone],
         "NDCG@10": [figures["NDCG@10"] for figures in alone],
+        f"overlap@{OVERLAP_AT}": float(heads.overlap.mean()),
     }

@@ -8,6 +8,8 @@ Whoever ranks needs the last position only. In the last block it is then the onl
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -59,6 +61,32 @@ def seen_from(position_B: Tensor, length: int) -> Tensor:
     return (torch.arange(length, device=position_B.device) <= position_B[:, None])[:, None, None]
 
 
+class RelativePositions(nn.Module):
+    """A learned number for every query head and distance back in time, added to attention's logits.
+
+    A head without it looks at all distances alike. Numbers start at 0.
+    """
+
+    def __init__(self, query_heads: int, max_length: int) -> None:
+        super().__init__()
+        self.by_distance = nn.Parameter(torch.zeros(query_heads, max_length))
+
+    def forward(self, length: int, only_B: Tensor | None = None) -> Tensor:
+        """What is added to the logits of ``G`` query heads; ``-inf`` where the future lies.
+
+        Returns:
+            ``(1, G, T, T)``, or ``(B, G, 1, T)`` for one position of each sequence.
+        """
+        place = torch.arange(length, device=self.by_distance.device)
+        asking_BX = place[None] if only_B is None else only_B[:, None]
+        back_BXT = asking_BX[..., None] - place
+        # index_select, because the gradient of an index in brackets is several times slower.
+        bias_GBXT = self.by_distance.index_select(1, back_BXT.clamp(min=0).flatten()).unflatten(
+            1, back_BXT.shape
+        )
+        return bias_GBXT.transpose(0, 1).masked_fill(back_BXT[:, None] < 0, -math.inf)
+
+
 class CausalSelfAttention(nn.Module):
     """Multi-head self-attention in which no position sees a later one.
 
@@ -66,11 +94,12 @@ class CausalSelfAttention(nn.Module):
     needed. There is no dropout on the attention weights: it would take the fused kernel away.
     """
 
-    def __init__(self, width: int, heads: int) -> None:
+    def __init__(self, width: int, heads: int, relative: RelativePositions | None = None) -> None:
         super().__init__()
         self.heads = heads
         self.query_key_value = nn.Linear(width, 3 * width)
         self.output = nn.Linear(width, width)
+        self.relative = relative
 
     def forward(self, x_BTD: Tensor, only_B: Tensor | None = None) -> Tensor:
         """``(B, T, D)``, or ``(B, 1, D)`` where only one position of each sequence is asked for."""
@@ -79,7 +108,10 @@ class CausalSelfAttention(nn.Module):
         if only_B is None:
             packed = self.query_key_value(x_BTD).view(B, T, 3, self.heads, D // self.heads)
             query, key, value = packed.permute(2, 0, 3, 1, 4)
-            mixed = F.scaled_dot_product_attention(query, key, value, is_causal=True)
+            by_distance = None if self.relative is None else self.relative(T)
+            mixed = F.scaled_dot_product_attention(
+                query, key, value, by_distance, is_causal=by_distance is None
+            )
         else:
             packed = F.linear(x_BTD, weight[D:], bias[D:]).view(
                 B, T, 2, self.heads, D // self.heads
@@ -87,16 +119,21 @@ class CausalSelfAttention(nn.Module):
             key, value = packed.permute(2, 0, 3, 1, 4)
             query = F.linear(at_position(x_BTD, only_B), weight[:D], bias[:D])
             query = query.view(B, 1, self.heads, D // self.heads).transpose(1, 2)
-            mixed = F.scaled_dot_product_attention(query, key, value, seen_from(only_B, T))
+            seen = seen_from(only_B, T) if self.relative is None else self.relative(T, only_B)
+            mixed = F.scaled_dot_product_attention(query, key, value, seen)
         return self.output(mixed.transpose(1, 2).flatten(2))
 
 
 class TransformerBlock(nn.Module):
-    """Attention and feed-forward network, each with dropout, residual and norm after it."""
+    """Attention and feed-forward network, each with dropout, residual and norm after it.
 
-    def __init__(self, width: int, heads: int, dropout: float) -> None:
+    Args:
+        attention: Called with ``x (B, T, D)`` and ``only_B``; gives ``(B, T, D)`` or ``(B, 1, D)``.
+    """
+
+    def __init__(self, width: int, attention: nn.Module, dropout: float) -> None:
         super().__init__()
-        self.attention = CausalSelfAttention(width, heads)
+        self.attention = attention
         self.attention_norm = nn.LayerNorm(width)
         self.feed_forward = FeedForward(width)
         self.feed_forward_norm = nn.LayerNorm(width)

@@ -10,6 +10,7 @@ import math
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
@@ -157,6 +158,29 @@ def linear_cross_entropy(
     """
     chunk = chunk or chunk_rows(query_ND.device.type)
     return _LinearCrossEntropy.apply(query_ND, table_VD, target_N, smoothing, chunk)
+
+
+def sampled_cross_entropy(
+    query_ND: Tensor, wanted_ND: Tensor, drawn_MD: Tensor, void_NM: Tensor, stands_for: float
+) -> Tensor:
+    """Mean cross-entropy against items drawn evenly, as an estimate of that over all items.
+
+    Every drawn item stands for ``V / M`` items, so that the total of the exponentials has the right
+    mean: ``-s_t + log(exp(s_t) + V / M * sum of exp(s_j) over the drawn j != t)``. The target's own
+    draws are void. Importance sampling as in Bengio and Senecal (2008), from an even distribution.
+
+    Args:
+        wanted_ND: The embedding of each target.
+        drawn_MD: Embeddings of the drawn items, the same for all targets.
+        void_NM: bool, where a drawn item is the target.
+        stands_for: ``V / M``.
+    """
+    wanted_N1 = (query_ND * wanted_ND).sum(-1, keepdim=True)
+    drawn_NM = (query_ND @ drawn_MD.T).add_(math.log(stands_for)).masked_fill_(void_NM, -math.inf)
+    logits = torch.cat([wanted_N1, drawn_NM], dim=1)
+    first_N = torch.zeros(len(logits), dtype=torch.int64, device=logits.device)
+    # Not their mean: without a target that would be 0 / 0.
+    return F.cross_entropy(logits, first_N, reduction="sum") / max(len(logits), 1)
 
 
 def head_cross_entropy(

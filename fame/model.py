@@ -25,8 +25,16 @@ from torch import Tensor, nn
 
 from fame.config import ModelConfig
 from fame.errors import FameError
-from fame.layers import Dropout, FeedForward, TransformerBlock, at_position, initialise
-from fame.moe_attention import MoEAttention
+from fame.layers import (
+    CausalSelfAttention,
+    Dropout,
+    FeedForward,
+    RelativePositions,
+    TransformerBlock,
+    at_position,
+    initialise,
+)
+from fame.moe_attention import MergedExperts, MoEAttention
 
 
 @dataclass(frozen=True)
@@ -95,7 +103,8 @@ class Encoding:
 
     Attributes:
         query: ``(B, T, D)`` the fused query; ``P(v) = <x_v, q>``.
-        head_states: ``(B, T, H, K)`` F_h; head h alone scores ``P_h(v) = <W^f_h x_v, F_h>``.
+        head_states: ``(B, T, H, K)`` F_h; head h alone scores ``P_h(v) = <W^f_h x_v, F_h>``. Under
+            cosine scores F_h is scaled so that ``W^f_h^T F_h`` has length 1 / temperature.
         gate: ``(B, T, H)`` shares of the heads, each row sums to 1.
         router: ``(B, T, H, E)`` shares of the experts in each head; SASRec: ``(B, T, 1, 0)``.
     """
@@ -142,11 +151,18 @@ class SequenceModel(nn.Module):
         self.config = config
         self.num_items = num_items
         self.item_embedding = nn.Embedding(num_items + 1, config.width, padding_idx=0)
-        self.position_embedding = nn.Embedding(config.max_length, config.width)
+        if config.positions == "absolute":
+            self.position_embedding = nn.Embedding(config.max_length, config.width)
         self.embedding_norm = nn.LayerNorm(config.width)
         self.embedding_dropout = Dropout(config.dropout)
         self.blocks = nn.ModuleList(
-            TransformerBlock(config.width, config.heads, config.dropout)
+            TransformerBlock(
+                config.width,
+                CausalSelfAttention(
+                    config.width, config.heads, relative_positions(config, config.heads)
+                ),
+                config.dropout,
+            )
             for _ in range(ordinary_blocks)
         )
 
@@ -158,7 +174,9 @@ class SequenceModel(nn.Module):
         T = items_BT.shape[1]
         if self.config.max_length < T:
             raise ValueError(f"{T} positions are more than max_length {self.config.max_length}")
-        x_BTD = self.item_embedding(items_BT) + self.position_embedding.weight[:T]
+        x_BTD = self.item_embedding(items_BT)
+        if self.config.positions == "absolute":
+            x_BTD = x_BTD + self.position_embedding.weight[:T]
         x_BTD = self.embedding_dropout(self.embedding_norm(x_BTD))
         for block in self.blocks[: self.config.layers - 1]:
             x_BTD = block(x_BTD)
@@ -166,11 +184,23 @@ class SequenceModel(nn.Module):
 
     @property
     def item_table(self) -> Tensor:
-        """Embeddings of the real items ``(V - 1, D)``: row i is item i + 1."""
-        return self.item_embedding.weight[1:]
+        """x_v of the real items as they are ranked, ``(V - 1, D)``: row i is item i + 1.
+
+        Of length 1 under cosine scores.
+        """
+        table_VD = self.item_embedding.weight[1:]
+        return F.normalize(table_VD, dim=-1) if self.config.score == "cosine" else table_VD
+
+    def padded_table(self) -> Tensor:
+        """The item table with the padding as row 0, ``(V, D)``: row i is item i."""
+        return F.pad(self.item_table, (0, 0, 1, 0))
 
     def sub_embeddings(self) -> Tensor:
         """``(H, V - 1, K)``: the items as each head sees them, ``x_v^h = W^f_h x_v`` [9]."""
+        return self.seen_by_heads(self.item_table)
+
+    def seen_by_heads(self, x_ND: Tensor) -> Tensor:
+        """Rows of the item table as each head sees them, ``(H, N, K)``."""
         raise NotImplementedError
 
     def forward(
@@ -235,6 +265,19 @@ class SequenceModel(nn.Module):
         )
 
 
+def relative_positions(config: ModelConfig, query_heads: int) -> RelativePositions | None:
+    """What a block with so many query heads needs to know distances, where ``config`` wants it."""
+    if config.positions == "absolute":
+        return None
+    return RelativePositions(query_heads, config.max_length)
+
+
+def mixture_of(config: ModelConfig) -> MoEAttention:
+    """FAME's attention: experts inside every head."""
+    relative = relative_positions(config, config.heads * config.experts)
+    return MoEAttention(config.width, config.heads, config.experts, relative)
+
+
 def last_positions(items_BT: Tensor) -> Tensor:
     """The last real position of every right-padded sequence, ``(B,)``."""
     return (items_BT != 0).sum(1) - 1
@@ -247,22 +290,24 @@ class Fame(SequenceModel):
         super().__init__(config, num_items, ordinary_blocks=config.layers - 1)
         self.heads, self.experts = config.heads, config.experts
         D, H, K = config.width, config.heads, config.head_width
-        self.attention = MoEAttention(D, H, config.experts)
+        self.attention = mixture_of(config)
         self.head_attention_norm = nn.LayerNorm(K)
         self.head_feed_forward = FeedForward(K)
         self.head_feed_forward_norm = nn.LayerNorm(K)
         self.head_dropout = Dropout(config.dropout)
         self.facet_maps = nn.Parameter(torch.empty(H, K, D))
-        self.gate = nn.Linear(D, H)
+        if config.gate == "learned":
+            self.gate = nn.Linear(D, H)
         self.apply(initialise)
         with torch.no_grad():
             # The untrained fused query is then the plain concatenation of the heads, so that
             # training starts where SASRec's does; small random maps learn several times slower.
             self.facet_maps.copy_(H * torch.eye(D).view(H, K, D))
-            self.gate.weight.zero_()
+            if config.gate == "learned":
+                self.gate.weight.zero_()
 
-    def sub_embeddings(self) -> Tensor:
-        return torch.einsum("hkd,vd->hvk", self.facet_maps, self.item_table)
+    def seen_by_heads(self, x_ND: Tensor) -> Tensor:
+        return torch.einsum("hkd,nd->hnk", self.facet_maps, x_ND)
 
     def encode(
         self,
@@ -287,14 +332,28 @@ class Fame(SequenceModel):
         state_BTHK = self.head_feed_forward_norm(
             u_BTHK + self.head_dropout(self.head_feed_forward(u_BTHK))
         )
+        if gate_H is None and self.config.gate == "uniform":
+            gate_H = s_BTD.new_full((H,), 1 / H)
         if gate_H is None:
             gate_BTH = self.gate(state_BTHK.reshape(B, T, D)).softmax(-1, dtype=state_BTHK.dtype)
         else:
             gate_BTH = gate_H.to(state_BTHK).expand(B, T, H)
+        if self.config.score == "cosine":
+            state_BTHK = self._scaled(state_BTHK)
         # q = sum_h g_h W^f_h^T F_h: with the maps stacked to (D, D), one product fuses all heads.
         weighted_BTD = (gate_BTH[..., None] * state_BTHK).reshape(B, T, D)
         query_BTD = weighted_BTD @ self.facet_maps.view(D, D)
         return Encoding(query_BTD, state_BTHK, gate_BTH, router_BTHE)
+
+    def _scaled(self, state_BTHK: Tensor) -> Tensor:
+        """F_h such that each head's query ``W^f_h^T F_h`` has length 1 / temperature.
+
+        ``|W^T F|^2 = F^T (W W^T) F`` needs no query of width D for every head.
+        """
+        gram_HKK = self.facet_maps @ self.facet_maps.mT
+        squared_BTH = torch.einsum("bthk,hkj,bthj->bth", state_BTHK, gram_HKK, state_BTHK)
+        length_BTH = squared_BTH.clamp_min(1e-24).sqrt()
+        return state_BTHK / (self.config.temperature * length_BTH[..., None])
 
     def attention_at(self, s_BTD: Tensor, position_B: Tensor) -> Tensor:
         return self.attention.attention_at(s_BTD, position_B)
@@ -304,15 +363,18 @@ class SASRec(SequenceModel):
     """The baseline: the same backbone, one more ordinary block and ``P(v) = <x_v, S>``.
 
     It answers the same calls with one head that is the whole embedding, gate 1 and no experts.
+    FAME without facets is the same, with experts inside the heads of its last block.
     """
 
     def __init__(self, config: ModelConfig, num_items: int) -> None:
         super().__init__(config, num_items, ordinary_blocks=config.layers)
         self.heads, self.experts = 1, 0
+        if config.model == "fame":
+            self.blocks[-1].attention = MergedExperts(mixture_of(config))
         self.apply(initialise)
 
-    def sub_embeddings(self) -> Tensor:
-        return self.item_table[None]
+    def seen_by_heads(self, x_ND: Tensor) -> Tensor:
+        return x_ND[None]
 
     def encode(
         self,
@@ -325,6 +387,8 @@ class SASRec(SequenceModel):
             intervention.gate_weights(1)  # one head: any valid weight is share 1
             intervention.expert_mask(1, 0)
         s_BTD = self.blocks[-1](s_BTD, only_B)
+        if self.config.score == "cosine":
+            s_BTD = F.normalize(s_BTD, dim=-1) / self.config.temperature
         B, T, _ = s_BTD.shape
         return Encoding(
             query=s_BTD,
@@ -339,4 +403,4 @@ class SASRec(SequenceModel):
 
 def build_model(config: ModelConfig, num_items: int) -> SequenceModel:
     """The model that ``config`` describes, for a catalogue of ``num_items`` real items."""
-    return (Fame if config.model == "fame" else SASRec)(config, num_items)
+    return (Fame if config.has_facets else SASRec)(config, num_items)

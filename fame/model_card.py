@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from fame.bench.results import Results, paired_comparison, settings_key
+from fame.bench.results import Comparison, Results, RunKey, paired_comparison
+from fame.bench.variants import variant
 from fame.checkpoint import Checkpoint
 from fame.config import ModelConfig, TrainConfig
 from fame.metrics import FIGURES
@@ -18,7 +19,7 @@ def train_command(checkpoint: Checkpoint) -> str:
     recipe = {
         **ModelConfig().to_dict(),
         **TrainConfig().to_dict(),
-        **load_recipe(checkpoint.data.name),
+        **load_recipe(checkpoint.data.name, checkpoint.model_config.model),
     }
     settings = {**checkpoint.model_config.to_dict(), **checkpoint.train_config.to_dict()}
     command = (
@@ -58,41 +59,38 @@ def _heads_section(heads: dict[str, Any]) -> list[str]:
             f"| {heads['HR@10'][head]:.4f} | {heads['NDCG@10'][head]:.4f} "
             f"| {heads['router_entropy'][head]:.2f} | {experts} |"
         )
+    if len(heads["gate_mean"]) > 1:
+        overlap = heads["overlap@20"]
+        lines += ["", f"Two heads' first 20 items have {_share(overlap)} in common."]
     return lines
 
 
-def _settings(checkpoint: Checkpoint) -> str:
-    return settings_key({**checkpoint.model_config.to_dict(), **checkpoint.train_config.to_dict()})
+def _sasrec_row(comparison: Comparison | None) -> list[str]:
+    if comparison is None:
+        return []
+    rows = comparison.theirs
+    seeds = f"mean of {len(rows)} seeds" if len(rows) > 1 else "one seed"
+    return [_row(f"SASRec, {seeds}", {name: float(rows[name].mean()) for name in FIGURES})]
 
 
-def _baseline_rows(checkpoint: Checkpoint) -> list[str]:
-    """SASRec with the same settings, where ``results.csv`` has it, and the counting baselines."""
-    data, metrics = checkpoint.data, checkpoint.metrics or {}
-    rows = Results(checkpoint.path.parent).select(
-        data.name, data.fingerprint, "sasrec", _settings(checkpoint)
-    )
-    lines = []
-    if len(rows) and checkpoint.model_config.model != "sasrec":
-        seeds = f"mean of {len(rows)} seeds" if len(rows) > 1 else "one seed"
-        lines.append(
-            _row(
-                f"SASRec, same settings, {seeds}",
-                {column: float(rows[column].mean()) for column in FIGURES},
-            )
-        )
-    return [
-        *lines,
-        _row("first-order Markov chain", metrics["baselines"]["markov"]),
-        _row("popularity", metrics["baselines"]["popularity"]),
-    ]
-
-
-def _comparison_section(checkpoint: Checkpoint) -> list[str]:
-    """FAME beside SASRec over seeds, from the rows of ``results.csv`` with the same settings."""
+def _comparison(checkpoint: Checkpoint) -> Comparison | None:
+    """FAME by its recipe beside SASRec by its own, over the seeds in ``results.csv``; ``None``
+    for a checkpoint with other settings than the recipe's, or without such rows."""
     data = checkpoint.data
-    comparison = paired_comparison(
-        Results(checkpoint.path.parent), data.name, data.fingerprint, _settings(checkpoint)
+
+    def key(name: str) -> RunKey:
+        return RunKey.of(data.name, data.fingerprint, name, *variant(name).configs(data.name))
+
+    own = RunKey.of(
+        data.name, data.fingerprint, "fame", checkpoint.model_config, checkpoint.train_config
     )
+    if own.settings != key("fame").settings or checkpoint.model_config.model != "fame":
+        return None
+    return paired_comparison(Results(checkpoint.path.parent), own, key("sasrec"))
+
+
+def _comparison_section(name: str, comparison: Comparison | None) -> list[str]:
+    """FAME beside SASRec over seeds."""
     if comparison is None:
         return []
     seeds = comparison.seeds
@@ -100,27 +98,22 @@ def _comparison_section(checkpoint: Checkpoint) -> list[str]:
         "",
         "## Beside SASRec",
         "",
-        f"Both trained with these settings, {seeds} paired seed{'s' * (seeds != 1)}; test split. "
-        "SASRec has the same width, layers and length.",
+        f"Each trained by its recipe, {seeds} paired seed{'s' * (seeds != 1)}; test split.",
         "",
         "```",
-        f"python -m fame reproduce {data.name} --seeds {seeds}",
+        f"python -m fame reproduce {name} --models fame,sasrec --seeds {seeds}",
         "```",
         "",
         "| | HR@10 | NDCG@10 |",
         "|---|---|---|",
     ]
-    for name, label in _MODEL_NAMES.items():
-        rows = comparison.rows[name]
+    for label, rows in (("FAME", comparison.ours), ("SASRec", comparison.theirs)):
         cells = [f"{rows[column].mean():.4f}" for column in ("HR@10", "NDCG@10")]
         if seeds > 1:
             deviations = [rows[column].std(ddof=1) for column in ("HR@10", "NDCG@10")]
             cells = [f"{c} ± {d:.4f}" for c, d in zip(cells, deviations, strict=True)]
         lines.append(f"| {label} | {' | '.join(cells)} |")
-    gains = [
-        f"{100 * gain.mean:+.1f} % ({100 * gain.low:+.1f} to {100 * gain.high:+.1f})"
-        for gain in comparison.gains.values()
-    ]
+    gains = [gain.in_words() for gain in comparison.gains.values()]
     drawn = "seeds and people" if seeds > 1 else "people"
     lines += [
         f"| FAME over SASRec | {' | '.join(gains)} |",
@@ -141,6 +134,7 @@ def render_card(checkpoint: Checkpoint) -> str:
     if metrics is None:
         raise ValueError("a card needs metrics.json of these weights")
     name = _MODEL_NAMES[shape.model]
+    comparison = _comparison(checkpoint)
     experts = f" x {shape.experts} experts" if shape.model == "fame" else ""
     lines = [
         f"# {name} on {data.name}",
@@ -170,12 +164,14 @@ def render_card(checkpoint: Checkpoint) -> str:
         "| model | " + " | ".join(FIGURES) + " |",
         "|---" * (len(FIGURES) + 1) + "|",
         _row(name, metrics["test"]),
-        *_baseline_rows(checkpoint),
+        *_sasrec_row(comparison),
+        _row("first-order Markov chain", metrics["baselines"]["markov"]),
+        _row("popularity", metrics["baselines"]["popularity"]),
         _row(f"{name}, validation split", metrics["valid"]),
     ]
     if metrics["heads"]:
         lines += _heads_section(metrics["heads"])
-    lines += _comparison_section(checkpoint)
+    lines += _comparison_section(data.name, comparison)
     lines += [
         "",
         "## Limits",

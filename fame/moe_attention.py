@@ -24,7 +24,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fame.layers import at_position, seen_from
+from fame.layers import RelativePositions, at_position, seen_from
 
 
 def masked_router(router: Tensor, expert_mask_HE: Tensor) -> Tensor:
@@ -70,11 +70,36 @@ def grouped_causal_attention(
     )
 
 
-class MoEAttention(nn.Module):
-    """Attention whose every head holds ``E`` experts and a router."""
+def grouped_biased_attention(
+    query_BGTK: Tensor, key_BHTK: Tensor, value_BHTK: Tensor, bias_1GTT: Tensor
+) -> Tensor:
+    """The same with a number added to every logit, ``-inf`` where the future lies.
 
-    def __init__(self, width: int, heads: int, experts: int) -> None:
+    No fused kernel learns such numbers, and the other one copies keys and values for every group.
+    So the queries of a group stand one below the other, as if a head asked ``G / H * T`` times.
+
+    Returns:
+        ``(B, G, T, K)``.
+    """
+    B, G, T, K = query_BGTK.shape
+    H = key_BHTK.shape[1]
+    asking, bias = query_BGTK.reshape(B, H, -1, K), bias_1GTT.reshape(1, H, -1, T)
+    found = F.scaled_dot_product_attention(asking, key_BHTK, value_BHTK, bias)
+    return found.reshape(B, G, T, K)
+
+
+class MoEAttention(nn.Module):
+    """Attention whose every head holds ``E`` experts and a router.
+
+    Args:
+        relative: Numbers by distance for each of the ``H * E`` experts, where there are any.
+    """
+
+    def __init__(
+        self, width: int, heads: int, experts: int, relative: RelativePositions | None = None
+    ) -> None:
         super().__init__()
+        self.relative = relative
         self.heads, self.experts, self.head_width = heads, experts, width // heads
         self.query = nn.Linear(width, heads * experts * self.head_width)
         self.key = nn.Linear(width, width)
@@ -119,17 +144,21 @@ class MoEAttention(nn.Module):
     def attention_at(self, s_BTD: Tensor, position_B: Tensor) -> Tensor:
         """What every expert attends to from one position, ``(B, H, E, T)``; rows sum to 1."""
         query_BHEK, key_BHTK = self._queries_at(s_BTD, position_B), self._split(self.key(s_BTD))
-        logits = query_BHEK @ key_BHTK.mT / math.sqrt(self.head_width)
-        hidden = ~seen_from(position_B, s_BTD.shape[1])
-        return logits.masked_fill(hidden, -math.inf).softmax(-1)
+        logits_BHET = query_BHEK @ key_BHTK.mT / math.sqrt(self.head_width)
+        seen = self._seen_at(position_B, s_BTD.shape[1])
+        if seen.dtype == torch.bool:
+            return logits_BHET.masked_fill(~seen, -math.inf).softmax(-1)
+        return (logits_BHET + seen).softmax(-1)
 
     def _found_everywhere(self, s_BTD: Tensor) -> Tensor:
         """A_he V_h at every position, ``(B, T, H, E, K)``."""
         B, T, _ = s_BTD.shape
         query = self._split(self.query(s_BTD))  # (B, H * E, T, K), head-major
-        found = grouped_causal_attention(
-            query, self._split(self.key(s_BTD)), self._split(self.value(s_BTD))
-        )
+        key, value = self._split(self.key(s_BTD)), self._split(self.value(s_BTD))
+        if self.relative is None:
+            found = grouped_causal_attention(query, key, value)
+        else:
+            found = grouped_biased_attention(query, key, value, self.relative(T))
         return found.transpose(1, 2).reshape(B, T, self.heads, self.experts, self.head_width)
 
     def _found_at(self, s_BTD: Tensor, position_B: Tensor) -> Tensor:
@@ -138,9 +167,16 @@ class MoEAttention(nn.Module):
             self._queries_at(s_BTD, position_B),
             self._split(self.key(s_BTD)),
             self._split(self.value(s_BTD)),
-            seen_from(position_B, s_BTD.shape[1]),
+            self._seen_at(position_B, s_BTD.shape[1]),
         )
         return found_BHEK[:, None]
+
+    def _seen_at(self, position_B: Tensor, length: int) -> Tensor:
+        """What each expert may look at from one position: truth values ``(B, 1, 1, T)``, or what
+        is added to its logits, ``(B, H, E, T)``."""
+        if self.relative is None:
+            return seen_from(position_B, length)
+        return self.relative(length, position_B).view(-1, self.heads, self.experts, length)
 
     def _queries_at(self, s_BTD: Tensor, position_B: Tensor) -> Tensor:
         """``(B, H, E, K)``."""
@@ -150,3 +186,19 @@ class MoEAttention(nn.Module):
     def _split(self, packed_BTX: Tensor) -> Tensor:
         """``(B, T, heads * K)`` to ``(B, heads, T, K)``, for however many heads there are."""
         return packed_BTX.unflatten(-1, (-1, self.head_width)).transpose(1, 2)
+
+
+class MergedExperts(nn.Module):
+    """Experts inside the heads of an ordinary attention: what they found goes through one output
+    matrix, as it does without experts. FAME less its facets, for comparison."""
+
+    def __init__(self, mixture: MoEAttention) -> None:
+        super().__init__()
+        self.mixture = mixture
+        width = mixture.heads * mixture.head_width
+        self.output = nn.Linear(width, width)
+
+    def forward(self, x_BTD: Tensor, only_B: Tensor | None = None) -> Tensor:
+        """``(B, T, D)``, or ``(B, 1, D)`` where only one position of each sequence is asked for."""
+        found_BTHK, _ = self.mixture(x_BTD, only_B=only_B)
+        return self.output(found_BTHK.flatten(2))

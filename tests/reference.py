@@ -19,6 +19,15 @@ with x a row, as in the equations; a layer norm is a pair (gain, bias).
     sub_embedding[h] (K, D)                   gate (D, H)
 
 SASRec has the first four entries only.
+
+Choices beside the paper's, each an entry that is absent where it was not chosen:
+
+    relative[h][e] (T,), and relative[h] in every block: added to the logit of a click so many
+                         clicks back; there is no position_embedding then, but max_length
+    temperature          scores are cosines divided by it
+    uniform_gate         in place of gate
+    merged               FAME without facets: an ordinary last block whose attention holds the
+                         experts; a dict with output, attention_norm, inner, ...
 """
 
 import math
@@ -67,9 +76,14 @@ def softmax(scores: list[Tensor]) -> list[Tensor]:
     return [power / total for power in powers]
 
 
-def attend(query: Tensor, keys: list[Tensor], values: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
+def attend(
+    query: Tensor, keys: list[Tensor], values: list[Tensor], by_distance: Tensor | None = None
+) -> tuple[Tensor, list[Tensor]]:
     """One query over the positions up to its own: the mixed value and the shares."""
-    shares = softmax([query @ key / math.sqrt(len(query)) for key in keys])
+    logits = [query @ key / math.sqrt(len(query)) for key in keys]
+    if by_distance is not None:
+        logits = [logit + by_distance[len(keys) - 1 - t] for t, logit in enumerate(logits)]
+    shares = softmax(logits)
     mixed = torch.zeros_like(values[0])
     for share, value in zip(shares, values, strict=True):
         mixed = mixed + share * value
@@ -78,12 +92,12 @@ def attend(query: Tensor, keys: list[Tensor], values: list[Tensor]) -> tuple[Ten
 
 def embed(parameters: dict, history: list[int]) -> list[Tensor]:
     """The last T clicks, each as item plus position, normalised; the oldest is position 0."""
+    items, norm = parameters["item_embedding"], parameters["embedding_norm"]
+    if "max_length" in parameters:
+        return [layer_norm(items[item], norm) for item in history[-parameters["max_length"] :]]
     positions = parameters["position_embedding"]
     read = history[-len(positions) :]
-    return [
-        layer_norm(parameters["item_embedding"][item] + positions[t], parameters["embedding_norm"])
-        for t, item in enumerate(read)
-    ]
+    return [layer_norm(items[item] + positions[t], norm) for t, item in enumerate(read)]
 
 
 def ordinary_block(block: dict, states: list[Tensor], heads: int) -> list[Tensor]:
@@ -98,15 +112,18 @@ def ordinary_block(block: dict, states: list[Tensor], heads: int) -> list[Tensor
             query = linear(states[t], block["query"])[part]
             keys = [linear(state, block["key"])[part] for state in states[: t + 1]]
             values = [linear(state, block["value"])[part] for state in states[: t + 1]]
-            mixed, _ = attend(query, keys, values)
+            by_distance = block["relative"][h] if "relative" in block else None
+            mixed, _ = attend(query, keys, values, by_distance)
             mixed_by_head.append(mixed)
         attended = linear(torch.cat(mixed_by_head), block["output"])
-        between = layer_norm(states[t] + attended, block["attention_norm"])
-        inner = gelu(linear(between, block["inner"]))
-        outputs.append(
-            layer_norm(between + linear(inner, block["outer"]), block["feed_forward_norm"])
-        )
+        outputs.append(rest_of_block(block, states[t], attended))
     return outputs
+
+
+def rest_of_block(block: dict, state: Tensor, attended: Tensor) -> Tensor:
+    between = layer_norm(state + attended, block["attention_norm"])
+    inner = gelu(linear(between, block["inner"]))
+    return layer_norm(between + linear(inner, block["outer"]), block["feed_forward_norm"])
 
 
 def backbone(parameters: dict, history: list[int], heads: int) -> list[Tensor]:
@@ -122,6 +139,33 @@ def head_network(parameters: dict, state_slice: Tensor, mixed: Tensor) -> Tensor
     between = layer_norm(state_slice + mixed, parameters["head_norm"])
     inner = gelu(linear(between, parameters["inner"]))
     return layer_norm(between + linear(inner, parameters["outer"]), parameters["head_output_norm"])
+
+
+def mixed_experts(
+    parameters: dict, states: list[Tensor], t: int, h: int
+) -> tuple[list[Tensor], list[list[Tensor]], list[Tensor]]:
+    """Of each expert of head h at position t what it found, its attention and its share."""
+    keys = [linear(state, parameters["key"][h]) for state in states[: t + 1]]
+    values = [linear(state, parameters["value"][h]) for state in states[: t + 1]]
+    outputs, attention = [], []
+    experts = len(parameters["query"][h])
+    for e in range(experts):
+        query = linear(states[t], parameters["query"][h][e])
+        by_distance = parameters["relative"][h][e] if "relative" in parameters else None
+        output, share = attend(query, keys, values, by_distance)
+        outputs.append(output)
+        attention.append(share)
+    logits = linear(torch.cat(outputs), parameters["router"][h])
+    return outputs, attention, softmax([logits[e] for e in range(experts)])
+
+
+def ranked_items(parameters: dict) -> list[Tensor]:
+    """x_v of every item as it is ranked: of length 1 where scores are cosines."""
+    items = list(parameters["item_embedding"])
+    if "temperature" not in parameters:
+        return items
+    # The padding has no direction; nobody asks for its score.
+    return [items[0], *(item / torch.sqrt((item**2).sum()) for item in items[1:])]
 
 
 def fame(
@@ -142,22 +186,13 @@ def fame(
     heads = len(sub_embedding)
     experts = len(parameters["query"][0])
     head_width = len(sub_embedding[0])
-    items = parameters["item_embedding"]
+    items = ranked_items(parameters)
     states = backbone(parameters, history, heads)
     record = []
     for t in range(len(states)):
         routers, attentions, head_states, head_scores = [], [], [], []
         for h in range(heads):
-            keys = [linear(state, parameters["key"][h]) for state in states[: t + 1]]
-            values = [linear(state, parameters["value"][h]) for state in states[: t + 1]]
-            outputs, shares = [], []
-            for e in range(experts):
-                query = linear(states[t], parameters["query"][h][e])
-                output, share = attend(query, keys, values)
-                outputs.append(output)
-                shares.append(share)
-            logits = linear(torch.cat(outputs), parameters["router"][h])
-            router = softmax([logits[e] for e in range(experts)])
+            outputs, shares, router = mixed_experts(parameters, states, t, h)
             router = [weight * 0 if (h, e) in muted else weight for e, weight in enumerate(router)]
             total = sum(router[1:], start=router[0])
             router = [weight / total for weight in router]
@@ -167,14 +202,21 @@ def fame(
             for weight, output in zip(router, outputs, strict=True):
                 mixed = mixed + weight * output
             state_slice = states[t][h * head_width : (h + 1) * head_width]
-            head_state = head_network(parameters, state_slice, mixed)
-            scores = [(sub_embedding[h] @ item) @ head_state for item in items]
+            head_states.append(head_network(parameters, state_slice, mixed))
             routers.append(torch.stack(router))
             attentions.append(shares)
-            head_states.append(head_state)
+        if "uniform_gate" in parameters:
+            weights = [torch.full_like(head_states[0][0], 1 / heads) for _ in range(heads)]
+        else:
+            gate_logits = linear(torch.cat(head_states), parameters["gate"])
+            weights = softmax([gate_logits[h] for h in range(heads)])
+        for h in range(heads):
+            if "temperature" in parameters:
+                own_query = sub_embedding[h].T @ head_states[h]
+                length = torch.sqrt((own_query**2).sum())
+                head_states[h] = head_states[h] / (parameters["temperature"] * length)
+            scores = [(sub_embedding[h] @ item) @ head_states[h] for item in items]
             head_scores.append(torch.stack(scores))
-        gate_logits = linear(torch.cat(head_states), parameters["gate"])
-        weights = softmax([gate_logits[h] for h in range(heads)])
         if gate is not None:
             weights = [torch.full_like(weights[0], weight / sum(gate)) for weight in gate]
         query = torch.zeros_like(states[t])
@@ -200,11 +242,29 @@ def fame(
 
 
 def sasrec(parameters: dict, history: list[int], heads: int) -> list[Tensor]:
-    """SASRec's scores P(v) = <x_v, S> at every position, each (V,)."""
-    return [
-        torch.stack([item @ state for item in parameters["item_embedding"]])
-        for state in backbone(parameters, history, heads)
-    ]
+    """SASRec's scores P(v) = <x_v, S> at every position, each (V,); FAME's without facets too."""
+    states = backbone(parameters, history, heads)
+    if "merged" in parameters:
+        states = merged_block(parameters, states, heads)
+    if "temperature" in parameters:
+        states = [
+            state / (parameters["temperature"] * torch.sqrt((state**2).sum())) for state in states
+        ]
+    return [torch.stack([item @ state for item in ranked_items(parameters)]) for state in states]
+
+
+def merged_block(parameters: dict, states: list[Tensor], heads: int) -> list[Tensor]:
+    """An ordinary block whose attention heads hold experts."""
+    block = parameters["merged"]
+    outputs = []
+    for t in range(len(states)):
+        by_head = []
+        for h in range(heads):
+            found, _, router = mixed_experts(parameters, states, t, h)
+            by_head.append(sum((w * f for w, f in zip(router, found, strict=True)), found[0] * 0))
+        attended = linear(torch.cat(by_head), block["output"])
+        outputs.append(rest_of_block(block, states[t], attended))
+    return outputs
 
 
 def centred(ledger: list[Tensor]) -> list[Tensor]:

@@ -28,49 +28,81 @@ def twin_parameters(leaves: dict[str, Tensor], config: ModelConfig) -> dict:
     def norm(name: str) -> tuple[Tensor, Tensor]:
         return leaves[f"{name}.weight"], leaves[f"{name}.bias"]
 
-    def block(name: str) -> dict:
-        packed = f"{name}.attention.query_key_value"
+    relative = config.positions == "relative"
+
+    def rest_of_block(name: str) -> dict:
         return {
-            "query": linear(packed, slice(0, D)),
-            "key": linear(packed, slice(D, 2 * D)),
-            "value": linear(packed, slice(2 * D, 3 * D)),
-            "output": linear(f"{name}.attention.output"),
             "attention_norm": norm(f"{name}.attention_norm"),
             "inner": linear(f"{name}.feed_forward.inner"),
             "outer": linear(f"{name}.feed_forward.outer"),
             "feed_forward_norm": norm(f"{name}.feed_forward_norm"),
         }
 
+    def block(name: str) -> dict:
+        packed = f"{name}.attention.query_key_value"
+        own = {
+            "query": linear(packed, slice(0, D)),
+            "key": linear(packed, slice(D, 2 * D)),
+            "value": linear(packed, slice(2 * D, 3 * D)),
+            "output": linear(f"{name}.attention.output"),
+            **rest_of_block(name),
+        }
+        if relative:
+            own["relative"] = list(leaves[f"{name}.attention.relative.by_distance"])
+        return own
+
     def part(index: int) -> slice:
         return slice(index * K, (index + 1) * K)
+
+    def mixture(name: str) -> dict:
+        own = {
+            "query": [
+                [linear(f"{name}.query", part(head * E + expert)) for expert in range(E)]
+                for head in range(H)
+            ],
+            "key": [linear(f"{name}.key", part(head)) for head in range(H)],
+            "value": [linear(f"{name}.value", part(head)) for head in range(H)],
+            "router": [
+                (leaves[f"{name}.router_weight"][head], leaves[f"{name}.router_bias"][head])
+                for head in range(H)
+            ],
+        }
+        if relative:
+            by_distance = leaves[f"{name}.relative.by_distance"]
+            own["relative"] = [list(by_distance[h * E : (h + 1) * E]) for h in range(H)]
+        return own
 
     ordinary = config.layers - (config.model == "fame")
     parameters = {
         "item_embedding": leaves["item_embedding.weight"],
-        "position_embedding": leaves["position_embedding.weight"],
         "embedding_norm": norm("embedding_norm"),
         "blocks": [block(f"blocks.{index}") for index in range(ordinary)],
     }
+    if relative:
+        parameters["max_length"] = config.max_length
+    else:
+        parameters["position_embedding"] = leaves["position_embedding.weight"]
+    if config.score == "cosine":
+        parameters["temperature"] = config.temperature
     if config.model == "sasrec":
         return parameters
-    return parameters | {
-        "query": [
-            [linear("attention.query", part(head * E + expert)) for expert in range(E)]
-            for head in range(H)
-        ],
-        "key": [linear("attention.key", part(head)) for head in range(H)],
-        "value": [linear("attention.value", part(head)) for head in range(H)],
-        "router": [
-            (leaves["attention.router_weight"][head], leaves["attention.router_bias"][head])
-            for head in range(H)
-        ],
-        "head_norm": norm("head_attention_norm"),
-        "inner": linear("head_feed_forward.inner"),
-        "outer": linear("head_feed_forward.outer"),
-        "head_output_norm": norm("head_feed_forward_norm"),
-        "sub_embedding": [leaves["facet_maps"][head] for head in range(H)],
-        "gate": linear("gate"),
-    }
+    if not config.has_facets:
+        last = f"blocks.{ordinary}"
+        merged = {"output": linear(f"{last}.attention.output"), **rest_of_block(last)}
+        return parameters | mixture(f"{last}.attention.mixture") | {"merged": merged}
+    gate = {"uniform_gate": True} if config.gate == "uniform" else {"gate": linear("gate")}
+    return (
+        parameters
+        | mixture("attention")
+        | gate
+        | {
+            "head_norm": norm("head_attention_norm"),
+            "inner": linear("head_feed_forward.inner"),
+            "outer": linear("head_feed_forward.outer"),
+            "head_output_norm": norm("head_feed_forward_norm"),
+            "sub_embedding": [leaves["facet_maps"][head] for head in range(H)],
+        }
+    )
 
 
 def fame_twin(
@@ -84,6 +116,6 @@ def fame_twin(
 def twin_scores(model: SequenceModel, history: list[int]) -> Tensor:
     """The twin's fused scores ``(V,)`` after the last click of a history, for either model."""
     parameters = twin_parameters(leaves_of(model), model.config)
-    if model.config.model == "sasrec":
+    if not model.config.has_facets:
         return reference.sasrec(parameters, history, model.config.heads)[-1].detach()
     return reference.fame(parameters, history)[-1].scores.detach()

@@ -140,7 +140,9 @@ def _free_name(data: str, model: str) -> str:
 
 def _settings(data: str, model: str) -> dict[str, Any]:
     """The main settings, starting at the data set's recipe."""
-    model_config, train_config = build_configs(load_recipe(data), f"the recipe of {data}")
+    model_config, train_config = build_configs(
+        {**load_recipe(data, model), "model": model}, f"the recipe of {data}"
+    )
     defaults = {**model_config.to_dict(), **train_config.to_dict()}
     shown = [name for name in SETTINGS if model == "fame" or name not in ONLY_FAME]
     chosen = {}
@@ -155,7 +157,7 @@ def _settings(data: str, model: str) -> dict[str, Any]:
                 value=defaults[name],
                 step=int(step) if whole else step,
                 format="%d" if whole else "%.4f" if step < 0.01 else "%.2f",
-                key=f"setting-{data}-{name}",
+                key=f"setting-{data}-{model}-{name}",
                 help=f"{why} In configurations: `{name}`.",
             )
     return chosen
@@ -170,7 +172,7 @@ def _start(name: str, data: str, settings: dict[str, Any], device: str) -> None:
     path = resources.checkpoint_root() / name
     if RunFolder(path).has_run() or resources.is_starting(path):
         raise ConfigError(f"There is a checkpoint {name!r} already; choose another name.")
-    build_configs(settings, "The form")
+    build_configs({**load_recipe(data, settings["model"]), **settings}, "The form")
     resources.launch_run(path, data, settings, device, resume=False)
     state.settle("run", name)
     st.rerun()

@@ -15,9 +15,9 @@ from fame.bench.measure import Report, Say
 from fame.bench.peers import Peer
 from fame.bench.rank import bench_rank
 from fame.bench.train import bench_train
+from fame.bench.variants import variant
 from fame.bench.work import ML_20M_SHAPE, load_histories, shared_work
 from fame.errors import FameError
-from fame.recipes import build_configs, load_recipe
 from fame.training.loop import resolve_device
 
 # The first three take the work that --data and --set describe.
@@ -61,9 +61,8 @@ def run(options: Options, say: Say) -> tuple[dict[str, Any], dict[str, Report]]:
     """
     wanted = options.names or BENCHES
     _check(options, wanted)
-    model, training = build_configs(
-        {**load_recipe(options.data), **options.settings}, "The command line"
-    )
+    # The paper's loss over the whole catalogue: what every peer's epoch has to do as well.
+    model, training = variant("paper").configs(options.data, **options.settings)
     about = machine.describe(resolve_device(training.device))
     common: dict[str, Any] = {"repeats": options.repeats, "only": options.only, "say": say}
     reports: dict[str, Report] = {}

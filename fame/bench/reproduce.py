@@ -1,140 +1,233 @@
-"""Runs a data set's recipe over seeds and models, and says what came out."""
+"""Trains the rows of a data set's table over seeds, and says what came out."""
 
 from __future__ import annotations
 
 import dataclasses
-import time
+import json
+import logging
+import shutil
+import tempfile
 from collections.abc import Callable, Sequence
-from typing import Any, get_args
+from pathlib import Path
+from typing import Any
 
 from fame.baselines import baseline_ranks
-from fame.bench.results import Results, RunKey, paired_comparison
-from fame.config import ModelConfig, ModelName, TrainConfig
-from fame.data import Interactions
+from fame.bench.results import Results, RunKey, paired_comparison, told_settings
+from fame.bench.variants import Variant
+from fame.checkpoint import CARD, Checkpoint, load_checkpoint
+from fame.config import ModelConfig, TrainConfig
+from fame.data import Dataset
 from fame.errors import FameError
-from fame.evaluate import PROTOCOL, head_report, model_ranks
+from fame.evaluate import PROTOCOL, model_ranks
+from fame.files import write_text
 from fame.metrics import FIGURES, summarise_ranks
-from fame.training.loop import Progress, fit, new_state, resolve_device
+from fame.model_card import render_card
+from fame.projection import project, write_projection
+from fame.training.loop import Progress, ignore
+from fame.training.runs import RunFolder
+from fame.training.train import train
 from fame.training.workers import launched
 
-MODELS: tuple[ModelName, ...] = get_args(ModelName)
+logger = logging.getLogger(__name__)
+
+# What is kept of a run as a shipped checkpoint.
+_SHIPPED = ("config.json", "model.safetensors", "items.parquet", "metrics.json")
+
+Configs = tuple[ModelConfig, TrainConfig]
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One model of the table on one data set, and the key of each of its runs."""
+
+    variant: Variant
+    configs: Configs
+    keys: tuple[RunKey, ...]
+
+    @classmethod
+    def of(cls, variant: Variant, dataset: Dataset, seeds: int, settings: dict[str, Any]) -> Row:
+        data = dataset.interactions
+        configs = variant.configs(data.name, **settings)
+        runs = [dataclasses.replace(configs[1], seed=seed) for seed in range(seeds)]
+        keys = [
+            RunKey.of(data.name, data.fingerprint, variant.name, configs[0], run) for run in runs
+        ]
+        return cls(variant, configs, tuple(keys))
 
 
 def reproduce(
-    data: Interactions,
-    model_config: ModelConfig,
-    train_config: TrainConfig,
-    models: Sequence[ModelName],
+    dataset: Dataset,
+    variants: Sequence[Variant],
     seeds: int,
     results: Results,
     *,
-    on_run: Callable[[str], None] = lambda text: None,
-    on_step: Callable[[Progress], None] = lambda progress: None,
-) -> dict[str, Any]:
+    settings: dict[str, Any] | None = None,
+    on_run: Callable[[str], None] = ignore,
+    on_step: Callable[[Progress], None] = ignore,
+) -> dict[str, Any] | None:
     """Trains every model with every seed that has no row yet, then summarises all rows.
 
+    Each run is trained in a folder of its own below ``results.run_folder``, so that what was
+    interrupted goes on after its last epoch.
+
     Args:
-        models: Of ``fame`` and ``sasrec``; all are trained with the settings given.
+        variants: The rows of the table.
         seeds: Seeds 0 to ``seeds - 1``.
+        settings: What wins over every recipe, such as the device.
 
     Returns:
         Protocol, mean and standard deviation over seeds by model, the seed with the median
-        validation NDCG@10, the two counting baselines, and FAME's gain over SASRec with its
-        interval where both were run.
+        validation NDCG@10, the two counting baselines, and each model's gain over SASRec with its
+        interval where SASRec is among them; ``None`` where a run was interrupted.
 
     Raises:
         FameError: under a launcher of several processes, each of which would write the same rows.
     """
     if launched() > 1:
         raise FameError("reproduce trains in one process; start it without `accelerate launch`.")
-    keys = {
-        model: [
-            RunKey.of(
-                data.name,
-                data.fingerprint,
-                dataclasses.replace(model_config, model=model),
-                dataclasses.replace(train_config, seed=seed),
-            )
-            for seed in range(seeds)
-        ]
-        for model in models
-    }
+    data = dataset.interactions
+    table = [Row.of(variant, dataset, seeds, settings or {}) for variant in variants]
     counting = {}
     for name, ranks in baseline_ranks(data, "test").items():
         counting[name] = summarise_ranks(ranks)
         results.add(RunKey(data.name, data.fingerprint, name, "none", 0), counting[name], ranks)
     for seed in range(seeds):  # seed by seed, so that an interrupted table is a paired one
-        for model in models:
-            if results.has(keys[model][seed]):
+        for row in table:
+            if results.has(row.keys[seed]):
                 continue
-            on_run(f"{model}, seed {seed}")
-            shape = dataclasses.replace(model_config, model=model)
-            training = dataclasses.replace(train_config, seed=seed)
-            _run(data, shape, training, keys[model][seed], results, on_step)
-
-    summary: dict[str, Any] = {
+            on_run(f"{row.variant.label}, seed {seed}")
+            if not _run(dataset, row, seed, results, on_step):
+                return None
+    return {
         "data": data.name,
         "fingerprint": data.fingerprint,
         "protocol": PROTOCOL,
         "seeds": seeds,
-        "models": {},
+        "models": {row.variant.name: summarise(results, row) for row in table},
         "baselines": counting,
-        "gain": None,
+        "gains_over_sasrec": _gains(results, table),
     }
-    for model in models:
-        rows = results.select(data.name, data.fingerprint, model, keys[model][0].settings).query(
-            "seed < @seeds"
-        )
-        by_validation = rows.sort_values("valid_NDCG@10")
-        summary["models"][model] = {
-            "mean": {name: float(rows[name].mean()) for name in FIGURES},
-            "std": {name: float(rows[name].std(ddof=1)) if seeds > 1 else 0.0 for name in FIGURES},
-            "valid_NDCG@10": float(rows["valid_NDCG@10"].mean()),
-            "median_seed": int(by_validation["seed"].iloc[(seeds - 1) // 2]),
-            "parameters": int(rows["parameters"].iloc[0]),
-            "seconds": float(rows["seconds"].mean()),
-        }
-    settings = keys[models[0]][0].settings
-    comparison = paired_comparison(results, data.name, data.fingerprint, settings, seeds=seeds)
-    if comparison is not None:
-        summary["gain"] = {
-            metric: dataclasses.asdict(gain) for metric, gain in comparison.gains.items()
-        }
-    return summary
+
+
+def summarise(results: Results, row: Row) -> dict[str, Any]:
+    """One model over its seeds."""
+    rows = results.select(row.keys[0]).query(f"seed < {len(row.keys)}")
+    by_validation = rows.sort_values("valid_NDCG@10")
+    many = len(rows) > 1
+    return {
+        "label": row.variant.label,
+        "mean": {name: float(rows[name].mean()) for name in FIGURES},
+        "std": {name: float(rows[name].std(ddof=1)) if many else 0.0 for name in FIGURES},
+        "valid_NDCG@10": float(rows["valid_NDCG@10"].mean()),
+        "median_seed": int(by_validation["seed"].iloc[(len(rows) - 1) // 2]),
+        "parameters": int(rows["parameters"].iloc[0]),
+        "seconds": float(rows["seconds"].mean()),
+    }
+
+
+def _gains(results: Results, table: Sequence[Row]) -> dict[str, Any]:
+    """Every other model over SASRec, where it is in the table."""
+    by_name = {row.variant.name: row for row in table}
+    base = by_name.pop("sasrec", None)
+    if base is None:
+        return {}
+    compared = {
+        name: paired_comparison(results, row.keys[0], base.keys[0], seeds=len(row.keys))
+        for name, row in by_name.items()
+    }
+    return {
+        name: {metric: dataclasses.asdict(gain) for metric, gain in found.gains.items()}
+        for name, found in compared.items()
+        if found is not None
+    }
 
 
 def _run(
-    data: Interactions,
-    shape: ModelConfig,
-    training: TrainConfig,
-    key: RunKey,
-    results: Results,
-    on_step: Callable[[Progress], None],
-) -> None:
-    """Trains one model with one seed and keeps its row."""
-    started = time.perf_counter()
-    state = new_state(shape, training, data.num_items, resolve_device(training.device))
-    fit(state, data, training, on_step=on_step)
-    seconds = time.perf_counter() - started
-    state.model.load_state_dict(state.best_weights)
-    ranks = model_ranks(state.model, data, "test")
-    best = state.history[state.best_epoch - 1]
-    heads = head_report(state.model, data, "test")
-    results.add(
-        key,
-        {
-            "best_epoch": state.best_epoch,
-            "epochs": state.epoch,
-            "parameters": sum(parameter.numel() for parameter in state.model.parameters()),
-            "seconds": round(seconds, 1),
-            "valid_HR@10": best["valid_HR@10"],
-            "valid_NDCG@10": best["valid_NDCG@10"],
-            **summarise_ranks(ranks),
-            **{
-                f"heads_{name}": " ".join(f"{value:.4f}" for value in heads[name])
-                for name in ("gate_mean", "HR@10", "router_entropy")
-                if heads
-            },
+    dataset: Dataset, row: Row, seed: int, results: Results, on_step: Callable[[Progress], None]
+) -> bool:
+    """Trains one model with one seed and keeps its row; ``False`` where it was interrupted."""
+    run = RunFolder(results.run_folder(row.keys[seed]))
+    model_config, train_config = row.configs
+    train_config = dataclasses.replace(train_config, seed=seed)
+    status = run.status()
+    if status is None or status.phase != "finished":
+        resume = run.can_resume()
+        if not resume and not run.is_held():
+            shutil.rmtree(run.path, ignore_errors=True)  # stopped before its first epoch ended
+        finished = train(
+            dataset,
+            model_config,
+            train_config,
+            run.path,
+            resume=resume,
+            projection=False,
+            on_step=on_step,
+        )
+        if not finished:
+            return False
+    checkpoint = load_checkpoint(run.path)
+    ranks = model_ranks(checkpoint.model, dataset.interactions, "test")
+    results.add(row.keys[seed], _figures(checkpoint), ranks)
+    return True
+
+
+def _figures(checkpoint: Checkpoint) -> dict[str, Any]:
+    """What ``results.csv`` keeps of a run, beside its key."""
+    metrics = checkpoint.metrics
+    if metrics is None:
+        raise FameError(
+            f"{checkpoint.path} lacks metrics.json; remove the folder and run it again."
+        )
+    heads = metrics["heads"]
+    settings = {**checkpoint.model_config.to_dict(), **checkpoint.train_config.to_dict()}
+    return {
+        **{name: metrics["test"][name] for name in FIGURES},
+        "best_epoch": metrics["best_epoch"],
+        "epochs": metrics["epochs"],
+        "parameters": metrics["parameters"],
+        "seconds": round(metrics["train_seconds"], 1),
+        "device": metrics["device"],
+        "valid_HR@10": metrics["valid"]["HR@10"],
+        "valid_NDCG@10": metrics["valid"]["NDCG@10"],
+        **{
+            f"heads_{name}": " ".join(f"{value:.4f}" for value in heads[name])
+            for name in ("gate_mean", "HR@10", "router_entropy")
+            if heads
         },
-        ranks,
-    )
+        "heads_overlap@20": heads["overlap@20"] if heads else None,
+        "configuration": json.dumps(told_settings(settings), sort_keys=True),
+    }
+
+
+def ship(dataset: Dataset, row: Row, results: Results, out: Path) -> int:
+    """Makes a checkpoint to show of the run with the median validation figure, not the luckiest.
+
+    It replaces ``out`` once it is whole.
+
+    Returns:
+        The seed of that run.
+
+    Raises:
+        FameError: where that run's folder is no longer there.
+    """
+    seed = summarise(results, row)["median_seed"]
+    run = results.run_folder(row.keys[seed])
+    if not all((run / name).is_file() for name in _SHIPPED):
+        raise FameError(
+            f"{run} is not there: only its row was kept. Train it again with `python -m fame train "
+            f"--data {dataset.interactions.name} --seed {seed} --out {out}`."
+        )
+    with tempfile.TemporaryDirectory(dir=results.folder, prefix=".ship-") as folder:
+        new = Path(folder) / out.name
+        new.mkdir()
+        for name in _SHIPPED:
+            shutil.copy2(run / name, new / name)
+        checkpoint = load_checkpoint(new)
+        drawn = project(checkpoint.model, checkpoint.items["item_id"].tolist())
+        write_projection(new, drawn, checkpoint.weights_hash)
+        card = render_card(dataclasses.replace(load_checkpoint(new), path=out))
+        write_text(new / CARD, card)
+        if out.exists():
+            out.rename(Path(folder) / "former")
+        new.rename(out)
+    return seed

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,20 +23,33 @@ from fame.errors import FameError
 from fame.files import locked, replacing
 from fame.metrics import gains, hits
 
-RESULTS, RANKS, LOCK = "results.csv", "ranks", ".results.lock"
+RESULTS, RANKS, RUNS, LOCK = "results.csv", "ranks", "runs", ".results.lock"
 # What a run is compared across, or what does not change it.
 _NOT_SETTINGS = ("model", "seed", "device", "compile")
+_DEFAULTS = {**ModelConfig().to_dict(), **TrainConfig().to_dict()}
+
+
+def told_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that differ from their default, less those that do not change a run.
+
+    So that a new setting does not make strangers of the runs that had it at its default.
+    """
+    return {
+        key: value
+        for key, value in settings.items()
+        if key not in _NOT_SETTINGS and value != _DEFAULTS[key]
+    }
 
 
 def settings_key(settings: Mapping[str, Any]) -> str:
-    """A short hash of all settings but model, seed and device: equal = trained with equal care."""
-    kept = {key: value for key, value in settings.items() if key not in _NOT_SETTINGS}
-    return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:12]
+    """A short hash of :func:`told_settings`."""
+    told = json.dumps(told_settings(settings), sort_keys=True)
+    return hashlib.sha256(told.encode()).hexdigest()[:12]
 
 
 @dataclass(frozen=True)
 class RunKey:
-    """What identifies a run."""
+    """What identifies a run; ``model`` is the name of a row, see :mod:`fame.bench.variants`."""
 
     data: str
     fingerprint: str
@@ -46,10 +59,19 @@ class RunKey:
 
     @classmethod
     def of(
-        cls, data: str, fingerprint: str, model_config: ModelConfig, train_config: TrainConfig
+        cls,
+        data: str,
+        fingerprint: str,
+        model: str,
+        model_config: ModelConfig,
+        train_config: TrainConfig,
     ) -> RunKey:
         settings = {**model_config.to_dict(), **train_config.to_dict()}
-        return cls(data, fingerprint, model_config.model, settings_key(settings), train_config.seed)
+        return cls(data, fingerprint, model, settings_key(settings), train_config.seed)
+
+    def __str__(self) -> str:
+        """As a file name."""
+        return f"{self.data}-{self.model}-{self.settings}-{self.seed}"
 
 
 class Results:
@@ -68,20 +90,20 @@ class Results:
         except (OSError, ValueError) as error:
             raise FameError(f"{file} is not readable as CSV ({error}); restore it.") from None
 
-    def select(self, data: str, fingerprint: str, model: str, settings: str) -> pd.DataFrame:
-        """The rows of one model with one set of settings, by seed."""
+    def select(self, key: RunKey) -> pd.DataFrame:
+        """The rows of one model with one set of settings, by seed; the key's is not looked at."""
         rows = self.rows()
-        chosen = (
-            (rows["data"] == data)
-            & (rows["fingerprint"] == fingerprint)
-            & (rows["model"] == model)
-            & (rows["settings"] == settings)
-        )
-        return rows[chosen].sort_values("seed")
+        named = {name: value for name, value in key.__dict__.items() if name != "seed"}
+        return rows[(rows[list(named)] == pd.Series(named)).all(axis=1)].sort_values("seed")
 
     def has(self, key: RunKey) -> bool:
-        rows = self.select(key.data, key.fingerprint, key.model, key.settings)
-        return bool((rows["seed"] == key.seed).any()) and self._ranks_file(key).is_file()
+        return (
+            bool((self.select(key)["seed"] == key.seed).any()) and self._ranks_file(key).is_file()
+        )
+
+    def run_folder(self, key: RunKey) -> Path:
+        """Where a run is trained and its checkpoint stays; never part of the repository."""
+        return self.folder / RUNS / str(key)
 
     def add(self, key: RunKey, figures: Mapping[str, Any], ranks: np.ndarray) -> None:
         """Keeps a run: its ranks first, then its row, so that a row never lacks its ranks."""
@@ -102,7 +124,7 @@ class Results:
             return archive["ranks"].astype(np.int64)
 
     def _ranks_file(self, key: RunKey) -> Path:
-        return self.folder / RANKS / f"{key.data}-{key.model}-{key.settings}-{key.seed}.npz"
+        return self.folder / RANKS / f"{key}.npz"
 
 
 @dataclass(frozen=True)
@@ -113,18 +135,23 @@ class Gain:
     low: float
     high: float
 
+    def in_words(self) -> str:
+        """``+3.2 % (+1.0 to +5.4)``."""
+        return f"{100 * self.mean:+.1f} % ({100 * self.low:+.1f} to {100 * self.high:+.1f})"
+
 
 @dataclass(frozen=True)
 class Comparison:
-    """FAME and SASRec with equal settings and the same seeds.
+    """Two rows of the table over the seeds that both were run with.
 
     Attributes:
-        rows: By model the rows of those seeds.
-        gains: FAME over SASRec in ``HR@10`` and ``NDCG@10``.
+        ours, theirs: The rows of those seeds.
+        gains: Ours over theirs in ``HR@10`` and ``NDCG@10``.
     """
 
     seeds: int
-    rows: dict[str, pd.DataFrame]
+    ours: pd.DataFrame
+    theirs: pd.DataFrame
     gains: dict[str, Gain]
 
 
@@ -153,29 +180,26 @@ def paired_gain(
 
 
 def paired_comparison(
-    results: Results, data: str, fingerprint: str, settings: str, *, seeds: int | None = None
+    results: Results, ours: RunKey, theirs: RunKey, *, seeds: int | None = None
 ) -> Comparison | None:
-    """Compares the two models over the seeds that both were run with; ``None`` without one.
+    """Compares two models over the seeds that both were run with; ``None`` without one.
 
     Args:
+        ours, theirs: Which models with which settings; the keys' own seeds do not matter.
         seeds: Only seeds below this.
     """
-    rows = {
-        model: results.select(data, fingerprint, model, settings) for model in ("fame", "sasrec")
-    }
-    both = sorted(set(rows["fame"]["seed"]) & set(rows["sasrec"]["seed"]))
-    both = [seed for seed in both if seeds is None or seed < seeds]
-    keys = {
-        model: [RunKey(data, fingerprint, model, settings, int(seed)) for seed in both]
-        for model in rows
-    }
-    if not both or not all(results.has(key) for pair in keys.values() for key in pair):
+    our_rows, their_rows = results.select(ours), results.select(theirs)
+    both = sorted(set(our_rows["seed"]) & set(their_rows["seed"]))
+    both = [int(seed) for seed in both if seeds is None or seed < seeds]
+    our_keys, their_keys = ([replace(key, seed=seed) for seed in both] for key in (ours, theirs))
+    if not both or not all(map(results.has, [*our_keys, *their_keys])):
         return None
-    ours, theirs = (
-        np.stack([results.ranks(key) for key in keys[model]]) for model in ("fame", "sasrec")
+    our_ranks, their_ranks = (
+        np.stack([results.ranks(key) for key in keys]) for keys in (our_keys, their_keys)
     )
     return Comparison(
         seeds=len(both),
-        rows={model: table[table["seed"].isin(both)] for model, table in rows.items()},
-        gains={metric: paired_gain(ours, theirs, metric) for metric in ("HR@10", "NDCG@10")},
+        ours=our_rows[our_rows["seed"].isin(both)],
+        theirs=their_rows[their_rows["seed"].isin(both)],
+        gains={name: paired_gain(our_ranks, their_ranks, name) for name in ("HR@10", "NDCG@10")},
     )

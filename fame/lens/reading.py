@@ -129,7 +129,7 @@ def read_steps(
 @torch.no_grad()
 def fused_scores(model: SequenceModel, readings: Readings) -> Tensor:
     """Raw fused scores ``P(v) = <x_v, q>`` as ``(n, V)``; padding ``-inf``."""
-    scores = readings.query @ model.item_embedding.weight.T
+    scores = readings.query @ model.padded_table().T
     scores[:, 0] = -math.inf
     return scores
 

@@ -1,4 +1,8 @@
-"""The settings behind every shipped checkpoint: one small TOML file a data set."""
+"""The settings behind every shipped checkpoint and table: one small TOML file a data set.
+
+What stands at the top of a file holds for every model; a table with a model's name, ``[fame]``,
+``[paper]`` or ``[sasrec]``, adds what holds for that one alone.
+"""
 
 from __future__ import annotations
 
@@ -10,23 +14,28 @@ from typing import Any
 from fame.config import ModelConfig, TrainConfig, split_settings
 from fame.errors import ConfigError
 
+# What a recipe may speak of: FAME as it is trained here, FAME by the paper's equations, SASRec.
+KINDS = ("fame", "paper", "sasrec")
 
-def read_recipe(path: Path) -> dict[str, Any]:
-    """Flat settings from a TOML file; ``ConfigError`` names the file and what is wrong."""
+
+def read_recipe(path: Path, kind: str = "fame") -> dict[str, Any]:
+    """Flat settings of one of :data:`KINDS`; ``ConfigError`` names the file and what is wrong."""
     try:
-        settings = tomllib.loads(path.read_text(encoding="utf-8"))
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"{path} is not readable as TOML ({error}).") from None
-    split_settings(settings, str(path))
-    return settings
+    tables = {name: content.pop(name) for name in KINDS if isinstance(content.get(name), dict)}
+    for name, table in {"": content, **tables}.items():
+        split_settings(table, f"{path} [{name}]" if name else str(path))
+    return {**content, **tables.get(kind, {})}
 
 
-def load_recipe(data_name: str) -> dict[str, Any]:
-    """The shipped settings of a named data set; empty (= the defaults) where it has none."""
+def load_recipe(data_name: str, kind: str = "fame") -> dict[str, Any]:
+    """The shipped settings of a named data set; without a recipe of its own just the defaults."""
     with resources.as_file(resources.files(__package__)) as folder:
         if data_name not in {path.stem for path in folder.glob("*.toml")}:
             return {}
-        return read_recipe(folder / f"{data_name}.toml")
+        return read_recipe(folder / f"{data_name}.toml", kind)
 
 
 def build_configs(settings: dict[str, Any], where: str) -> tuple[ModelConfig, TrainConfig]:

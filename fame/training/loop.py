@@ -12,6 +12,7 @@ from functools import partial
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from fame.config import ModelConfig, TrainConfig
 from fame.data.sequences import Interactions, bucketed_batches, training_windows
@@ -49,22 +50,32 @@ class TrainState:
     """All that a run needs to go on from the end of an epoch, besides data and configurations.
 
     Batches and dropout of an epoch are drawn from the seed and the number of the epoch, so no
-    generator's state has to be kept.
+    generator's state has to be kept. ``average`` is a running average of the model's weights, where
+    the configuration wants one.
     """
 
     model: SequenceModel
     optimizer: torch.optim.Optimizer
+    average: AveragedModel | None = None
     epoch: int = 0
     best_score: float = -math.inf
     best_epoch: int = 0
     best_weights: dict[str, Tensor] = field(default_factory=dict)
     history: list[dict[str, float]] = field(default_factory=list)
 
+    @property
+    def ranking_model(self) -> SequenceModel:
+        """What is validated and kept: the average of the weights where there is one."""
+        return self.model if self.average is None else self.average.module
+
     def weights(self) -> dict[str, Tensor]:
         """A copy of the model's weights as they are now, on the CPU."""
-        return {
-            name: tensor.detach().cpu().clone() for name, tensor in self.model.state_dict().items()
-        }
+        return copy_of_weights(self.model)
+
+
+def copy_of_weights(model: nn.Module) -> dict[str, Tensor]:
+    """The weights of a module as they are now, on the CPU."""
+    return {name: tensor.detach().cpu().clone() for name, tensor in model.state_dict().items()}
 
 
 class Interrupted(Exception):
@@ -121,7 +132,11 @@ def new_state(
     """An untrained model and its optimizer, the same for the same seed on every device."""
     torch.manual_seed(train_config.seed)
     model = build_model(model_config, num_items).to(device)
-    return TrainState(model, make_optimizer(model, train_config))
+    average = None
+    if train_config.weight_average:
+        renewed = get_ema_multi_avg_fn(train_config.weight_average)
+        average = AveragedModel(model, multi_avg_fn=renewed)
+    return TrainState(model, make_optimizer(model, train_config), average)
 
 
 def ignore(event: object) -> None:
@@ -165,13 +180,13 @@ def fit(
             return False
         train_seconds = time.perf_counter() - started
         try:
-            figures = validate(state.model, data, workers)
+            figures = validate(state.ranking_model, data, workers)
         except FloatingPointError:
             raise _diverged("its validation", state, config) from None
         state.epoch += 1
         if figures[SELECTION] > state.best_score:
             state.best_score, state.best_epoch = figures[SELECTION], state.epoch
-            state.best_weights = state.weights()
+            state.best_weights = copy_of_weights(state.ranking_model)
         state.history.append(
             {
                 "epoch": state.epoch,
@@ -250,6 +265,8 @@ def _train_epoch(
             own = len(batch.target)
             (loss * (own * workers.count / batch.targets)).backward()
             state.optimizer.step()
+            if state.average is not None:
+                state.average.update_parameters(model)
             recent[unread] = loss.detach().double() * own
             unread += 1
             done += batch.targets

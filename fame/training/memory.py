@@ -28,10 +28,12 @@ class MemoryNeed:
     """What a run takes on its device beside what is there already, in bytes.
 
     Attributes:
-        weights: Parameters, gradients and Adam's two moments; on a CPU the best epoch's weights,
-            and with several processes the gradients on their way.
+        weights: Parameters, gradients and Adam's two moments; their running average where there is
+            one; on a CPU the best epoch's weights, and with several processes the gradients on
+            their way.
         activations: What the largest possible batch leaves for its backward pass.
-        loss: A chunk of logits and the gradient of the item table; with the heads' own loss also
+        loss: A chunk of logits, or all those against drawn items, and the gradient of the item
+            table; with the heads' own loss also
             the table as they see it, and its gradient.
         ranking: A batch of people without a backward pass, and their scores over the catalogue; on
             a CPU the baselines' too, which are in double precision.
@@ -55,12 +57,23 @@ def count_parameters(config: ModelConfig, num_items: int) -> int:
     return sum(parameter.numel() for parameter in model.parameters())
 
 
-def kept_values(config: ModelConfig) -> int:
+def kept_values(config: ModelConfig, length: int) -> float:
     """What the backward pass needs of every position, in units of D.
 
-    3 values around the embeddings, 18 in a block (8 of them around its GELU), 2 for each expert.
+    3 values around the embeddings, 18 in a block (8 of them around its GELU), 2 for each expert, and
+    up to 2 for the length of a cosine. With relative positions no fused kernel runs: then also the
+    weights of every query head over ``length`` positions, and copies of keys, values and queries.
     """
-    return 3 + 18 * config.layers + (2 * config.experts if config.model == "fame" else 0)
+    experts = config.experts if config.model == "fame" else 0
+    values = 3 + 18 * config.layers + 2 * experts
+    if config.score == "cosine":
+        values += 2 if config.has_facets else 1
+    if config.positions == "absolute":
+        return values
+    ordinary = config.layers - (config.model == "fame")
+    query_heads = config.heads * (ordinary + experts)
+    copies = 0.4 * ordinary + (1 + 0.8 * experts if experts else 0)
+    return values + copies + query_heads * length / config.width
 
 
 def memory_need(
@@ -86,13 +99,19 @@ def memory_need(
     passing = 20 + (2 * model_config.experts if is_fame else 0)  # measured
     # Autocast keeps two thirds of them in its own precision, and logits in both.
     value, logit = (4, 4) if precision == torch.float32 else (8 / 3, 8)
-    heads_too = is_fame and model_config.heads > 1 and train_config.head_loss_weight > 0
+    heads_too = model_config.has_facets and model_config.heads > 1 and train_config.head_loss_weight > 0
     on_cpu = device.type == "cpu"
+    if train_config.negatives:
+        # Autograd keeps logits against what was drawn three times, and for every head besides.
+        kept = 3 * (1 + (model_config.heads if heads_too else 0))
+        logits = kept * logit * positions * train_config.negatives
+    else:
+        logits = logit * min(chunk_rows(device.type), positions) * num_items
+    tables = 2 if model_config.score == "cosine" else 1  # as it is learnt and as it is ranked
     return MemoryNeed(
-        weights=4 * P * (4 + on_cpu + (processes > 1)),
-        activations=int((value * kept_values(model_config) + 4 * passing) * positions * D),
-        loss=logit * min(chunk_rows(device.type), positions) * num_items
-        + (3 if heads_too else 1) * 4 * num_items * D,
+        weights=4 * P * (4 + on_cpu + (processes > 1) + (train_config.weight_average > 0)),
+        activations=int((value * kept_values(model_config, T) + 4 * passing) * positions * D),
+        loss=logits + (3 if heads_too else 1) * tables * 4 * num_items * D,
         ranking=default_batch(device) * (num_items * (12 if on_cpu else 8) + 4 * passing * T * D),
     )
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from fame.config import TrainConfig
-from fame.losses import head_cross_entropy, linear_cross_entropy
+from fame.losses import head_cross_entropy, linear_cross_entropy, sampled_cross_entropy
 from fame.model import Encoding, SequenceModel
 
 logger = logging.getLogger(__name__)
@@ -48,7 +48,8 @@ class Objective(nn.Module):
             return self._encode(items_BT)
 
     def forward(self, items_BT: Tensor, real_N: Tensor, target_N: Tensor) -> Tensor:
-        """Mean cross-entropy over the real positions, all items as candidates.
+        """Mean cross-entropy over the real positions, all items as candidates or, with
+        ``negatives``, those drawn for this step.
 
         ``fused + head_loss_weight * mean over heads of the head's own``; the second term only where
         there are heads. Without a real position the loss is 0, and so is every gradient.
@@ -58,15 +59,40 @@ class Objective(nn.Module):
             real_N: Places of the real positions in the flattened ``(B * T)``.
             target_N: Rows of the item table (item index - 1) that came next at those positions.
         """
-        model, smoothing = self.model, self.config.label_smoothing
         encoding = self._encode(items_BT)
         # index_select, because the gradient of an index in brackets is five times slower.
         query_ND = encoding.query.flatten(0, 1).index_select(0, real_N)
-        loss = linear_cross_entropy(query_ND, model.item_table, target_N, smoothing=smoothing)
-        if self.config.head_loss_weight and model.heads > 1:
+        state_NHK = None
+        if self.config.head_loss_weight and self.model.heads > 1:
             state_NHK = encoding.head_states.flatten(0, 1).index_select(0, real_N)
+        if self.config.negatives:
+            return self._against_drawn(query_ND, state_NHK, target_N)
+        smoothing = self.config.label_smoothing
+        table_VD = self.model.item_table
+        loss = linear_cross_entropy(query_ND, table_VD, target_N, smoothing=smoothing)
+        if state_NHK is not None:
             by_head = head_cross_entropy(
-                state_NHK, model.sub_embeddings(), target_N, smoothing=smoothing
+                state_NHK, self.model.sub_embeddings(), target_N, smoothing=smoothing
             )
             loss = loss + self.config.head_loss_weight * by_head
+        return loss
+
+    def _against_drawn(
+        self, query_ND: Tensor, state_NHK: Tensor | None, target_N: Tensor
+    ) -> Tensor:
+        """The loss against ``negatives`` items drawn for this step, the same for the heads."""
+        table_VD = self.model.item_table
+        V, M = len(table_VD), self.config.negatives
+        drawn_M = torch.randint(V, (M,), device=table_VD.device)
+        void_NM = target_N[:, None] == drawn_M
+        wanted_ND, drawn_MD = (table_VD.index_select(0, rows) for rows in (target_N, drawn_M))
+        loss = sampled_cross_entropy(query_ND, wanted_ND, drawn_MD, void_NM, V / M)
+        if state_NHK is not None:
+            # Only the items that are asked for are seen with the heads' eyes.
+            wanted_HNK, drawn_HMK = map(self.model.seen_by_heads, (wanted_ND, drawn_MD))
+            by_head = [
+                sampled_cross_entropy(state_NHK[:, h], wanted_HNK[h], drawn_HMK[h], void_NM, V / M)
+                for h in range(len(wanted_HNK))
+            ]
+            loss = loss + self.config.head_loss_weight * torch.stack(by_head).mean()
         return loss

@@ -27,7 +27,7 @@ from safetensors.torch import save_file
 
 from fame.errors import FameError
 from fame.files import locked, replacing, write_json, write_text
-from fame.training.loop import TrainState
+from fame.training.loop import TrainState, copy_of_weights
 
 STATUS, HISTORY, LOG, LOCK = "status.json", "metrics.jsonl", "train.log", "run.lock"
 LAUNCH_LOG = "launch.log"
@@ -148,6 +148,9 @@ class RunFolder:
     def save_state(self, state: TrainState) -> None:
         """Keeps model, optimizer, best weights and history as of the end of an epoch."""
         tensors = {f"model.{name}": tensor for name, tensor in state.weights().items()}
+        if state.average is not None:
+            average = copy_of_weights(state.average)
+            tensors |= {f"average.{name}": tensor for name, tensor in average.items()}
         tensors |= {f"best.{name}": tensor for name, tensor in state.best_weights.items()}
         for index, entries in state.optimizer.state_dict()["state"].items():
             for name, tensor in entries.items():
@@ -165,6 +168,7 @@ class RunFolder:
         """Puts what :meth:`save_state` kept into a fresh state of the same configuration."""
         file = self.path / "resume" / _STATE
         model: dict[str, torch.Tensor] = {}
+        average: dict[str, torch.Tensor] = {}
         moments: dict[int, dict[str, torch.Tensor]] = {}
         try:
             with safe_open(file, framework="pt") as archive:
@@ -174,12 +178,16 @@ class RunFolder:
                     tensor = archive.get_tensor(name)
                     if kind == "model":
                         model[rest] = tensor
+                    elif kind == "average":
+                        average[rest] = tensor
                     elif kind == "best":
                         state.best_weights[rest] = tensor
                     else:
                         index, entry = rest.split(".")
                         moments.setdefault(int(index), {})[entry] = tensor
             state.model.load_state_dict(model)
+            if state.average is not None:
+                state.average.load_state_dict(average)
             groups = state.optimizer.state_dict()["param_groups"]
             state.optimizer.load_state_dict({"state": moments, "param_groups": groups})
             state.epoch, state.history = note["epoch"], note["history"]

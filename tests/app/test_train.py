@@ -55,7 +55,7 @@ def test_a_run_is_started_with_the_settings_of_the_form(open_app, home, launched
     assert_calm(app)
     assert app.title[0].value == "How well does a model learn this data?"
     app.selectbox[0].set_value(made_up.NAME).run()
-    app.number_input(key=f"setting-{made_up.NAME}-heads").set_value(4)
+    app.number_input(key=f"setting-{made_up.NAME}-fame-heads").set_value(4)
     app = start(app)
     assert not app.exception
     ((out, data, settings, device, resume),) = launched
@@ -86,7 +86,7 @@ def test_a_bad_name_is_told_and_nothing_starts(open_app, launched, name, told):
 def test_settings_that_do_not_fit_are_told(open_app, launched):
     app = open_app(TRAIN)
     app.selectbox[0].set_value(made_up.NAME).run()
-    app.number_input(key=f"setting-{made_up.NAME}-heads").set_value(5)
+    app.number_input(key=f"setting-{made_up.NAME}-fame-heads").set_value(5)
     app = start(app)
     assert "must be a multiple of heads" in app.error[0].value.replace("\\", "")
     assert not launched

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -12,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from fame.bench.results_page import BEGIN, END
 from fame.checkpoint import load_checkpoint
 from fame.data import Dataset
 from fame.projection import read_projection
@@ -175,22 +178,87 @@ def test_reproduce_fills_a_table_and_goes_on_where_it_stopped(
     rows = pd.read_csv(tmp_path / "results.csv")
     assert rows["model"].tolist() == ["popularity", "markov", "fame"]
     seconds = rows["seconds"].iloc[2]
-    answer = run("--seeds", "1")
+    shown = tmp_path / "shown"
+    answer = run("--seeds", "1", "--models", "fame,sasrec,no-facets", "--ship", str(shown))
     rows = pd.read_csv(tmp_path / "results.csv").set_index("model")
-    assert set(rows.index) == {"popularity", "markov", "fame", "sasrec"}
+    assert set(rows.index) == {"popularity", "markov", "fame", "sasrec", "no-facets"}
     assert rows.loc["fame", "seconds"] == seconds, "a run that has its row was run again"
-    for model in ("fame", "sasrec"):
+    for model in ("fame", "sasrec", "no-facets"):
         assert answer["models"][model]["mean"]["HR@10"] == pytest.approx(rows.loc[model, "HR@10"])
-    gain = answer["gain"]["NDCG@10"]
+    assert json.loads(rows.loc["no-facets", "configuration"]) == {"facets": "off"}
+    assert set(answer["gains_over_sasrec"]) == {"fame", "no-facets"}
+    gain = answer["gains_over_sasrec"]["fame"]["NDCG@10"]
     assert gain["low"] <= gain["mean"] <= gain["high"]
 
-    # A checkpoint with these settings beside that table shows SASRec's figures in its card.
-    shown = tmp_path / "shown"
-    done = fame("train", "--data", "walks", "--out", str(shown), "--no-projection")
-    assert done.returncode == 0, done.stderr
+    # The checkpoint made of the first row shows the figures of that run, and SASRec's beside them.
+    figures = json.loads(fame("evaluate", str(shown), "--json").stdout)
+    assert figures["NDCG@10"] == pytest.approx(rows.loc["fame", "NDCG@10"], abs=1e-12)
     card = (shown / "README.md").read_text()
-    assert "| SASRec, same settings, one seed |" in card and "## Beside SASRec" in card
-    assert f"| FAME over SASRec | {100 * answer['gain']['HR@10']['mean']:+.1f} %" in card
+    assert "| SASRec, one seed |" in card and "## Beside SASRec" in card
+    assert "--out checkpoints/shown" in card
+    over = answer["gains_over_sasrec"]["fame"]["HR@10"]["mean"]
+    assert f"| FAME over SASRec | {100 * over:+.1f} %" in card
+    assert read_projection(load_checkpoint(shown)) is not None
+    assert {path.name for path in shown.iterdir()} == {
+        "config.json", "model.safetensors", "items.parquet", "metrics.json", "projection.parquet",
+        "README.md",
+    }  # fmt: skip
+
+    # Without the run's folder there is nothing to make a checkpoint of: said, and nothing is lost.
+    shutil.rmtree(tmp_path / "runs")
+    done = fame("reproduce", "walks", "--out", str(tmp_path), "--models", "fame", "--seeds", "1",
+                "--ship", str(shown))  # fmt: skip
+    assert done.returncode == 2 and "only its row was kept" in done.stderr
+    assert load_checkpoint(shown).metrics is not None
+
+
+def test_an_interrupted_table_goes_on_after_the_last_epoch(
+    fame: CommandLine, dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C in the third epoch; the rest gives the row that one go would have given."""
+    settings = ("--set", "epochs=4", "--set", "weight_average=0.9", "--set", "negatives=5")
+
+    def arguments(out: str) -> list[str]:
+        table = ["reproduce", "walks", "--models", "fame", "--seeds", "1"]
+        return [*table, "--device", "cpu", "--out", str(tmp_path / out), *settings]
+
+    from fame.training import loop
+
+    validate, epochs = loop.validate, []
+
+    def interrupt(*given: object) -> dict[str, float]:
+        epochs.append(len(epochs))
+        if len(epochs) == 2:
+            os.kill(os.getpid(), signal.SIGINT)  # heard before the next step
+        return validate(*given)
+
+    monkeypatch.setattr(loop, "validate", interrupt)
+    assert fame(*arguments("parts")).returncode == 130
+    assert not (pd.read_csv(tmp_path / "parts" / "results.csv")["model"] == "fame").any()
+    monkeypatch.setattr(loop, "validate", validate)
+    for out in ("parts", "whole"):
+        done = fame(*arguments(out))
+        assert done.returncode == 0, done.stderr
+    parts, whole = (
+        pd.read_csv(tmp_path / out / "results.csv").drop(columns="seconds")
+        for out in ("parts", "whole")
+    )
+    pd.testing.assert_frame_equal(parts, whole)
+
+
+def test_results_prints_the_tables_and_writes_them_into_a_page(
+    fame: CommandLine, tmp_path: Path
+) -> None:
+    fame("reproduce", "walks", "--out", str(tmp_path), "--models", "fame", "--seeds", "1")
+    done = fame("results", "--out", str(tmp_path))
+    assert done.returncode == 0 and "### walks" in done.stdout
+    page = tmp_path / "page.md"
+    page.write_text(f"{BEGIN}\n{END}\n")
+    assert fame("results", "--out", str(tmp_path), "--write", str(page)).returncode == 0
+    assert done.stdout in page.read_text()
+    page.write_text("no marks")
+    refused = fame("results", "--out", str(tmp_path), "--write", str(page))
+    assert refused.returncode == 2 and "needs the lines" in refused.stderr
 
 
 BAD_INPUT = [
@@ -226,6 +294,8 @@ BAD_INPUT = [
     (["train", "--data", "walks", "--out", "{t}", "--config", "{t}.toml"], "TOML"),
     (["train", "--data", "walks", "--out", "{t}", "--resume"], "nothing to resume"),
     (["reproduce", "walks", "--models", "bert"], "'bert'"),
+    (["reproduce", "walks", "--models", "3x1"], "multiple of heads"),
+    (["reproduce", "walks", "--set", "widht=8"], "unknown key 'widht'"),
 ]
 
 

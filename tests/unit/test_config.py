@@ -46,12 +46,19 @@ WRONG = [
     (ModelConfig, "dropout", -0.1),
     (ModelConfig, "dropout", math.nan),
     (ModelConfig, "dropout", "a little"),
+    (ModelConfig, "positions", "sinus"),
+    (ModelConfig, "score", "euclid"),
+    (ModelConfig, "temperature", 0),
+    (ModelConfig, "gate", "hard"),
+    (ModelConfig, "facets", "some"),
     (TrainConfig, "epochs", 0),
     (TrainConfig, "batch_size", 0),
     (TrainConfig, "learning_rate", 0),
     (TrainConfig, "learning_rate", math.inf),
     (TrainConfig, "weight_decay", -1e-9),
+    (TrainConfig, "weight_average", 1),
     (TrainConfig, "warmup_steps", -1),
+    (TrainConfig, "negatives", -1),
     (TrainConfig, "label_smoothing", 1),
     (TrainConfig, "head_loss_weight", -1),
     (TrainConfig, "patience", -1),
@@ -76,6 +83,11 @@ def test_every_field_has_a_value_that_is_refused():
     for kind in CONFIGS:
         refused = {field for owner, field, _ in WRONG if owner is kind}
         assert refused == {field.name for field in dataclasses.fields(kind)}
+
+
+def test_smoothing_over_a_catalogue_that_is_left_out_is_refused():
+    with pytest.raises(ConfigError, match=r"label_smoothing \(0\.1\) .* negatives \(64\)"):
+        TrainConfig(label_smoothing=0.1, negatives=64)
 
 
 @pytest.mark.parametrize("device", ["auto", "cpu", "cuda", "cuda:1"])

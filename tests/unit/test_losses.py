@@ -1,5 +1,7 @@
 """The chunked cross-entropy against the plain one, in value, gradient and precision."""
 
+import math
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -7,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from fame.losses import head_cross_entropy, linear_cross_entropy
+from fame.losses import head_cross_entropy, linear_cross_entropy, sampled_cross_entropy
 from tests import reference
 
 EXACT = {"rtol": 1e-10, "atol": 1e-13}
@@ -168,3 +170,46 @@ def test_the_head_loss_is_the_mean_over_heads(smoothing):
     gradients, expected = (torch.autograd.grad(value, (state, tables)) for value in (loss, plain))
     for gradient, plain_gradient in zip(gradients, expected, strict=True):
         torch.testing.assert_close(gradient, plain_gradient, **EXACT)
+
+
+def drawn_loss(query: Tensor, table: Tensor, target: Tensor, drawn: Tensor) -> Tensor:
+    void = target[:, None] == drawn
+    return sampled_cross_entropy(query, table[target], table[drawn], void, len(table) / len(drawn))
+
+
+def test_drawn_negatives_by_hand():
+    """Two draws of a catalogue of four: each stands for two items, the target's own is void."""
+    table = torch.tensor([[1.0], [2.0], [3.0], [4.0]], dtype=torch.float64)
+    query = torch.tensor([[0.5], [-1.0]], dtype=torch.float64)
+    target, drawn = torch.tensor([0, 2]), torch.tensor([2, 1])
+    first = math.log(math.exp(0.5) + 2 * (math.exp(1.5) + math.exp(1.0))) - 0.5
+    second = math.log(math.exp(-3.0) + 2 * math.exp(-2.0)) + 3.0  # item 2 was drawn itself
+    loss = drawn_loss(query, table, target, drawn)
+    assert loss.item() == pytest.approx((first + second) / 2, rel=1e-12)
+
+
+def test_each_item_drawn_once_gives_the_loss_over_the_catalogue_with_its_gradients():
+    """In value and in gradient, with no correction left over."""
+    generator = torch.Generator().manual_seed(0)
+    query, table = (torch.randn(n, 3, generator=generator, dtype=torch.float64) for n in (7, 40))
+    target = torch.randint(40, (7,), generator=generator)
+    outcomes = []
+    for loss_of in (
+        lambda q, t: F.cross_entropy(q @ t.T, target),
+        lambda q, t: drawn_loss(q, t, target, torch.arange(40)),
+    ):
+        q, t = query.clone().requires_grad_(), table.clone().requires_grad_()
+        loss = loss_of(q, t)
+        loss.backward()
+        outcomes.append((loss, q.grad, t.grad))
+    for expected, found in zip(*outcomes, strict=True):
+        torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-12)
+
+
+def test_where_every_draw_is_the_target_nothing_is_to_be_won():
+    table = torch.eye(3, dtype=torch.float64)
+    query = torch.randn(2, 3, dtype=torch.float64).requires_grad_()
+    target = torch.tensor([1, 1])
+    loss = drawn_loss(query, table, target, torch.tensor([1, 1, 1]))
+    loss.backward()
+    assert loss.item() == 0 and torch.equal(query.grad, torch.zeros_like(query))

@@ -29,13 +29,28 @@ SHAPES = [
     dataclasses.replace(TINY, heads=1, experts=3),
     dataclasses.replace(TINY, heads=2, experts=1),
     dataclasses.replace(TINY, heads=1, experts=1, layers=3),
+    dataclasses.replace(TINY, positions="relative"),
+    dataclasses.replace(TINY, score="cosine", temperature=0.3),
+    dataclasses.replace(TINY, gate="uniform"),
+    dataclasses.replace(TINY, positions="relative", score="cosine", gate="uniform", heads=4),
+]
+# What stands for one head that ranks: the baseline, and FAME without facets.
+UNDIVIDED = [
+    *(dataclasses.replace(TINY_SASREC, layers=layers) for layers in (1, 2)),
+    dataclasses.replace(TINY_SASREC, positions="relative", score="cosine", temperature=0.3),
+    dataclasses.replace(TINY, facets="off"),
+    dataclasses.replace(TINY, facets="off", experts=1, layers=1),
+    dataclasses.replace(TINY, facets="off", positions="relative", score="cosine"),
 ]
 
 histories = st.lists(st.integers(1, NUM_ITEMS), min_size=1, max_size=5)
 
 
 def shape_name(config: ModelConfig) -> str:
-    return f"H{config.heads}-E{config.experts}-L{config.layers}-D{config.width}"
+    told = f"{config.model}-H{config.heads}-E{config.experts}-L{config.layers}-D{config.width}"
+    choices = (config.positions, config.score, config.gate, f"facets {config.facets}")
+    usual = ("absolute", "dot", "learned", "facets on")
+    return "-".join([told, *(c for c, u in zip(choices, usual, strict=True) if c != u)])
 
 
 def training_example() -> tuple[Tensor, Tensor, Tensor, list[list[int]]]:
@@ -84,7 +99,7 @@ def test_forward_equals_the_twin_at_every_position(config):
                 )
 
 
-@both_models
+@pytest.mark.parametrize("config", [TINY, TINY_SASREC, *SHAPES[-4:], *UNDIVIDED], ids=shape_name)
 @pytest.mark.parametrize("layers", [1, 2, 3])
 def test_reading_the_last_position_alone_changes_nothing(config, layers):
     """Values and gradients; the other positions of the last block are never computed."""
@@ -146,9 +161,8 @@ def test_loss_and_every_gradient_equal_the_twins(config):
     assert_gradients_equal(model, leaves)
 
 
-@pytest.mark.parametrize("layers", [1, 2])
-def test_sasrec_equals_the_twin_with_every_gradient(layers):
-    config = dataclasses.replace(TINY_SASREC, layers=layers)
+@pytest.mark.parametrize("config", UNDIVIDED, ids=shape_name)
+def test_without_facets_scores_and_every_gradient_equal_the_twins(config):
     model = random_model(config, NUM_ITEMS)
     items_BT, real_N, target_N, targets = training_example()
     loss = Objective(model, TrainConfig())(items_BT, real_N, target_N)
@@ -160,7 +174,7 @@ def test_sasrec_equals_the_twin_with_every_gradient(layers):
     for row, history in enumerate(HISTORIES):
         query = model(padded(HISTORIES)).query[row]
         for t, scores in enumerate(reference.sasrec(parameters, history, config.heads)):
-            torch.testing.assert_close(model.item_embedding.weight @ query[t], scores, **EXACT)
+            torch.testing.assert_close(model.item_table @ query[t], scores[1:], **EXACT)
             losses.append(reference.cross_entropy(scores, targets[row][t]))
     expected = torch.stack(losses).mean()
     expected.backward()
@@ -182,6 +196,37 @@ def test_one_query_holds_the_whole_ledger(history, seed):
         fused = encoding.query @ model.item_table.T
         by_head = torch.einsum("bthk,hvk->bthv", encoding.head_states, model.sub_embeddings())
     torch.testing.assert_close(fused, (encoding.gate[..., None] * by_head).sum(2), **EXACT)
+
+
+@pytest.mark.parametrize("config", [SHAPES[-3], SHAPES[-1]], ids=shape_name)
+def test_under_cosine_scores_every_head_scores_by_its_angle_alone(config):
+    """P_h(v) is the cosine of x_v and the head's own query over the temperature, also fused."""
+    model = random_model(config, NUM_ITEMS)
+    with torch.no_grad():
+        encoding = model(padded(HISTORIES))
+        own_query = torch.einsum("bthk,hkd->bthd", encoding.head_states, model.facet_maps)
+        length = torch.linalg.vector_norm(own_query, dim=-1)
+        torch.testing.assert_close(length, torch.full_like(length, 1 / config.temperature), **EXACT)
+        fused = (encoding.gate[..., None] * own_query).sum(2)
+        torch.testing.assert_close(encoding.query, fused, **EXACT)
+        before = model.trace(padded(HISTORIES))
+        louder = torch.linspace(0.5, 3, NUM_ITEMS, dtype=torch.float64)
+        table = model.item_table * louder[:, None]
+        torch.testing.assert_close(
+            torch.nn.functional.normalize(table, dim=-1), model.item_table, **EXACT
+        )
+        model.facet_maps[0] *= 5  # a head cannot become louder
+        torch.testing.assert_close(
+            model.trace(padded(HISTORIES)).head_scores, before.head_scores, **EXACT
+        )
+
+
+def test_under_cosine_scores_a_head_alone_gives_the_scores_it_gave_before():
+    model = random_model(SHAPES[-3], NUM_ITEMS)
+    whole = model.trace(padded(HISTORIES))
+    alone = model.trace(padded(HISTORIES), intervention=Intervention(gate=(0.0, 3.0)))
+    torch.testing.assert_close(alone.head_scores, whole.head_scores, **EXACT)
+    torch.testing.assert_close(alone.scores, whole.head_scores[:, 1], **EXACT)
 
 
 def test_one_vector_added_to_every_item_moves_raw_scores_only():
@@ -572,11 +617,22 @@ OBSERVED: dict[str, tuple[object, Callable[[SequenceModel], object]]] = {
     "layers": (3, lambda model: len(model.blocks)),
     "max_length": (2, lambda model: trace_history(model, [1, 2, 3]).seen_from),
     "dropout": (0.5, seen_in_training),
+    "positions": ("relative", lambda model: hasattr(model, "position_embedding")),
+    "score": ("cosine", lambda model: bool((model.item_table.norm(dim=-1) > 1.01).any())),
+    "gate": ("uniform", lambda model: bool((model(padded(HISTORIES)).gate == 0.5).all())),
+    "facets": ("off", lambda model: model.heads),
 }
 
 
 @pytest.mark.parametrize("field", [field.name for field in dataclasses.fields(ModelConfig)])
 def test_no_field_of_the_configuration_is_dead(field):
+    if field == "temperature":  # the dot product has no use for it
+        base, changed = (dataclasses.replace(TINY, score="cosine", temperature=t) for t in (0.1, 1))
+        scores = [
+            random_model(config).trace(padded(HISTORIES)).scores for config in (base, changed)
+        ]
+        torch.testing.assert_close(scores[0][:, 1:], 10 * scores[1][:, 1:], **EXACT)
+        return
     value, observe = OBSERVED[field]
     changed = dataclasses.replace(TINY, **{field: value})
     assert observe(random_model(TINY)) != observe(random_model(changed))

@@ -61,6 +61,7 @@ CHANGED: dict[str, object] = {
     "learning_rate": 0.02,
     "weight_decay": 0.5,
     "warmup_steps": 50,
+    "negatives": 3,
     "label_smoothing": 0.2,
     "head_loss_weight": 0.0,
     "seed": 1,
@@ -75,9 +76,29 @@ def test_no_field_of_the_configuration_is_dead(cyclic, field):
 
 
 def test_every_field_of_the_configuration_is_tested():
-    """Three fields have tests of their own; a new one fails until it has one."""
+    """Four fields have tests of their own; a new one fails until it has one."""
     fields = {field.name for field in dataclasses.fields(TrainConfig)}
-    assert fields == {*CHANGED, "patience", "device", "compile"}
+    assert fields == {*CHANGED, "patience", "device", "compile", "weight_average"}
+
+
+def test_the_average_of_the_weights_is_what_is_validated_and_kept(cyclic):
+    """Held against an average taken by hand after every step; the weights themselves learn on."""
+    share = 0.7
+    train = dataclasses.replace(TRAIN, epochs=1, weight_average=share)
+    state, plain = (new_state(MODEL, t, cyclic.num_items, CPU) for t in (train, TRAIN))
+    steps: list[dict] = []
+    fit(state, cyclic, train, on_step=lambda _: steps.append(state.weights()))
+    expected = steps[0]
+    for step in steps[1:]:
+        expected = {n: share * expected[n] + (1 - share) * w for n, w in step.items()}
+    assert len(steps) > 2
+    for name, tensor in state.best_weights.items():
+        torch.testing.assert_close(tensor, expected[name], rtol=1e-5, atol=1e-6)
+        if name == "item_embedding.weight":
+            assert not torch.equal(tensor, state.weights()[name])
+    fit(plain, cyclic, dataclasses.replace(train, weight_average=0.0))
+    assert same_weights(state, plain)
+    assert state.history[0]["valid_MRR"] == evaluate(state.ranking_model, cyclic, "valid")["MRR"]
 
 
 def test_patience_ends_training_when_nothing_gets_better(cyclic):

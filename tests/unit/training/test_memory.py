@@ -32,6 +32,10 @@ SHAPES = [
     ModelConfig(width=32, heads=4, experts=8, layers=1),
     ModelConfig(width=32, heads=1, experts=1, layers=3),
     ModelConfig(model="sasrec", width=32, layers=3),
+    ModelConfig(width=32, positions="relative", score="cosine"),
+    ModelConfig(width=32, positions="relative", heads=4, experts=8, layers=1),
+    ModelConfig(width=32, facets="off", positions="relative", score="cosine"),
+    ModelConfig(model="sasrec", width=32, layers=3, positions="relative", score="cosine"),
 ]
 
 
@@ -64,6 +68,21 @@ def test_parameters_gradients_and_moments_are_counted_exactly(shape):
     assert need_of(shape, num_items=50).weights == sum(tensor.nbytes for tensor in held)
 
 
+def test_an_average_of_the_weights_is_one_more_copy():
+    plain, averaged = (
+        new_state(SHAPES[0], training, 50, CPU)
+        for training in (TrainConfig(), TrainConfig(weight_average=0.9))
+    )
+    assert plain.average is None and averaged.average is not None
+    copy = sum(parameter.nbytes for parameter in averaged.average.parameters())
+    windows = Windows(np.zeros(9, dtype=np.int64), np.ones(9, dtype=np.int64))
+    needs = [
+        memory_need(SHAPES[0], training, 50, windows, device=CPU, precision=torch.float32).weights
+        for training in (TrainConfig(), TrainConfig(weight_average=0.9))
+    ]
+    assert needs[1] - needs[0] == copy
+
+
 @pytest.mark.parametrize("shape", SHAPES)
 def test_what_is_kept_for_the_backward_pass_is_as_much_as_autograd_keeps(shape):
     model = build_model(shape, 50).train()
@@ -82,7 +101,7 @@ def test_what_is_kept_for_the_backward_pass_is_as_much_as_autograd_keeps(shape):
         keep(tensor)
     values = sum(storage.nbytes() for storage in kept.values()) / 4 / (8 * 50 * shape.width)
     # Statistics of the norms and of the softmax are left out of the formula.
-    assert kept_values(shape) == pytest.approx(values, rel=0.1)
+    assert kept_values(shape, 50) == pytest.approx(values, rel=0.1)
 
 
 def test_a_need_grows_with_what_makes_it_grow():

@@ -21,8 +21,9 @@ def batch(width: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
 
 
 @pytest.mark.parametrize("config", [TINY, TINY_SASREC], ids=["fame", "sasrec"])
-def test_without_a_target_nothing_pulls_at_the_weights(config):
-    objective = Objective(random_model(config), TrainConfig(label_smoothing=0.1))
+@pytest.mark.parametrize("training", [TrainConfig(label_smoothing=0.1), TrainConfig(negatives=4)])
+def test_without_a_target_nothing_pulls_at_the_weights(config, training):
+    objective = Objective(random_model(config), training)
     nowhere = torch.zeros(0, dtype=torch.int64)
     loss = objective(torch.zeros(1, 1, dtype=torch.int64), nowhere, nowhere)
     loss.backward()
@@ -31,6 +32,19 @@ def test_without_a_target_nothing_pulls_at_the_weights(config):
         # There is a gradient, since processes that train together wait for each other's.
         assert parameter.grad is not None, name
         assert torch.equal(parameter.grad, torch.zeros_like(parameter)), name
+
+
+def test_many_drawn_items_give_the_loss_over_the_catalogue():
+    """Fused and by head. With 20,000 draws of 9 items the estimate is good to 1 in 100."""
+    model = random_model(TINY)
+    torch.manual_seed(0)
+    whole, drawn = (
+        Objective(model, TrainConfig(negatives=negatives, head_loss_weight=0.7))(*batch(5)).item()
+        for negatives in (0, 20_000)
+    )
+    assert drawn == pytest.approx(whole, rel=0.01)
+    fused_alone = Objective(model, TrainConfig(head_loss_weight=0))(*batch(5)).item()
+    assert abs(whole - fused_alone) > 0.1 * whole  # so the heads' part is seen too
 
 
 def test_a_model_is_compiled_once_for_batches_of_all_widths(monkeypatch):

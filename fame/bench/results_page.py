@@ -1,0 +1,147 @@
+"""``checkpoints/results.csv`` as the Markdown tables of the README.
+
+Only rows with the settings of the shipped recipes are shown, so that a table says what its commands
+would give again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from fame.bench.results import Results, RunKey, paired_comparison
+from fame.bench.variants import ABLATIONS, MODELS, Variant, grids, variant
+from fame.data.registry import SETS
+from fame.errors import FameError
+from fame.files import write_text
+
+BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
+_FIGURES = ("HR@10", "NDCG@10")
+_COUNTING = {"markov": "first-order Markov chain", "popularity": "popularity"}
+# The four benchmarks of the paper in their order, with ML-1M before the one it stands in for.
+_ORDER = ("beauty", "sports", "toys", "ml-1m", "ml-20m", "ml-100k")
+
+
+@dataclass(frozen=True)
+class _Line:
+    """One row of a table: a model and its runs."""
+
+    variant: Variant
+    key: RunKey
+    rows: pd.DataFrame
+
+
+def _lines(results: Results, data: str, fingerprint: str, wanted: Sequence[Variant]) -> list[_Line]:
+    """The rows of the table that were run by their recipes."""
+    lines = []
+    for candidate in wanted:
+        key = RunKey.of(data, fingerprint, candidate.name, *candidate.configs(data))
+        rows = results.select(key)
+        if len(rows):
+            lines.append(_Line(candidate, key, rows))
+    return lines
+
+
+def _spread(rows: pd.DataFrame, column: str) -> str:
+    mean = f"{rows[column].mean():.4f}"
+    return mean if len(rows) == 1 else f"{mean} ± {rows[column].std(ddof=1):.4f}"
+
+
+def _by_head(rows: pd.DataFrame, column: str, write: str) -> str:
+    """Of figures kept by head: their mean over seeds, largest first (heads have no fixed order)."""
+    if column not in rows or rows[column].isna().any():
+        return ""
+    # A row without a space in it was read as a number.
+    by_seed = [sorted(map(float, str(text).split()), reverse=True) for text in rows[column]]
+    means = [sum(values) / len(values) for values in zip(*by_seed, strict=True)]
+    return ", ".join(format(value, write) for value in means)
+
+
+def _heads(line: _Line) -> str:
+    gate = _by_head(line.rows, "heads_gate_mean", ".0%").replace("%", " %")
+    overlap = f"{line.rows['heads_overlap@20'].mean():.0%}".replace("%", " %") if "," in gate else ""
+    alone = _by_head(line.rows, "heads_HR@10", ".4f")
+    return " | ".join((gate, alone, overlap, _by_head(line.rows, "heads_router_entropy", ".2f")))
+
+
+def _row(line: _Line) -> str:
+    figures = " | ".join(_spread(line.rows, figure) for figure in _FIGURES)
+    parameters = f"{int(line.rows['parameters'].iloc[0]):,}"
+    return (
+        f"| {line.variant.label} | {len(line.rows)} | {figures} | {parameters} | {_heads(line)} |"
+    )
+
+
+_HEAD = (
+    "| model | seeds | HR@10 | NDCG@10 | parameters | gate by head | HR@10 of each head alone "
+    "| shared by two heads' first 20 | router entropy by head |\n" + "|---" * 9 + "|"
+)
+
+
+def _section(results: Results, data: str, fingerprint: str) -> list[str]:
+    main = _lines(results, data, fingerprint, MODELS)
+    lines = [f"### {SETS[data].title if data in SETS else data}", "", _HEAD, *map(_row, main)]
+    for name, label in _COUNTING.items():
+        rows = results.select(RunKey(data, fingerprint, name, "none", 0))
+        if len(rows):
+            figures = " | ".join(f"{rows[figure].iloc[0]:.4f}" for figure in _FIGURES)
+            lines.append(f"| {label} | | {figures} | | | | | |")
+    lines += ["", f"`python -m fame reproduce {data} --seeds {max(len(m.rows) for m in main)}`"]
+    lines += _gains(results, main)
+    shown = [*ABLATIONS, *map(variant, grids(results.rows(), data))]
+    others = _lines(results, data, fingerprint, shown)
+    if others:
+        fame = [line for line in main if line.variant.name == "fame"]
+        lines += ["", "FAME with one thing changed:", "", _HEAD, *map(_row, [*fame, *others])]
+        names = ",".join(line.variant.name for line in others)
+        seeds = max(len(line.rows) for line in others)
+        lines += ["", f"`python -m fame reproduce {data} --models {names} --seeds {seeds}`"]
+    return lines
+
+
+def _gains(results: Results, main: Sequence[_Line]) -> list[str]:
+    by_name = {line.variant.name: line for line in main}
+    base = by_name.pop("sasrec", None)
+    lines = []
+    for line in by_name.values() if base else ():
+        found = paired_comparison(results, line.key, base.key) if base else None
+        if found is not None:
+            gains = "; ".join(f"{name} {gain.in_words()}" for name, gain in found.gains.items())
+            seeds = f"{found.seeds} paired seed{'s' * (found.seeds != 1)}"
+            lines.append(f"- {line.variant.label} over SASRec, {seeds}: {gains}")
+    return ["", *lines] if lines else []
+
+
+def results_markdown(results: Results) -> str:
+    """All tables, one section a data set; a benchmark without a row is named as not run."""
+    rows = results.rows()
+    found: dict[str, str] = dict(
+        rows[["data", "fingerprint"]].drop_duplicates().itertuples(index=False)
+    )
+    sections: list[str] = []
+    for data in (*_ORDER, *sorted(set(found) - set(_ORDER))):
+        if data in found and _lines(results, data, found[data], MODELS):
+            sections += [*_section(results, data, found[data]), ""]
+        elif data in _ORDER:
+            sections += [f"### {SETS[data].title}", "", "Not run yet.", ""]
+    return "\n".join(sections).rstrip() + "\n"
+
+
+def write_into(path: Path, markdown: str) -> None:
+    """Puts the tables between the two marks of a Markdown file.
+
+    Raises:
+        FameError: where the file cannot be read or does not have each mark once, in this order.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise FameError(f"{path} cannot be read ({error}).") from None
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise FameError(f"{path} needs the lines {BEGIN} and {END}; the tables go between them.")
+    write_text(path, f"{before}{BEGIN}\n\n{markdown}\n{END}{after}")

@@ -1,0 +1,106 @@
+"""The rows of the table: which models are compared, and how each differs from FAME as shipped.
+
+A data set's recipe (``fame/recipes/``) gives the settings of FAME, of the paper's equations and of
+SASRec; everything else is FAME's with one thing changed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from fame.config import ModelConfig, TrainConfig
+from fame.errors import ConfigError
+from fame.recipes import build_configs, load_recipe
+
+# The paper's equations as they stand: vectors of positions, plain products, the whole catalogue, no
+# loss but that of the fused ranking. A recipe's [paper] adds how they are best trained.
+_AS_THE_PAPER_HAS_IT: dict[str, Any] = {
+    "positions": "absolute",
+    "score": "dot",
+    "negatives": 0,
+    "head_loss_weight": 0.0,
+}
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One row of a table.
+
+    Attributes:
+        name: As on the command line and in ``results.csv``.
+        label: For people.
+        kind: Whose settings of the recipe it takes.
+        changes: What is set otherwise.
+    """
+
+    name: str
+    label: str
+    kind: str
+    changes: dict[str, Any]
+
+    def configs(self, data_name: str, **more: Any) -> tuple[ModelConfig, TrainConfig]:
+        """The configurations on a data set; ``more`` are settings that win over all others."""
+        model = "sasrec" if self.kind == "sasrec" else "fame"
+        recipe = load_recipe(data_name, self.kind)
+        settings = (
+            {**self.changes, **recipe} if self.kind == "paper" else {**recipe, **self.changes}
+        )
+        return build_configs({**settings, "model": model, **more}, f"The recipe of {data_name}")
+
+
+MODELS = (
+    Variant("fame", "FAME, trained as here", "fame", {}),
+    Variant("paper", "FAME, the paper's equations", "paper", _AS_THE_PAPER_HAS_IT),
+    Variant("sasrec", "SASRec", "sasrec", {}),
+)
+ABLATIONS = (
+    Variant("no-experts", "without experts (E = 1)", "fame", {"experts": 1}),
+    Variant("no-facets", "without facet heads (one score)", "fame", {"facets": "off"}),
+    Variant("uniform-gate", "uniform gate", "fame", {"gate": "uniform"}),
+    Variant("neither", "without experts and facet heads", "fame", {"experts": 1, "facets": "off"}),
+)
+# Heads x experts of the sweep.
+SWEEP = ("1x4", "2x1", "2x2", "2x8", "4x1", "4x4", "8x2")
+_GROUPS = {
+    "models": [variant.name for variant in MODELS],
+    "ablations": [variant.name for variant in ABLATIONS],
+    "sweep": list(SWEEP),
+}
+_GRID = re.compile(r"([1-9][0-9]?)x([1-9][0-9]?)")
+
+
+def variant(name: str) -> Variant:
+    """A row by its name: a model, an ablation, or heads x experts such as ``4x2``."""
+    for known in (*MODELS, *ABLATIONS):
+        if known.name == name:
+            return known
+    if not _GRID.fullmatch(name):
+        names = ", ".join(known.name for known in (*MODELS, *ABLATIONS))
+        raise ConfigError(
+            f"--models knows {names}, heads x experts such as 4x2, and the groups "
+            f"{', '.join(_GROUPS)}; not {name!r}."
+        )
+    heads, experts = _heads_and_experts(name)
+    label = f"{heads} head{'s' * (heads != 1)} x {experts} expert{'s' * (experts != 1)}"
+    return Variant(name, label, "fame", {"heads": heads, "experts": experts})
+
+
+def grids(rows: pd.DataFrame, data_name: str) -> list[str]:
+    """The names heads x experts among the rows of ``results.csv`` of a data set, in order."""
+    names = rows.loc[rows["data"] == data_name, "model"].unique()
+    return sorted((name for name in names if _GRID.fullmatch(name)), key=_heads_and_experts)
+
+
+def _heads_and_experts(name: str) -> list[int]:
+    return [int(part) for part in name.split("x")]
+
+
+def variants(names: Sequence[str]) -> list[Variant]:
+    """Rows by name, groups spelt out, none twice, in the order given."""
+    spelt = [name for given in names for name in _GROUPS.get(given.strip(), [given.strip()])]
+    return [variant(name) for name in dict.fromkeys(spelt)]

@@ -1,0 +1,87 @@
+"""The README's tables out of the table of runs."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fame.bench.results import Results, RunKey
+from fame.bench.results_page import BEGIN, END, results_markdown, write_into
+from fame.bench.variants import variant
+from fame.errors import FameError
+from fame.metrics import summarise_ranks
+
+FINGERPRINT = "f" * 64
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Results:
+    """Beauty with two seeds of FAME and SASRec, one of an ablation, and a run of other settings."""
+    results = Results(tmp_path)
+    popularity = RunKey("beauty", FINGERPRINT, "popularity", "none", 0)
+    results.add(popularity, summarise_ranks(np.array([30])), np.array([30]))
+
+    def add(name: str, seed: int, ranks: list[int], **settings: object) -> None:
+        configs = variant(name).configs("beauty", seed=seed, **settings)
+        figures = {**summarise_ranks(np.array(ranks)), "parameters": 1234, "valid_NDCG@10": 0.5}
+        if name != "sasrec":
+            figures |= {
+                "heads_gate_mean": f"0.{seed + 3}000 0.{7 - seed}000",
+                "heads_HR@10": "0.1000 0.2000",
+                "heads_router_entropy": "0.5000 0.7500",
+                "heads_overlap@20": 0.25,
+            }
+        results.add(RunKey.of("beauty", FINGERPRINT, name, *configs), figures, np.array(ranks))
+
+    for seed in (0, 1):
+        add("fame", seed, [1, 2, 30, 40])
+        add("sasrec", seed, [1, 20, 30, 40])
+    add("no-experts", 0, [1, 2, 3, 40])
+    add("fame", 0, [1, 1, 1, 1], dropout=0.77)
+    return results
+
+
+def test_a_table_says_mean_and_spread_heads_and_commands(results: Results) -> None:
+    markdown = results_markdown(results)
+    beauty = markdown.split("### ")[1]
+    rows = {
+        line.split("|")[1].strip(): [cell.strip() for cell in line.split("|")[2:-1]]
+        for line in beauty.splitlines()
+        if line.startswith("| ") and not line.startswith("| model")
+    }
+    fame = rows["FAME, trained as here"]
+    assert fame[:2] == ["2", "0.5000 ± 0.0000"] and fame[3] == "1,234"
+    # Shares .3 .7 and .4 .6: heads have no order of their own, so the larger ones meet.
+    assert fame[4:] == ["65 %, 35 %", "0.2000, 0.1000", "25 %", "0.75, 0.50"]
+    assert rows["SASRec"][4:] == ["", "", "", ""]
+    assert rows["popularity"][1] == "0.0000"
+    assert rows["without experts (E = 1)"][:2] == ["1", "0.7500"]
+    assert "`python -m fame reproduce beauty --seeds 2`" in beauty
+    assert "`python -m fame reproduce beauty --models no-experts --seeds 1`" in beauty
+    assert "over SASRec, 2 paired seeds: HR@10 +100.0 %" in beauty
+    assert "Not run yet." in markdown.split("### ")[2]
+
+
+def test_the_tables_go_between_the_marks_and_nothing_else_moves(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
+    write_into(page, "new\n")
+    assert page.read_text() == f"before\n{BEGIN}\n\nnew\n\n{END}\nafter\n"
+    write_into(page, "newer\n")
+    assert "new\n" not in page.read_text() and page.read_text().endswith(f"{END}\nafter\n")
+
+
+def test_a_page_without_marks_is_left_alone(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(f"{END} {BEGIN}")
+    with pytest.raises(FameError, match="needs the lines"):
+        write_into(page, "new")
+    assert page.read_text() == f"{END} {BEGIN}"
+    with pytest.raises(FameError, match="cannot be read"):
+        write_into(tmp_path / "none.md", "new")
+
+
+def test_the_readme_shows_the_tables_that_the_shipped_rows_give() -> None:
+    root = Path(__file__).resolve().parents[3]
+    shown = (root / "README.md").read_text().partition(BEGIN)[2].partition(END)[0].strip()
+    assert shown == results_markdown(Results(root / "checkpoints")).strip()

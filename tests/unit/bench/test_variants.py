@@ -1,0 +1,63 @@
+"""Which rows a table has, and how each differs from FAME as shipped."""
+
+import pandas as pd
+import pytest
+
+from fame.bench.variants import ABLATIONS, MODELS, grids, variant, variants
+from fame.config import ModelConfig, TrainConfig
+from fame.data.registry import SETS
+from fame.errors import ConfigError
+
+
+@pytest.mark.parametrize("data", ["beauty", "ml-100k", "a-set-without-a-recipe"])
+def test_an_ablation_is_fame_with_one_thing_changed(data: str) -> None:
+    fame = {**(shape := variant("fame").configs(data))[0].to_dict(), **shape[1].to_dict()}
+    changes = {
+        "no-experts": {"experts": 1},
+        "no-facets": {"facets": "off"},
+        "uniform-gate": {"gate": "uniform"},
+        "neither": {"experts": 1, "facets": "off"},
+        "4x3": {"heads": 4, "experts": 3},
+    }
+    assert {ablation.name for ablation in ABLATIONS} == set(changes) - {"4x3"}
+    for name, changed in changes.items():
+        model, training = variant(name).configs(data)
+        assert {**model.to_dict(), **training.to_dict()} == {**fame, **changed}
+
+
+@pytest.mark.parametrize("data", sorted(SETS))
+def test_the_papers_row_is_trained_by_the_papers_equations(data: str) -> None:
+    model, training = variant("paper").configs(data)
+    assert (model.model, model.score, model.positions) == ("fame", "dot", "absolute")
+    assert (model.gate, model.facets) == ("learned", "on")
+    assert (training.negatives, training.head_loss_weight) == (0, 0.0)
+
+
+def test_without_a_recipe_all_is_at_its_default() -> None:
+    assert variant("fame").configs("mine") == (ModelConfig(), TrainConfig())
+    assert variant("sasrec").configs("mine") == (ModelConfig(model="sasrec"), TrainConfig())
+
+
+def test_a_setting_that_is_given_wins() -> None:
+    model, training = variant("2x8").configs("mine", experts=3, device="cpu")
+    assert (model.experts, training.device) == (3, "cpu")
+
+
+def test_groups_are_spelt_out_and_nothing_comes_twice() -> None:
+    names = [row.name for row in variants(["sasrec", "models", " 4x2", "ablations"])]
+    assert names == ["sasrec", "fame", "paper", "4x2", *(row.name for row in ABLATIONS)]
+    assert [row.name for row in variants(["models"])] == [row.name for row in MODELS]
+    assert len(variants(["sweep"])) == len({row.name for row in variants(["sweep"])}) > 3
+
+
+@pytest.mark.parametrize("name", ["bert", "", "0x4", "4x", "x", "2x100"])
+def test_an_unknown_row_is_told_what_there_is(name: str) -> None:
+    with pytest.raises(ConfigError, match=r"--models knows fame, .* such as 4x2"):
+        variant(name)
+
+
+def test_grids_are_those_of_the_data_set_in_order() -> None:
+    rows = pd.DataFrame(
+        {"data": ["a", "a", "a", "a", "b"], "model": ["8x2", "2x8", "2x2", "fame", "9x9"]}
+    )
+    assert grids(rows, "a") == ["2x2", "2x8", "8x2"]
