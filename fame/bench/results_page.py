@@ -61,10 +61,14 @@ def _by_head(rows: pd.DataFrame, column: str, write: str) -> str:
 
 
 def _heads(line: _Line) -> str:
-    gate = _by_head(line.rows, "heads_gate_mean", ".0%").replace("%", " %")
-    overlap = f"{line.rows['heads_overlap@20'].mean():.0%}".replace("%", " %") if "," in gate else ""
-    alone = _by_head(line.rows, "heads_HR@10", ".4f")
-    return " | ".join((gate, alone, overlap, _by_head(line.rows, "heads_router_entropy", ".2f")))
+    columns = (
+        ("heads_gate_mean", ".0%"),
+        ("heads_HR@10", ".4f"),
+        ("heads_overlap@20", ".0%"),
+        ("heads_router_entropy", ".2f"),
+    )
+    cells = [_by_head(line.rows, column, write) for column, write in columns]
+    return " | ".join(cell.replace("%", " %") for cell in cells)
 
 
 def _row(line: _Line) -> str:

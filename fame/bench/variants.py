@@ -46,11 +46,8 @@ class Variant:
     def configs(self, data_name: str, **more: Any) -> tuple[ModelConfig, TrainConfig]:
         """The configurations on a data set; ``more`` are settings that win over all others."""
         model = "sasrec" if self.kind == "sasrec" else "fame"
-        recipe = load_recipe(data_name, self.kind)
-        settings = (
-            {**self.changes, **recipe} if self.kind == "paper" else {**recipe, **self.changes}
-        )
-        return build_configs({**settings, "model": model, **more}, f"The recipe of {data_name}")
+        settings = {**load_recipe(data_name, self.kind), **self.changes, "model": model, **more}
+        return build_configs(settings, f"The recipe of {data_name}")
 
 
 MODELS = (

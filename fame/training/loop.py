@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
+from typing import cast
 
 import numpy as np
 import torch
@@ -66,7 +67,7 @@ class TrainState:
     @property
     def ranking_model(self) -> SequenceModel:
         """What is validated and kept: the average of the weights where there is one."""
-        return self.model if self.average is None else self.average.module
+        return self.model if self.average is None else cast(SequenceModel, self.average.module)
 
     def weights(self) -> dict[str, Tensor]:
         """A copy of the model's weights as they are now, on the CPU."""

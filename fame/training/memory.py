@@ -60,9 +60,10 @@ def count_parameters(config: ModelConfig, num_items: int) -> int:
 def kept_values(config: ModelConfig, length: int) -> float:
     """What the backward pass needs of every position, in units of D.
 
-    3 values around the embeddings, 18 in a block (8 of them around its GELU), 2 for each expert, and
-    up to 2 for the length of a cosine. With relative positions no fused kernel runs: then also the
-    weights of every query head over ``length`` positions, and copies of keys, values and queries.
+    3 values around the embeddings, 18 in a block (8 of them around its GELU), 2 for each expert,
+    and up to 2 for the length of a cosine. With relative positions no fused kernel runs: then also
+    the weights of every query head over ``length`` positions, and copies of queries, keys and
+    values.
     """
     experts = config.experts if config.model == "fame" else 0
     values = 3 + 18 * config.layers + 2 * experts
@@ -99,7 +100,9 @@ def memory_need(
     passing = 20 + (2 * model_config.experts if is_fame else 0)  # measured
     # Autocast keeps two thirds of them in its own precision, and logits in both.
     value, logit = (4, 4) if precision == torch.float32 else (8 / 3, 8)
-    heads_too = model_config.has_facets and model_config.heads > 1 and train_config.head_loss_weight > 0
+    heads_too = (
+        model_config.has_facets and model_config.heads > 1 and train_config.head_loss_weight > 0
+    )
     on_cpu = device.type == "cpu"
     if train_config.negatives:
         # Autograd keeps logits against what was drawn three times, and for every head besides.
