@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import logging
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
@@ -14,7 +13,7 @@ from typing import Any
 from fame.baselines import baseline_ranks
 from fame.bench.results import Results, RunKey, paired_comparison, told_settings
 from fame.bench.variants import Variant
-from fame.checkpoint import CARD, Checkpoint, load_checkpoint
+from fame.checkpoint import CARD, CONFIG, ITEMS, METRICS, WEIGHTS, Checkpoint, load_checkpoint
 from fame.config import ModelConfig, TrainConfig
 from fame.data import Dataset
 from fame.errors import FameError
@@ -28,10 +27,8 @@ from fame.training.runs import RunFolder
 from fame.training.train import train
 from fame.training.workers import launched
 
-logger = logging.getLogger(__name__)
-
 # What is kept of a run as a shipped checkpoint.
-_SHIPPED = ("config.json", "model.safetensors", "items.parquet", "metrics.json")
+_SHIPPED = (CONFIG, WEIGHTS, ITEMS, METRICS)
 
 Configs = tuple[ModelConfig, TrainConfig]
 
