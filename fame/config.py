@@ -18,6 +18,7 @@ from fame.errors import ConfigError
 ModelName = Literal["fame", "sasrec"]
 Precision = Literal["auto", "fp32", "bf16"]
 Switch = Literal["off", "on"]
+Samples = Literal["windows", "prefixes"]
 Score = Literal["dot", "cosine"]
 Positions = Literal["absolute", "relative"]
 GateKind = Literal["learned", "uniform"]
@@ -145,7 +146,11 @@ class TrainConfig(_Config):
 
     Args:
         epochs: Passes over all targets, at most.
-        batch_size: Windows (people, or pieces of long histories) a step.
+        samples: What one sample is. ``windows``: a person's history (pieces of long ones), with a
+            target at every position. ``prefixes``: one target and the clicks before it, so that a
+            history of n clicks is read n - 1 times; several times the work, but every target meets
+            dropout, and other people's targets, by itself, which ranks better on short histories.
+        batch_size: Samples a step.
         learning_rate: Peak step size of AdamW.
         weight_decay: Decoupled weight decay on matrices; biases and norms have none.
         weight_average: Share of the old in a running average of the weights, renewed after every
@@ -167,6 +172,7 @@ class TrainConfig(_Config):
     """
 
     epochs: int = 200
+    samples: Samples = "windows"
     batch_size: int = 256
     learning_rate: float = 1e-3
     weight_decay: float = 0.0

@@ -279,8 +279,8 @@ def mixture_of(config: ModelConfig) -> MoEAttention:
 
 
 def last_positions(items_BT: Tensor) -> Tensor:
-    """The last real position of every right-padded sequence, ``(B,)``."""
-    return (items_BT != 0).sum(1) - 1
+    """The last real position of every right-padded sequence, ``(B,)``; 0 where there is none."""
+    return ((items_BT != 0).sum(1) - 1).clamp(min=0)
 
 
 class Fame(SequenceModel):

@@ -149,11 +149,13 @@ def held_out(data: Interactions, split: Split) -> HeldOut:
 class Windows:
     """Training windows: inputs ``items[start:start + length]``, targets one click later.
 
-    ``starts`` and ``lengths`` are ``(W,)`` int64.
+    ``starts`` and ``lengths`` are ``(W,)`` int64. With ``last_only`` a window's only target is the
+    click that follows its last one.
     """
 
     starts: np.ndarray
     lengths: np.ndarray
+    last_only: bool = False
 
     def __len__(self) -> int:
         return len(self.starts)
@@ -161,7 +163,12 @@ class Windows:
     @property
     def targets(self) -> int:
         """Number of targets in all windows."""
-        return int(self.lengths.sum())
+        return self.targets_of(slice(None))
+
+    def targets_of(self, index: np.ndarray | slice) -> int:
+        """Number of targets in some of them."""
+        lengths = self.lengths[index]
+        return len(lengths) if self.last_only else int(lengths.sum())
 
 
 def training_windows(
@@ -186,6 +193,18 @@ def training_windows(
     begin = np.where(place == 0, 0, first[owner] + (place - 1) * max_length)
     end = np.minimum(first[owner] + place * max_length, lengths[owner])
     return Windows(data.offsets[owners[owner]] + begin, end - begin)
+
+
+def training_prefixes(data: Interactions, max_length: int) -> Windows:
+    """Every target of every training history by itself, after the ``max_length`` clicks before it.
+
+    The targets are those of :func:`training_windows`.
+    """
+    counts = np.maximum(np.diff(data.offsets) - 3, 0)
+    before = places(counts) + 1  # clicks before each target
+    lengths = np.minimum(before, max_length)
+    starts = np.repeat(data.offsets[:-1], counts) + before - lengths
+    return Windows(starts, lengths, last_only=True)
 
 
 def bucketed_batches(

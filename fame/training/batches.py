@@ -23,7 +23,8 @@ class Batch:
 
     Attributes:
         items: ``(B, T)`` int64, padded with 0 on the right.
-        real: ``(N,)`` int64, places of the real positions in the flattened ``(B * T)``.
+        real: ``(N,)`` int64, places of the targets' positions in the flattened ``(B * T)``; in
+            ``(B,)`` where only the last position of a window has a target.
         target: ``(N,)`` int64, row of the item table (item index - 1) that came next there.
         targets: Number of targets in the whole batch, over all processes.
     """
@@ -50,13 +51,16 @@ def share_of_batch(
     own = index[rank::count]
     starts, lengths = windows.starts[own], windows.lengths[own]
     inputs_BT = gather_padded(data.items, starts, lengths)
-    target_BT = gather_padded(data.items, starts + 1, lengths)
-    real_N = np.flatnonzero(target_BT)
+    if windows.last_only:
+        target_BX = data.items[starts + lengths].astype(np.int64)
+    else:
+        target_BX = gather_padded(data.items, starts + 1, lengths)
+    real_N = np.flatnonzero(target_BX)
     return Batch(
         items=torch.from_numpy(inputs_BT if len(own) else np.zeros((1, 1), dtype=np.int64)),
         real=torch.from_numpy(real_N),
-        target=torch.from_numpy(target_BT.flat[real_N] - 1),
-        targets=int(windows.lengths[index].sum()),
+        target=torch.from_numpy(target_BX.flat[real_N] - 1),
+        targets=windows.targets_of(index),
     )
 
 

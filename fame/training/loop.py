@@ -16,7 +16,13 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from fame.config import ModelConfig, TrainConfig
-from fame.data.sequences import Interactions, bucketed_batches, training_windows
+from fame.data.sequences import (
+    Interactions,
+    Windows,
+    bucketed_batches,
+    training_prefixes,
+    training_windows,
+)
 from fame.errors import FameError
 from fame.evaluate import model_ranks
 from fame.metrics import summarise_ranks
@@ -140,6 +146,18 @@ def new_state(
     return TrainState(model, make_optimizer(model, train_config), average)
 
 
+def training_samples(
+    data: Interactions,
+    model_config: ModelConfig,
+    train_config: TrainConfig,
+    rng: np.random.Generator | None = None,
+) -> Windows:
+    """The samples of an epoch; ``rng`` draws where long histories are cut into windows."""
+    if train_config.samples == "prefixes":
+        return training_prefixes(data, model_config.max_length)
+    return training_windows(data, model_config.max_length, rng)
+
+
 def ignore(event: object) -> None:
     """What is done about an event where nobody asked to hear of it."""
 
@@ -238,7 +256,7 @@ def _train_epoch(
     rng = np.random.default_rng([config.seed, state.epoch])
     # Everybody draws the same batches; dropout is drawn anew in every process.
     torch.manual_seed((int(rng.integers(2**63)) + workers.rank) % 2**63)
-    windows = training_windows(data, model.config.max_length, rng)
+    windows = training_samples(data, model.config, config, rng)
     if not len(windows):
         raise FameError(
             f"Data set {data.name!r} has nothing to train on: a history needs at least four "

@@ -57,24 +57,33 @@ def count_parameters(config: ModelConfig, num_items: int) -> int:
     return sum(parameter.numel() for parameter in model.parameters())
 
 
-def kept_values(config: ModelConfig, length: int) -> float:
+def kept_values(config: ModelConfig, length: int, *, last_only: bool = False) -> float:
     """What the backward pass needs of every position, in units of D.
 
     3 values around the embeddings, 18 in a block (8 of them around its GELU), 2 for each expert,
     and up to 2 for the length of a cosine. With relative positions no fused kernel runs: then also
     the weights of every query head over ``length`` positions, and copies of queries, keys and
     values.
+
+    Args:
+        last_only: Of the last block only one position is asked for, so that next to nothing but
+            its keys and values is left of it.
     """
-    experts = config.experts if config.model == "fame" else 0
-    values = 3 + 18 * config.layers + 2 * experts
-    if config.score == "cosine":
+    is_fame = config.model == "fame"
+    blocks = config.layers - last_only
+    ordinary = blocks - (is_fame and not last_only)
+    experts = config.experts if is_fame and not last_only else 0
+    values = 3 + 18 * blocks + 2 * experts + 3 * last_only
+    if config.score == "cosine" and not last_only:
         values += 2 if config.has_facets else 1
     if config.positions == "absolute":
         return values
-    ordinary = config.layers - (config.model == "fame")
     query_heads = config.heads * (ordinary + experts)
     copies = 0.4 * ordinary + (1 + 0.8 * experts if experts else 0)
-    return values + copies + query_heads * length / config.width
+    weights = query_heads * length
+    if last_only:
+        weights += config.heads * (config.experts if is_fame else 1)
+    return values + copies + weights / config.width
 
 
 def memory_need(
@@ -95,7 +104,8 @@ def memory_need(
     """
     P, D = count_parameters(model_config, num_items), model_config.width
     T = int(windows.lengths.max(initial=1))
-    positions = -(-min(train_config.batch_size, len(windows)) // processes) * T
+    samples = -(-min(train_config.batch_size, len(windows)) // processes)
+    positions, targets = samples * T, samples * (1 if windows.last_only else T)
     is_fame = model_config.model == "fame"
     passing = 20 + (2 * model_config.experts if is_fame else 0)  # measured
     # Autocast keeps two thirds of them in its own precision, and logits in both.
@@ -106,14 +116,15 @@ def memory_need(
     on_cpu = device.type == "cpu"
     if train_config.negatives:
         # Autograd keeps logits against what was drawn three times, and for every head besides.
-        kept = 3 * (1 + (model_config.heads if heads_too else 0))
-        logits = kept * logit * positions * train_config.negatives
+        copies = 3 * (1 + (model_config.heads if heads_too else 0))
+        logits = copies * logit * targets * train_config.negatives
     else:
-        logits = logit * min(chunk_rows(device.type), positions) * num_items
+        logits = logit * min(chunk_rows(device.type), targets) * num_items
+    kept = kept_values(model_config, T, last_only=windows.last_only)
     tables = 2 if model_config.score == "cosine" else 1  # as it is learnt and as it is ranked
     return MemoryNeed(
         weights=4 * P * (4 + on_cpu + (processes > 1) + (train_config.weight_average > 0)),
-        activations=int((value * kept_values(model_config, T) + 4 * passing) * positions * D),
+        activations=int((value * kept + 4 * passing) * positions * D),
         loss=logits + (3 if heads_too else 1) * tables * 4 * num_items * D,
         ranking=default_batch(device) * (num_items * (12 if on_cpu else 8) + 4 * passing * T * D),
     )

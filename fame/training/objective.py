@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -32,23 +33,25 @@ class Objective(nn.Module):
     def __init__(self, model: SequenceModel, config: TrainConfig) -> None:
         super().__init__()
         self.model, self.config = model, config
+        # Of a prefix only the last position has a target, so the last block reads no other.
+        self._read = partial(model.__call__, last_only=config.samples == "prefixes")
         self._encode: Callable[[Tensor], Encoding] = (
-            self._compile_and_encode if config.compile == "on" else model.__call__
+            self._compile_and_encode if config.compile == "on" else self._read
         )
 
     def _compile_and_encode(self, items_BT: Tensor) -> Encoding:
         """The first pass, which compiles; where nothing compiles, training goes on without."""
-        self._encode = torch.compile(self.model.__call__, dynamic=True)
+        self._encode = torch.compile(self._read, dynamic=True)
         try:
             return self._encode(items_BT)
         except Exception as error:  # whatever a missing or an old compiler leads to
             reason = str(error).strip().partition("\n")[0]
             logger.warning("torch.compile does not work here, so it is left out: %s", reason)
-            self._encode = self.model.__call__
+            self._encode = self._read
             return self._encode(items_BT)
 
     def forward(self, items_BT: Tensor, real_N: Tensor, target_N: Tensor) -> Tensor:
-        """Mean cross-entropy over the real positions, all items as candidates or, with
+        """Mean cross-entropy over the targets, all items as candidates or, with
         ``negatives``, those drawn for this step.
 
         ``fused + head_loss_weight * mean over heads of the head's own``; the second term only where
@@ -56,7 +59,8 @@ class Objective(nn.Module):
 
         Args:
             items_BT: Sequences, padded with 0 on the right.
-            real_N: Places of the real positions in the flattened ``(B * T)``.
+            real_N: Places of the targets' positions in the flattened ``(B * T)``; in ``(B,)`` where
+                samples are prefixes.
             target_N: Rows of the item table (item index - 1) that came next at those positions.
         """
         encoding = self._encode(items_BT)

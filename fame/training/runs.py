@@ -86,6 +86,9 @@ class RunFolder:
                 raise FameError(
                     f"Another process is training in {self.path}; stop it or choose another --out."
                 ) from None
+            # Nobody else writes here, so these are of a process that was killed while it wrote.
+            for left in (*self.path.glob(".*.tmp"), *self.path.glob("resume/.*.tmp")):
+                left.unlink(missing_ok=True)
             yield
 
     def is_held(self) -> bool:

@@ -16,7 +16,6 @@ from fame.baselines import baseline_ranks
 from fame.checkpoint import CARD, load_checkpoint, read_config, write_metrics, write_weights
 from fame.config import ModelConfig, TrainConfig
 from fame.data import Dataset
-from fame.data.sequences import training_windows
 from fame.errors import FameError
 from fame.evaluate import PROTOCOL, evaluate, head_report
 from fame.files import write_text
@@ -32,6 +31,7 @@ from fame.training.loop import (
     new_state,
     resolve_device,
     resolve_precision,
+    training_samples,
 )
 from fame.training.memory import check_memory, memory_need
 from fame.training.record import Record, recorded
@@ -188,7 +188,7 @@ def _check(
         model_config,
         train_config,
         dataset.interactions.num_items,
-        training_windows(dataset.interactions, model_config.max_length),
+        training_samples(dataset.interactions, model_config, train_config),
         device=workers.device,
         precision=resolve_precision(train_config.precision, workers.device),
         processes=workers.count,

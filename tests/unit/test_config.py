@@ -52,6 +52,7 @@ WRONG = [
     (ModelConfig, "gate", "hard"),
     (ModelConfig, "facets", "some"),
     (TrainConfig, "epochs", 0),
+    (TrainConfig, "samples", "pairs"),
     (TrainConfig, "batch_size", 0),
     (TrainConfig, "learning_rate", 0),
     (TrainConfig, "learning_rate", math.inf),

@@ -15,6 +15,7 @@ from fame.data.sequences import (
     gather_padded,
     held_out,
     held_out_batches,
+    training_prefixes,
     training_windows,
 )
 from fame.errors import DataError
@@ -123,6 +124,22 @@ def test_every_target_lies_in_exactly_one_window(
     owner = np.searchsorted(data.offsets, windows.starts, side="right")
     last = np.searchsorted(data.offsets, windows.starts + windows.lengths, side="right")
     assert (owner == last).all()
+
+
+@given(histories, st.integers(1, 7))
+def test_every_target_is_once_a_prefix_of_its_own(lists: list[list[int]], longest: int) -> None:
+    data = interactions(lists)
+    prefixes = training_prefixes(data, longest)
+    pairs = [
+        (data.items[start : start + length].tolist(), int(data.items[start + length]))
+        for start, length in zip(prefixes.starts, prefixes.lengths, strict=True)
+    ]
+    assert pairs == [
+        (items[max(end - longest, 0) : end], items[end])
+        for items in lists
+        for end in range(1, len(items) - 2)
+    ]
+    assert prefixes.targets == len(pairs)
 
 
 def test_without_a_draw_the_short_window_comes_first() -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from fame.data.sequences import bucketed_batches, training_windows
+from fame.data.sequences import bucketed_batches, training_prefixes, training_windows
 from fame.training.batches import Batch, batches_on, prefetched, share_of_batch
 from tests.tiny import interactions_of
 
@@ -19,13 +19,19 @@ def data():
 
 
 def clicks_and_targets(batch: Batch) -> list[tuple[int, int]]:
-    clicks = batch.items.flatten()[batch.real].tolist()
+    """The target's own click beside the one before it; of a prefix its last."""
+    if torch.equal(batch.real, torch.arange(len(batch.items))):
+        last = (batch.items != 0).sum(1) - 1
+        clicks = batch.items.gather(1, last[:, None])[:, 0].tolist()
+    else:
+        clicks = batch.items.flatten()[batch.real].tolist()
     return list(zip(clicks, batch.target.tolist(), strict=True))
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 7])
-def test_the_shares_of_all_processes_are_the_batch(data, count):
-    windows = training_windows(data, 8, np.random.default_rng(1))
+@pytest.mark.parametrize("samples", [training_windows, training_prefixes])
+def test_the_shares_of_all_processes_are_the_batch(data, samples, count):
+    windows = samples(data, 8)
     for index in bucketed_batches(windows, 16, np.random.default_rng(2)):
         whole = share_of_batch(data, windows, index)
         shares = [
@@ -47,6 +53,18 @@ def test_targets_are_the_next_clicks(data):
         assert batch.items[row].tolist() == [*clicks[:-1], *[0] * (batch.items.shape[1] - length)]
         here = (batch.real // batch.items.shape[1] == row).numpy()
         assert batch.target.numpy()[here].tolist() == (clicks[1:] - 1).tolist()
+
+
+def test_the_target_of_a_prefix_is_the_click_after_it(data):
+    prefixes = training_prefixes(data, 8)
+    batch = share_of_batch(data, prefixes, np.array([30, 4, 17]))
+    assert batch.real.tolist() == [0, 1, 2] and batch.targets == 3
+    for row, prefix in enumerate([30, 4, 17]):
+        start, length = prefixes.starts[prefix], prefixes.lengths[prefix]
+        assert batch.items[row, :length].tolist() == data.items[start : start + length].tolist()
+        assert batch.target[row] == data.items[start + length] - 1
+    nobody = share_of_batch(data, prefixes, np.array([5]), rank=1, count=2)
+    assert nobody.items.tolist() == [[0]] and len(nobody.target) == 0 and nobody.targets == 1
 
 
 def test_a_process_without_a_window_takes_part_and_adds_nothing(data):

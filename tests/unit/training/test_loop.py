@@ -57,6 +57,7 @@ def test_the_same_seed_gives_the_same_run(cyclic):
 # A value of each field that makes another run of it.
 CHANGED: dict[str, object] = {
     "epochs": 3,
+    "samples": "prefixes",
     "batch_size": 5,
     "learning_rate": 0.02,
     "weight_decay": 0.5,

@@ -42,7 +42,8 @@ SHAPES = [
 def need_of(
     shape: ModelConfig, *, num_items: int = 1000, people: int = 512, longest: int = 50, **changes
 ) -> MemoryNeed:
-    windows = Windows(np.zeros(people, dtype=np.int64), np.linspace(1, longest, people).astype(int))
+    lengths = np.linspace(1, longest, people).astype(int)
+    windows = Windows(np.zeros(people, dtype=np.int64), lengths, changes.pop("last_only", False))
     settings = {"device": CPU, "precision": torch.float32, **changes}
     return memory_need(shape, TrainConfig(), num_items, windows, **settings)
 
@@ -83,8 +84,9 @@ def test_an_average_of_the_weights_is_one_more_copy():
     assert needs[1] - needs[0] == copy
 
 
+@pytest.mark.parametrize("last_only", [False, True])
 @pytest.mark.parametrize("shape", SHAPES)
-def test_what_is_kept_for_the_backward_pass_is_as_much_as_autograd_keeps(shape):
+def test_what_is_kept_for_the_backward_pass_is_as_much_as_autograd_keeps(shape, last_only):
     model = build_model(shape, 50).train()
     parameters = {parameter.data_ptr() for parameter in model.parameters()}
     kept: dict[int, torch.UntypedStorage] = {}
@@ -96,12 +98,12 @@ def test_what_is_kept_for_the_backward_pass_is_as_much_as_autograd_keeps(shape):
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        encoding = model(torch.randint(1, 50, (8, 50)))
+        encoding = model(torch.randint(1, 50, (8, 50)), last_only=last_only)
     for tensor in (encoding.query, encoding.head_states):  # these the loss keeps
         keep(tensor)
     values = sum(storage.nbytes() for storage in kept.values()) / 4 / (8 * 50 * shape.width)
     # Statistics of the norms and of the softmax are left out of the formula.
-    assert kept_values(shape, 50) == pytest.approx(values, rel=0.1)
+    assert kept_values(shape, 50, last_only=last_only) == pytest.approx(values, rel=0.1)
 
 
 def test_a_need_grows_with_what_makes_it_grow():
@@ -110,6 +112,9 @@ def test_a_need_grows_with_what_makes_it_grow():
     assert need_of(ModelConfig(width=32), processes=2).activations == small.activations / 2
     assert need_of(ModelConfig(width=32), longest=25).activations == small.activations / 2
     assert need_of(ModelConfig(width=32), people=64).activations == small.activations / 4
+    prefixes = need_of(ModelConfig(width=32), last_only=True)
+    assert prefixes.activations < 0.8 * small.activations
+    assert prefixes.loss <= small.loss
     more_items = need_of(ModelConfig(width=32), num_items=2000)
     assert more_items.ranking - small.ranking == CPU_BATCH * 1000 * (8 + 4)
     assert more_items.loss > 1.9 * small.loss

@@ -3,6 +3,7 @@
 That the loss is the right one is held against the slow twin in tests/unit/test_model.py.
 """
 
+import dataclasses
 import logging
 
 import pytest
@@ -21,8 +22,18 @@ def batch(width: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
 
 
 @pytest.mark.parametrize("config", [TINY, TINY_SASREC], ids=["fame", "sasrec"])
-@pytest.mark.parametrize("training", [TrainConfig(label_smoothing=0.1), TrainConfig(negatives=4)])
-def test_without_a_target_nothing_pulls_at_the_weights(config, training):
+@pytest.mark.parametrize("relative", [False, True])
+@pytest.mark.parametrize(
+    "training",
+    [
+        TrainConfig(label_smoothing=0.1),
+        TrainConfig(negatives=4),
+        TrainConfig(samples="prefixes"),
+    ],
+)
+def test_without_a_target_nothing_pulls_at_the_weights(config, training, relative):
+    if relative:
+        config = dataclasses.replace(config, positions="relative")
     objective = Objective(random_model(config), training)
     nowhere = torch.zeros(0, dtype=torch.int64)
     loss = objective(torch.zeros(1, 1, dtype=torch.int64), nowhere, nowhere)
@@ -45,6 +56,22 @@ def test_many_drawn_items_give_the_loss_over_the_catalogue():
     assert drawn == pytest.approx(whole, rel=0.01)
     fused_alone = Objective(model, TrainConfig(head_loss_weight=0))(*batch(5)).item()
     assert abs(whole - fused_alone) > 0.1 * whole  # so the heads' part is seen too
+
+
+@pytest.mark.parametrize("config", [TINY, TINY_SASREC], ids=["fame", "sasrec"])
+def test_prefixes_have_the_loss_of_their_histories_windows(config):
+    """Without dropout a causal model says the same of a click whatever comes after it."""
+    model = random_model(config).eval()
+    items, real, targets = batch(5)
+    windows = Objective(model, TrainConfig(head_loss_weight=0.7))(items, real, targets)
+    prefixes = [
+        (items[row, : end + 1], targets[5 * row + end]) for row in range(3) for end in range(5)
+    ]
+    padded = torch.nn.utils.rnn.pad_sequence([clicks for clicks, _ in prefixes], batch_first=True)
+    one_each = Objective(model, TrainConfig(head_loss_weight=0.7, samples="prefixes"))(
+        padded, torch.arange(15), torch.stack([target for _, target in prefixes])
+    )
+    torch.testing.assert_close(one_each, windows, rtol=1e-5, atol=0)
 
 
 def test_a_model_is_compiled_once_for_batches_of_all_widths(monkeypatch):
