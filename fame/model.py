@@ -188,8 +188,15 @@ class SequenceModel(nn.Module):
 
         Of length 1 under cosine scores.
         """
-        table_VD = self.item_embedding.weight[1:]
-        return F.normalize(table_VD, dim=-1) if self.config.score == "cosine" else table_VD
+        return self._as_ranked(self.item_embedding.weight[1:])
+
+    def rows_of_item_table(self, row_N: Tensor) -> Tensor:
+        """Some rows of :attr:`item_table`, ``(N, D)``, without a look at the others."""
+        # index_select, because the gradient of an index in brackets is several times slower.
+        return self._as_ranked(self.item_embedding.weight.index_select(0, row_N + 1))
+
+    def _as_ranked(self, x_ND: Tensor) -> Tensor:
+        return F.normalize(x_ND, dim=-1) if self.config.score == "cosine" else x_ND
 
     def padded_table(self) -> Tensor:
         """The item table with the padding as row 0, ``(V, D)``: row i is item i."""

@@ -85,11 +85,12 @@ class Objective(nn.Module):
         self, query_ND: Tensor, state_NHK: Tensor | None, target_N: Tensor
     ) -> Tensor:
         """The loss against ``negatives`` items drawn for this step, the same for the heads."""
-        table_VD = self.model.item_table
-        V, M = len(table_VD), self.config.negatives
-        drawn_M = torch.randint(V, (M,), device=table_VD.device)
+        V, M = self.model.num_items, self.config.negatives
+        drawn_M = torch.randint(V, (M,), device=query_ND.device)
         void_NM = target_N[:, None] == drawn_M
-        wanted_ND, drawn_MD = (table_VD.index_select(0, rows) for rows in (target_N, drawn_M))
+        # Together, because the gradient of every look at the table is as large as the table.
+        rows = self.model.rows_of_item_table(torch.cat([target_N, drawn_M]))
+        wanted_ND, drawn_MD = rows.split([len(target_N), M])
         loss = sampled_cross_entropy(query_ND, wanted_ND, drawn_MD, void_NM, V / M)
         if state_NHK is not None:
             # Only the items that are asked for are seen with the heads' eyes.
