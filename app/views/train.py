@@ -63,7 +63,7 @@ SETTINGS: dict[str, tuple[str, float, str]] = {
         "Share of the signal left out at random in training, against learning by heart: the "
         "smaller the data, the more.",
     ),
-    "batch_size": ("Histories a step", 16, "More is faster by the epoch, fewer learn more by it."),
+    "batch_size": ("Samples a step", 16, "More is faster by the epoch, fewer learn more by it."),
     "learning_rate": ("Learning rate", 0.0001, "The peak step size of AdamW; 0.001 suits most."),
     "head_loss_weight": (
         "Weight of each head's own loss",
@@ -73,6 +73,7 @@ SETTINGS: dict[str, tuple[str, float, str]] = {
     ),
     "seed": ("Seed", 1, "The same seed gives the same start, batches and dropout."),
 }
+SAMPLES = {"windows": "a person's whole history", "prefixes": "a click and those before it"}
 ONLY_FAME = {"experts", "head_loss_weight"}
 
 
@@ -160,6 +161,17 @@ def _settings(data: str, model: str) -> dict[str, Any]:
                 key=f"setting-{data}-{model}-{name}",
                 help=f"{why} In configurations: `{name}`.",
             )
+        chosen["samples"] = st.segmented_control(
+            "One sample is",
+            list(SAMPLES),
+            format_func=SAMPLES.__getitem__,
+            default=defaults["samples"],
+            required=True,
+            width="stretch",
+            key=f"setting-{data}-{model}-samples",
+            help="Click by click takes several times as long, and ranks better where histories are "
+            "short. In configurations: `samples`.",
+        )
     return chosen
 
 

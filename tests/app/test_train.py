@@ -56,12 +56,16 @@ def test_a_run_is_started_with_the_settings_of_the_form(open_app, home, launched
     assert app.title[0].value == "How well does a model learn this data?"
     app.selectbox[0].set_value(made_up.NAME).run()
     app.number_input(key=f"setting-{made_up.NAME}-fame-heads").set_value(4)
+    samples = app.segmented_control(key=f"setting-{made_up.NAME}-fame-samples")
+    assert samples.value == "windows"
+    samples.set_value("prefixes")
     app = start(app)
     assert not app.exception
     ((out, data, settings, device, resume),) = launched
     assert out == home / "checkpoints" / "made-up-fame-1"
     assert (data, device, resume) == (made_up.NAME, "cpu", False)
     assert settings["heads"] == 4
+    assert settings["samples"] == "prefixes"
     assert settings["model"] == "fame"
     assert query(app, "run") is None or query(app, "run") == "made-up-fame-1"
 
