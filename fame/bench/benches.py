@@ -64,7 +64,9 @@ def run(options: Options, say: Say) -> tuple[dict[str, Any], dict[str, Report]]:
     # The paper's loss over the whole catalogue: what every peer's epoch has to do as well.
     model, training = variant("paper").configs(options.data, **options.settings)
     if training.samples != "windows":
-        raise FameError("bench counts the targets of windows; leave samples=windows as it is.")
+        raise FameError(
+            "bench counts the targets of windows, not of prefixes; leave samples=windows as it is."
+        )
     about = machine.describe(resolve_device(training.device))
     common: dict[str, Any] = {"repeats": options.repeats, "only": options.only, "say": say}
     reports: dict[str, Report] = {}

@@ -265,6 +265,7 @@ def test_processes_of_their_own_and_a_table(process: CommandLine) -> None:
         (["speed"], "bench knows train, rank, loss, lens, data, not 'speed'"),
         (["train", "--only", "bert"], "--only knows fame,"),
         (["train", "--set", "widht=3"], "unknown key 'widht'"),
+        (["loss", "--set", "samples=prefixes"], "leave samples=windows as it is"),
         (["train", "--device", "cuda:99"], "'cuda:99' is not there"),
         (["train", "--precision", "fp8"], "precision must be one of"),
         (["rank", "--scale", "0.5"], "--scale goes with"),

@@ -198,6 +198,14 @@ def test_one_query_holds_the_whole_ledger(history, seed):
     torch.testing.assert_close(fused, (encoding.gate[..., None] * by_head).sum(2), **EXACT)
 
 
+@pytest.mark.parametrize("score", ["dot", "cosine"])
+def test_some_rows_of_the_item_table_are_those_of_the_whole(score):
+    model = random_model(dataclasses.replace(SHAPES[0], score=score), NUM_ITEMS)
+    rows = torch.tensor([NUM_ITEMS - 1, 0, 3, 3])
+    with torch.no_grad():
+        torch.testing.assert_close(model.rows_of_item_table(rows), model.item_table[rows], **EXACT)
+
+
 @pytest.mark.parametrize("config", [SHAPES[-3], SHAPES[-1]], ids=shape_name)
 def test_under_cosine_scores_every_head_scores_by_its_angle_alone(config):
     """P_h(v) is the cosine of x_v and the head's own query over the temperature, also fused."""
