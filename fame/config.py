@@ -148,8 +148,9 @@ class TrainConfig(_Config):
         epochs: Passes over all targets, at most.
         samples: What one sample is. ``windows``: a person's history (pieces of long ones), with a
             target at every position. ``prefixes``: one target and the clicks before it, so that a
-            history of n clicks is read n - 1 times; several times the work, but every target meets
-            dropout, and other people's targets, by itself, which ranks better on short histories.
+            history of n clicks is read n - 1 times. Every target then has dropout of its own, and a
+            step has targets of more people, which ranks better where histories are short. Clicks to
+            read grow with half a history's length: 8 times on Beauty, 120 times on MovieLens 1M.
         batch_size: Samples a step.
         learning_rate: Peak step size of AdamW.
         weight_decay: Decoupled weight decay on matrices; biases and norms have none.

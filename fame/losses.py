@@ -1,6 +1,6 @@
 """Cross-entropy over the whole catalogue, without ever holding all its logits.
 
-Shapes: ``N`` real positions · ``D`` width · ``V`` items (here without the padding) · ``H`` heads ·
+Shapes: ``N`` targets · ``D`` width · ``V`` items (here without the padding) · ``H`` heads ·
 ``K`` head width.
 """
 

@@ -221,7 +221,7 @@ class SequenceModel(nn.Module):
 
         Args:
             last_only: Read the last real position of each sequence alone, which is all that a
-                ranking needs and spares the last block the others.
+                ranking, or training on prefixes, needs and spares the last block the others.
             intervention: A change to gate or router.
         """
         only_B = last_positions(items_BT) if last_only else None

@@ -139,8 +139,9 @@ def render_card(checkpoint: Checkpoint) -> str:
     lines = [
         f"# {name} on {data.name}",
         "",
-        f"{metrics['parameters']:,} parameters: width {shape.width}, {shape.layers} layers, "
-        f"{shape.heads} heads{experts}, the latest {shape.max_length} clicks.",
+        f"{metrics['parameters']:,} parameters: width {shape.width}, {shape.layers} "
+        f"layer{'s' * (shape.layers != 1)}, {shape.heads} heads{experts}, the latest "
+        f"{shape.max_length} clicks.",
         "",
         "```",
         train_command(checkpoint),

@@ -48,7 +48,7 @@ SETTINGS: dict[str, tuple[str, float, str]] = {
         "Width",
         8,
         "Numbers that stand for an item; a multiple of heads. 64 is what most papers report on "
-        "these data sets.",
+        "these data sets; more pays where each head ranks with a slice of it.",
     ),
     "layers": ("Layers", 1, "Blocks of attention; the last one holds the experts."),
     "max_length": (
@@ -73,7 +73,7 @@ SETTINGS: dict[str, tuple[str, float, str]] = {
     ),
     "seed": ("Seed", 1, "The same seed gives the same start, batches and dropout."),
 }
-SAMPLES = {"windows": "a person's whole history", "prefixes": "a click and those before it"}
+SAMPLES = {"windows": "a person's history", "prefixes": "a click and those before it"}
 ONLY_FAME = {"experts", "head_loss_weight"}
 
 
@@ -169,8 +169,9 @@ def _settings(data: str, model: str) -> dict[str, Any]:
             required=True,
             width="stretch",
             key=f"setting-{data}-{model}-samples",
-            help="Click by click takes several times as long, and ranks better where histories are "
-            "short. In configurations: `samples`.",
+            help="With each click a sample of its own a model ranks better where histories are "
+            "short, and reads 8 times as many clicks on Amazon Beauty, 120 times as many on "
+            "MovieLens 1M. In configurations: `samples`.",
         )
     return chosen
 

@@ -2,7 +2,8 @@
 
 Shapes: ``U`` users · ``N`` interactions · ``V`` items with the padding id 0 · ``W`` windows ·
 ``B`` batch · ``T`` positions. Nothing here holds a Python list per user, so twenty million
-interactions cost two arrays.
+interactions cost two arrays (and, where each is a sample of its own, some more while they are
+shuffled).
 """
 
 from __future__ import annotations
@@ -163,12 +164,7 @@ class Windows:
     @property
     def targets(self) -> int:
         """Number of targets in all windows."""
-        return self.targets_of(slice(None))
-
-    def targets_of(self, index: np.ndarray | slice) -> int:
-        """Number of targets in some of them."""
-        lengths = self.lengths[index]
-        return len(lengths) if self.last_only else int(lengths.sum())
+        return len(self) if self.last_only else int(self.lengths.sum())
 
 
 def training_windows(

@@ -1,6 +1,6 @@
 """An epoch's batches, on the device when their step begins.
 
-Shapes: ``B`` windows · ``T`` positions · ``N`` real positions.
+Shapes: ``B`` windows · ``T`` positions · ``N`` targets.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ class Batch:
 
     Attributes:
         items: ``(B, T)`` int64, padded with 0 on the right.
-        real: ``(N,)`` int64, places of the targets' positions in the flattened ``(B * T)``; in
-            ``(B,)`` where only the last position of a window has a target.
+        asked: ``(N,)`` int64, places of the positions that have a target, in the flattened
+            ``(B * T)``; in ``(B,)`` where only the last position of a window has one.
         target: ``(N,)`` int64, row of the item table (item index - 1) that came next there.
         targets: Number of targets in the whole batch, over all processes.
     """
 
     items: Tensor
-    real: Tensor
+    asked: Tensor
     target: Tensor
     targets: int
 
     def move(self, change: Callable[[Tensor], Tensor]) -> Batch:
         """The batch with its tensors elsewhere."""
-        return Batch(change(self.items), change(self.real), change(self.target), self.targets)
+        return Batch(change(self.items), change(self.asked), change(self.target), self.targets)
 
 
 def share_of_batch(
@@ -55,12 +55,12 @@ def share_of_batch(
         target_BX = data.items[starts + lengths].astype(np.int64)
     else:
         target_BX = gather_padded(data.items, starts + 1, lengths)
-    real_N = np.flatnonzero(target_BX)
+    asked_N = np.flatnonzero(target_BX)
     return Batch(
         items=torch.from_numpy(inputs_BT if len(own) else np.zeros((1, 1), dtype=np.int64)),
-        real=torch.from_numpy(real_N),
-        target=torch.from_numpy(target_BX.flat[real_N] - 1),
-        targets=windows.targets_of(index),
+        asked=torch.from_numpy(asked_N),
+        target=torch.from_numpy(target_BX.flat[asked_N] - 1),
+        targets=len(index) if windows.last_only else int(windows.lengths[index].sum()),
     )
 
 
@@ -85,8 +85,8 @@ def batches_on(
 
     A GPU must not wait for a batch: a thread makes the next ones in pinned memory, and they are
     copied in the device's own order of work, while this thread goes on. On a CPU they are made when
-    they are needed: that takes 0.3 ms a batch on Beauty, 0.2 % of an epoch, and a thread would take
-    its time from the products.
+    they are needed: that takes 0.3 ms a batch of windows on Beauty, 0.2 % of an epoch, and a thread
+    would take its time from the products.
     """
     if device.type == "cpu":
         yield from map(make, plan)

@@ -116,6 +116,8 @@ def make_optimizer(model: SequenceModel, config: TrainConfig) -> torch.optim.Opt
 
     The item table is a matrix like the others: under a softmax over the whole catalogue every row
     of it has a gradient at every step, so sparse gradients or lazy moments would spare nothing.
+    Against drawn items they would, but Adam then no longer is what it is without them: a row moves
+    on by its moments also where it has no gradient.
     """
     matrices: list[Tensor] = []
     others: list[Tensor] = []
@@ -278,7 +280,7 @@ def _train_epoch(
             for group in state.optimizer.param_groups:
                 group["lr"] = config.learning_rate * min(1.0, warm)
             with torch.autocast(device.type, precision, enabled=precision != torch.float32):
-                loss = objective(batch.items, batch.real, batch.target)
+                loss = objective(batch.items, batch.asked, batch.target)
             state.optimizer.zero_grad()
             # Gradients are averaged over processes, but a target counts the same in each of them.
             own = len(batch.target)

@@ -33,21 +33,23 @@ class MemoryNeed:
             their way.
         activations: What the largest possible batch leaves for its backward pass.
         loss: A chunk of logits, or all those against drawn items, and the gradient of the item
-            table; with the heads' own loss also
-            the table as they see it, and its gradient.
+            table. Over the whole catalogue also the table as it is ranked, where that is another,
+            and, with the heads' own loss, as they see it, and the gradients of these.
         ranking: A batch of people without a backward pass, and their scores over the catalogue; on
             a CPU the baselines' too, which are in double precision.
+        samples: On a CPU where each sample begins and ends, and in which order they come.
     """
 
     weights: int
     activations: int
     loss: int
     ranking: int
+    samples: int = 0
 
     @property
     def total(self) -> int:
         """The most at one time: ranking happens when no step is under way."""
-        return self.weights + max(self.activations + self.loss, self.ranking)
+        return self.weights + self.samples + max(self.activations + self.loss, self.ranking)
 
 
 def count_parameters(config: ModelConfig, num_items: int) -> int:
@@ -66,8 +68,8 @@ def kept_values(config: ModelConfig, length: int, *, last_only: bool = False) ->
     values.
 
     Args:
-        last_only: Of the last block only one position is asked for, so that next to nothing but
-            its keys and values is left of it.
+        last_only: Of the last block only one of many positions is asked for, so that its keys and
+            values, and what they were made of, are nearly all that is left of it: 3 values.
     """
     is_fame = config.model == "fame"
     blocks = config.layers - last_only
@@ -122,11 +124,16 @@ def memory_need(
         logits = logit * min(chunk_rows(device.type), targets) * num_items
     kept = kept_values(model_config, T, last_only=windows.last_only)
     tables = 2 if model_config.score == "cosine" else 1  # as it is learnt and as it is ranked
+    if heads_too:
+        tables *= 3
+    if train_config.negatives:
+        tables = 1
     return MemoryNeed(
         weights=4 * P * (4 + on_cpu + (processes > 1) + (train_config.weight_average > 0)),
         activations=int((value * kept + 4 * passing) * positions * D),
-        loss=logits + (3 if heads_too else 1) * tables * 4 * num_items * D,
+        loss=logits + tables * 4 * num_items * D,
         ranking=default_batch(device) * (num_items * (12 if on_cpu else 8) + 4 * passing * T * D),
+        samples=48 * len(windows) if on_cpu else 0,  # two arrays, their order, and what is passing
     )
 
 
@@ -152,8 +159,9 @@ def check_memory(need: MemoryNeed, device: torch.device, *, sharing: int = 1) ->
         (need.activations, "a batch", "lower batch_size or max_length"),
         (need.loss, "the loss over all items", fewer_items),
         (need.ranking, "ranking all items", fewer_items),
+        (need.samples, "the list of samples", "set samples=windows"),
     )
-    listed = ", ".join(f"{size * sharing / GIB:.1f} for {name}" for size, name, _ in pieces)
+    listed = ", ".join(f"{size * sharing / GIB:.1f} for {name}" for size, name, _ in pieces if size)
     raise FameError(
         f"This run needs about {need.total * sharing / GIB:.1f} GiB of memory on the {device.type} "
         f"({listed}), and {free / GIB:.1f} GiB are free; {max(pieces)[2]}."

@@ -1,6 +1,6 @@
 """What a step of training makes smaller.
 
-Shapes: ``B`` batch · ``T`` positions · ``N`` real positions · ``D`` width · ``H`` heads ·
+Shapes: ``B`` batch · ``T`` positions · ``N`` targets · ``D`` width · ``H`` heads ·
 ``K`` head width.
 """
 
@@ -24,10 +24,10 @@ class Objective(nn.Module):
     """Model and loss as one forward pass, which is what data-parallel training wraps.
 
     Compiling the model is a setting, and off unless it is asked for. On a CPU it does not pay: the
-    first batches of FAME on Beauty cost 45 s of one core, and then a step takes as long as before
-    (0.19 s against 0.20 s), since most of it is the loss. One graph serves batches of all widths,
-    because the width is left open (``dynamic=True``); closed, it would cost as much again for
-    every width. On a GPU it has not been measured.
+    first batches of FAME on Beauty cost 45 s of one core, and then a step (windows, the whole
+    catalogue) takes as long as before (0.19 s against 0.20 s), since most of it is the loss. One
+    graph serves batches of all widths but 1, because the width is left open (``dynamic=True``);
+    closed, it would cost as much again for every width. On a GPU it has not been measured.
     """
 
     def __init__(self, model: SequenceModel, config: TrainConfig) -> None:
@@ -50,7 +50,7 @@ class Objective(nn.Module):
             self._encode = self._read
             return self._encode(items_BT)
 
-    def forward(self, items_BT: Tensor, real_N: Tensor, target_N: Tensor) -> Tensor:
+    def forward(self, items_BT: Tensor, asked_N: Tensor, target_N: Tensor) -> Tensor:
         """Mean cross-entropy over the targets, all items as candidates or, with
         ``negatives``, those drawn for this step.
 
@@ -59,16 +59,16 @@ class Objective(nn.Module):
 
         Args:
             items_BT: Sequences, padded with 0 on the right.
-            real_N: Places of the targets' positions in the flattened ``(B * T)``; in ``(B,)`` where
-                samples are prefixes.
+            asked_N: Places of the positions that have a target, in the flattened ``(B * T)``; in
+                ``(B,)`` where samples are prefixes.
             target_N: Rows of the item table (item index - 1) that came next at those positions.
         """
         encoding = self._encode(items_BT)
         # index_select, because the gradient of an index in brackets is five times slower.
-        query_ND = encoding.query.flatten(0, 1).index_select(0, real_N)
+        query_ND = encoding.query.flatten(0, 1).index_select(0, asked_N)
         state_NHK = None
         if self.config.head_loss_weight and self.model.heads > 1:
-            state_NHK = encoding.head_states.flatten(0, 1).index_select(0, real_N)
+            state_NHK = encoding.head_states.flatten(0, 1).index_select(0, asked_N)
         if self.config.negatives:
             return self._against_drawn(query_ND, state_NHK, target_N)
         smoothing = self.config.label_smoothing

@@ -25,6 +25,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from fame.checkpoint import CARD, CONFIG, ITEMS, METRICS, WEIGHTS
 from fame.errors import FameError
 from fame.files import locked, replacing, write_json, write_text
 from fame.training.loop import TrainState, copy_of_weights
@@ -78,7 +79,10 @@ class RunFolder:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Holds the folder against any other training; ``FameError`` where one is under way."""
+        """Holds the folder against any other training; ``FameError`` where one is under way.
+
+        What a process that was killed had half written goes.
+        """
         with ExitStack() as stack:
             try:
                 stack.enter_context(locked(self.path / LOCK, wait=False))
@@ -86,9 +90,20 @@ class RunFolder:
                 raise FameError(
                     f"Another process is training in {self.path}; stop it or choose another --out."
                 ) from None
-            # Nobody else writes here, so these are of a process that was killed while it wrote.
-            for left in (*self.path.glob(".*.tmp"), *self.path.glob("resume/.*.tmp")):
-                left.unlink(missing_ok=True)
+            # Only who trains writes these, so nobody is writing them now.
+            for name in (
+                STATUS,
+                HISTORY,
+                CONFIG,
+                WEIGHTS,
+                ITEMS,
+                METRICS,
+                CARD,
+                f"resume/{_STATE}",
+            ):
+                file = self.path / name
+                for left in file.parent.glob(f".{file.name}.*.tmp"):
+                    left.unlink()
             yield
 
     def is_held(self) -> bool:

@@ -90,13 +90,17 @@ def test_a_step_does_not_wait_for_the_device(dataset: Dataset, model: str) -> No
     assert sum(watched) >= 3
 
 
-def test_a_compiled_model_has_the_loss_of_a_plain_one() -> None:
+@pytest.mark.parametrize("samples", ["windows", "prefixes"])
+def test_a_compiled_model_has_the_loss_of_a_plain_one(samples, caplog) -> None:
     model = build_model(ModelConfig(dropout=0.0), 100).cuda().train()
-    plain, compiled = (Objective(model, TrainConfig(compile=choice)) for choice in ("off", "on"))
-    for width in (50, 20, 7):
+    plain, compiled = (
+        Objective(model, TrainConfig(compile=choice, samples=samples)) for choice in ("off", "on")
+    )
+    for width in (50, 20, 7, 1):
         items = torch.randint(1, 101, (8, width), device="cuda")
-        real = torch.arange(8 * width, device="cuda")
+        real = torch.arange(8 * (width if samples == "windows" else 1), device="cuda")
         # Both in float32, summed in another order.
         torch.testing.assert_close(
             compiled(items, real, real % 100), plain(items, real, real % 100), rtol=1e-4, atol=1e-4
         )
+    assert not caplog.records, "it fell back to the plain model"

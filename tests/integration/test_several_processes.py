@@ -85,7 +85,7 @@ def both(home: Path, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str,
     return [json.loads((out / f"{rank}.json").read_text()) for rank in (0, 1)]
 
 
-@pytest.mark.parametrize("run", ["fame", "sasrec", "one window a batch"])
+@pytest.mark.parametrize("run", ["fame", "sasrec", "one window a batch", "one prefix a batch"])
 def test_two_processes_have_the_loss_curve_of_one(alone, both, run: str) -> None:
     assert [process["count"] for process in both] == [2, 2]
     assert len(alone[run]) == two_processes.STEPS

@@ -107,6 +107,11 @@ def answers(workers: Workers) -> dict[str, Any]:
         "fame": loss_curve(TRAINING, SHAPE, workers),
         "sasrec": loss_curve(TRAINING, replace(SHAPE, model="sasrec"), workers),
         "one window a batch": loss_curve(replace(TRAINING, batch_size=1), SHAPE, workers),
+        "one prefix a batch": loss_curve(
+            replace(TRAINING, batch_size=1, samples="prefixes"),
+            replace(SHAPE, layers=1, positions="relative", score="cosine"),
+            workers,
+        ),
         "stop": steps_until_one_is_asked_to_stop(workers),
         "seed of dropout": torch.initial_seed(),
         "validation": validation(workers),

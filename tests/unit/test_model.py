@@ -13,7 +13,14 @@ from fame.config import ModelConfig, TrainConfig
 from fame.errors import FameError
 from fame.lens.trace import trace_history
 from fame.losses import linear_cross_entropy
-from fame.model import Fame, Intervention, SASRec, SequenceModel, build_model
+from fame.model import (
+    Fame,
+    Intervention,
+    SASRec,
+    SequenceModel,
+    build_model,
+    last_positions,
+)
 from fame.training.objective import Objective
 from tests import reference
 from tests.tiny import TINY, TINY_SASREC, padded, random_model
@@ -196,6 +203,11 @@ def test_one_query_holds_the_whole_ledger(history, seed):
         fused = encoding.query @ model.item_table.T
         by_head = torch.einsum("bthk,hvk->bthv", encoding.head_states, model.sub_embeddings())
     torch.testing.assert_close(fused, (encoding.gate[..., None] * by_head).sum(2), **EXACT)
+
+
+def test_the_last_position_is_the_last_real_one_and_the_first_where_there_is_none():
+    items = torch.tensor([[3, 4, 0], [5, 0, 0], [1, 2, 3], [0, 0, 0]])
+    assert last_positions(items).tolist() == [1, 0, 2, 0]
 
 
 @pytest.mark.parametrize("score", ["dot", "cosine"])

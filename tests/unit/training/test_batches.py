@@ -1,6 +1,7 @@
 """An epoch's batches: shared out without loss, in order, made ahead and no further."""
 
 import threading
+from functools import partial
 
 import numpy as np
 import pytest
@@ -18,13 +19,16 @@ def data():
     return interactions_of([rng.integers(1, 9, length).tolist() for length in lengths], 8)
 
 
-def clicks_and_targets(batch: Batch) -> list[tuple[int, int]]:
-    """The target's own click beside the one before it; of a prefix its last."""
-    if torch.equal(batch.real, torch.arange(len(batch.items))):
+def clicks_and_targets(batch: Batch, *, last_only: bool) -> list[tuple[int, int]]:
+    """Every target beside the click before it."""
+    if last_only:
+        assert batch.asked.tolist() == list(range(len(batch.target)))
+        if not len(batch.target):
+            return []
         last = (batch.items != 0).sum(1) - 1
         clicks = batch.items.gather(1, last[:, None])[:, 0].tolist()
     else:
-        clicks = batch.items.flatten()[batch.real].tolist()
+        clicks = batch.items.flatten()[batch.asked].tolist()
     return list(zip(clicks, batch.target.tolist(), strict=True))
 
 
@@ -37,8 +41,9 @@ def test_the_shares_of_all_processes_are_the_batch(data, samples, count):
         shares = [
             share_of_batch(data, windows, index, rank=rank, count=count) for rank in range(count)
         ]
-        together = [pair for share in shares for pair in clicks_and_targets(share)]
-        assert sorted(together) == sorted(clicks_and_targets(whole))
+        pairs_of = partial(clicks_and_targets, last_only=windows.last_only)
+        together = [pair for share in shares for pair in pairs_of(share)]
+        assert sorted(together) == sorted(pairs_of(whole))
         assert {share.targets for share in shares} == {len(together)}
         sizes = [len(share.items) for share in shares if len(share.target)]
         assert max(sizes) - min(sizes) <= 1
@@ -51,14 +56,14 @@ def test_targets_are_the_next_clicks(data):
         start, length = windows.starts[window], windows.lengths[window]
         clicks = data.items[start : start + length + 1]
         assert batch.items[row].tolist() == [*clicks[:-1], *[0] * (batch.items.shape[1] - length)]
-        here = (batch.real // batch.items.shape[1] == row).numpy()
+        here = (batch.asked // batch.items.shape[1] == row).numpy()
         assert batch.target.numpy()[here].tolist() == (clicks[1:] - 1).tolist()
 
 
 def test_the_target_of_a_prefix_is_the_click_after_it(data):
     prefixes = training_prefixes(data, 8)
     batch = share_of_batch(data, prefixes, np.array([30, 4, 17]))
-    assert batch.real.tolist() == [0, 1, 2] and batch.targets == 3
+    assert batch.asked.tolist() == [0, 1, 2] and batch.targets == 3
     for row, prefix in enumerate([30, 4, 17]):
         start, length = prefixes.starts[prefix], prefixes.lengths[prefix]
         assert batch.items[row, :length].tolist() == data.items[start : start + length].tolist()
@@ -71,7 +76,7 @@ def test_a_process_without_a_window_takes_part_and_adds_nothing(data):
     windows = training_windows(data, 8)
     batch = share_of_batch(data, windows, np.array([5]), rank=1, count=2)
     assert batch.items.tolist() == [[0]]
-    assert len(batch.real) == len(batch.target) == 0
+    assert len(batch.asked) == len(batch.target) == 0
     assert batch.targets == windows.lengths[5]
 
 

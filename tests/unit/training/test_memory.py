@@ -27,6 +27,7 @@ from fame.training.memory import (
 from fame.training.objective import Objective
 
 CPU = torch.device("cpu")
+PLAIN = TrainConfig()
 SHAPES = [
     ModelConfig(width=32),
     ModelConfig(width=32, heads=4, experts=8, layers=1),
@@ -40,12 +41,19 @@ SHAPES = [
 
 
 def need_of(
-    shape: ModelConfig, *, num_items: int = 1000, people: int = 512, longest: int = 50, **changes
+    shape: ModelConfig,
+    training: TrainConfig = PLAIN,
+    *,
+    num_items: int = 1000,
+    people: int = 512,
+    longest: int = 50,
+    last_only: bool = False,
+    **changes,
 ) -> MemoryNeed:
     lengths = np.linspace(1, longest, people).astype(int)
-    windows = Windows(np.zeros(people, dtype=np.int64), lengths, changes.pop("last_only", False))
+    windows = Windows(np.zeros(people, dtype=np.int64), lengths, last_only)
     settings = {"device": CPU, "precision": torch.float32, **changes}
-    return memory_need(shape, TrainConfig(), num_items, windows, **settings)
+    return memory_need(shape, training, num_items, windows, **settings)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -114,7 +122,12 @@ def test_a_need_grows_with_what_makes_it_grow():
     assert need_of(ModelConfig(width=32), people=64).activations == small.activations / 4
     prefixes = need_of(ModelConfig(width=32), last_only=True)
     assert prefixes.activations < 0.8 * small.activations
-    assert prefixes.loss <= small.loss
+    drawn = TrainConfig(negatives=1024)
+    table = 4 * 1000 * 32
+    logits = need_of(ModelConfig(width=32), drawn).loss - table
+    assert logits == 3 * 3 * 4 * 256 * 50 * 1024  # fused and by two heads, each kept three times
+    assert need_of(ModelConfig(width=32), drawn, last_only=True).loss - table == logits / 50
+    assert need_of(ModelConfig(width=32), people=1024).samples == 2 * small.samples > 0
     more_items = need_of(ModelConfig(width=32), num_items=2000)
     assert more_items.ranking - small.ranking == CPU_BATCH * 1000 * (8 + 4)
     assert more_items.loss > 1.9 * small.loss

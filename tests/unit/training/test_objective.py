@@ -59,9 +59,14 @@ def test_many_drawn_items_give_the_loss_over_the_catalogue():
 
 
 @pytest.mark.parametrize("config", [TINY, TINY_SASREC], ids=["fame", "sasrec"])
-def test_prefixes_have_the_loss_of_their_histories_windows(config):
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"positions": "relative", "score": "cosine", "layers": 1}],
+    ids=["plain", "shop"],
+)
+def test_prefixes_have_the_loss_of_their_histories_windows(config, changes):
     """Without dropout a causal model says the same of a click whatever comes after it."""
-    model = random_model(config).eval()
+    model = random_model(dataclasses.replace(config, **changes)).eval()
     items, real, targets = batch(5)
     windows = Objective(model, TrainConfig(head_loss_weight=0.7))(items, real, targets)
     prefixes = [
@@ -72,6 +77,12 @@ def test_prefixes_have_the_loss_of_their_histories_windows(config):
         padded, torch.arange(15), torch.stack([target for _, target in prefixes])
     )
     torch.testing.assert_close(one_each, windows, rtol=1e-5, atol=0)
+    for a, b in zip(
+        torch.autograd.grad(one_each, tuple(model.parameters())),
+        torch.autograd.grad(windows, tuple(model.parameters())),
+        strict=True,
+    ):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-6)
 
 
 def test_a_model_is_compiled_once_for_batches_of_all_widths(monkeypatch):

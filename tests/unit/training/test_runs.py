@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+import pytest
+
+from fame.errors import FameError
 from fame.training.runs import RunFolder
 
 
@@ -14,6 +17,12 @@ def test_what_a_killed_process_was_writing_goes_when_the_folder_is_held_again(tm
         file.write_text("{")
     assert not run.is_held()
     assert all(file.exists() for file in half)  # to read disturbs nobody
+    others = tmp_path / ".people.json.q4.tmp"  # a survey may be writing it
+    others.write_text("{")
     with run.held():
         assert not any(file.exists() for file in half)
-        assert whole.exists() and run.is_held()
+        assert whole.exists() and others.exists() and run.is_held()
+        half[0].write_text("{")  # is being written now
+        with pytest.raises(FameError, match="Another process"), RunFolder(tmp_path).held():
+            pass
+        assert half[0].exists()
