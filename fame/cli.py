@@ -544,23 +544,27 @@ def reproduce(
     if as_json:
         print_json(summary)
         return
-    typer.echo(f"{data_name}, {seeds} seeds; {summary['protocol']}")
+    typer.echo(f"{data_name}, {seeds} seed{'s' * (seeds != 1)}; {summary['protocol']}")
     for name, figures in summary["baselines"].items():
         typer.echo(
             f"  {name:<13} HR@10 {figures['HR@10']:.4f}          NDCG@10 {figures['NDCG@10']:.4f}"
         )
     for name, row in summary["models"].items():
         mean, std = row["mean"], row["std"]
+        hr, ndcg = (
+            f"{mean[metric]:.4f}" + (f" ± {std[metric]:.4f}" if seeds > 1 else "         ")
+            for metric in ("HR@10", "NDCG@10")
+        )
         typer.echo(
-            f"  {name:<13} HR@10 {mean['HR@10']:.4f} ± {std['HR@10']:.4f} NDCG@10 "
-            f"{mean['NDCG@10']:.4f} ± {std['NDCG@10']:.4f}  "
+            f"  {name:<13} HR@10 {hr} NDCG@10 {ndcg}  "
             f"({row['seconds']:.0f} s a run, median validation: seed {row['median_seed']})"
         )
     for name, gains in summary["gains_over_sasrec"].items():
         for metric, gain in gains.items():
             typer.echo(
                 f"  {name} over sasrec, {metric}: {gain['mean']:+.1%} "
-                f"(95 % interval {gain['low']:+.1%} to {gain['high']:+.1%}, seeds and people drawn)"
+                f"(95 % interval {gain['low']:+.1%} to {gain['high']:+.1%}, "
+                f"{'seeds and ' * (seeds > 1)}people drawn)"
             )
 
 
