@@ -150,6 +150,49 @@ EXAMPLES = (
             "Olay Regenerist Advanced Anti-Aging Eye Anti-Aging Roller 0.2 Fl Oz",
         ),
     ),
+    Example(
+        "board-games",
+        "Board game nights",
+        (
+            "Carcassonne",
+            "Mayfair The Settlers of Catan Board Game",
+            "Pandemic",
+            "Dominion",
+            "Carcassonne: Inns and Cathedrals",
+        ),
+    ),
+    Example(
+        "wooden-toys",
+        "Wooden toys for a small child",
+        (
+            "Melissa & Doug Wooden Shape Sorting Clock",
+            "Melissa & Doug 100-Piece Wood Blocks Set",
+            "Melissa & Doug Farm Wooden Chunky Puzzle",
+            "Melissa & Doug Cutting Food",
+        ),
+    ),
+    # The catalogue of Sports has keywords in place of titles.
+    Example(
+        "backpacking",
+        "Packing for the woods",
+        (
+            "potable aqua water treatment tablets outdoor gear",
+            "swedish firesteel army",
+            "ultralight backpacking canister camp stove with pie",
+            "titanium spork light my fire outdoor",
+            "teton sports scout",
+        ),
+    ),
+    Example(
+        "home-gym",
+        "A gym at home",
+        (
+            "iron gym iron gym total upper body workout",
+            "black high density foam rollers extra firm 6quot",
+            "bowflex selecttech 552 adjustable dumbbells",
+            "valeo medicine ball valeo medicine",
+        ),
+    ),
 )
 
 

@@ -1,6 +1,7 @@
 """Text made safe, sentences made from figures, colours that can be told apart."""
 
 import re
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ import state
 import text
 import words
 from examples import EXAMPLES, offers
+from fame.data.catalogue import read_items
 from fame.lens.people import RULES, worth_showing
 from fame.model import Intervention
 from tests.made_up import HTML_TITLE, SHORTCODE_TITLE
@@ -81,6 +83,14 @@ def test_examples_are_offered_where_the_catalogue_has_them():
     assert found[EXAMPLES[0].name].history.tolist() == [1, 2, 3]
     assert found["best-known"].history.tolist()[-1] == 4  # the best known one is the latest click
     assert set(found) == {EXAMPLES[0].name, "best-known"}
+
+
+def test_every_example_is_whole_in_a_shipped_catalogue():
+    shipped = Path(__file__).resolve().parents[2] / "checkpoints"
+    catalogues = [offers(read_items(file)) for file in shipped.glob("*/items.parquet")]
+    for example in EXAMPLES:
+        found = [len(known[example.name].history) for known in catalogues if example.name in known]
+        assert len(example.titles) in found, example.name
 
 
 def test_what_was_changed_is_said():
