@@ -43,6 +43,15 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def drop_unfinished(path: Path) -> None:
+    """Removes what :func:`replacing` left of ``path`` where its process was killed.
+
+    Only for whoever knows that nobody is writing ``path`` now.
+    """
+    for left in path.parent.glob(f".{path.name}.*.tmp"):
+        left.unlink(missing_ok=True)
+
+
 @contextmanager
 def locked(path: Path, *, wait: bool) -> Iterator[None]:
     """Holds a lock file for the block, against other processes; it goes with the process.

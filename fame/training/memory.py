@@ -120,14 +120,12 @@ def memory_need(
         # Autograd keeps logits against what was drawn three times, and for every head besides.
         copies = 3 * (1 + (model_config.heads if heads_too else 0))
         logits = copies * logit * targets * train_config.negatives
+        tables = 1
     else:
         logits = logit * min(chunk_rows(device.type), targets) * num_items
+        # As it is learnt and as it is ranked; each as it is, as the heads see it, and its gradient.
+        tables = (2 if model_config.score == "cosine" else 1) * (3 if heads_too else 1)
     kept = kept_values(model_config, T, last_only=windows.last_only)
-    tables = 2 if model_config.score == "cosine" else 1  # as it is learnt and as it is ranked
-    if heads_too:
-        tables *= 3
-    if train_config.negatives:
-        tables = 1
     return MemoryNeed(
         weights=4 * P * (4 + on_cpu + (processes > 1) + (train_config.weight_average > 0)),
         activations=int((value * kept + 4 * passing) * positions * D),

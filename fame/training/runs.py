@@ -27,12 +27,14 @@ from safetensors.torch import save_file
 
 from fame.checkpoint import CARD, CONFIG, ITEMS, METRICS, WEIGHTS
 from fame.errors import FameError
-from fame.files import locked, replacing, write_json, write_text
+from fame.files import drop_unfinished, locked, replacing, write_json, write_text
 from fame.training.loop import TrainState, copy_of_weights
 
 STATUS, HISTORY, LOG, LOCK = "status.json", "metrics.jsonl", "train.log", "run.lock"
 LAUNCH_LOG = "launch.log"
 _STATE = "state.safetensors"
+# What only the process that trains writes; a survey or a projection may write beside it.
+_TRAININGS_OWN = (STATUS, HISTORY, CONFIG, WEIGHTS, ITEMS, METRICS, CARD, f"resume/{_STATE}")
 
 Phase = Literal[
     "preparing", "training", "evaluating", "projecting", "finished", "stopped", "failed"
@@ -90,20 +92,8 @@ class RunFolder:
                 raise FameError(
                     f"Another process is training in {self.path}; stop it or choose another --out."
                 ) from None
-            # Only who trains writes these, so nobody is writing them now.
-            for name in (
-                STATUS,
-                HISTORY,
-                CONFIG,
-                WEIGHTS,
-                ITEMS,
-                METRICS,
-                CARD,
-                f"resume/{_STATE}",
-            ):
-                file = self.path / name
-                for left in file.parent.glob(f".{file.name}.*.tmp"):
-                    left.unlink()
+            for name in _TRAININGS_OWN:
+                drop_unfinished(self.path / name)
             yield
 
     def is_held(self) -> bool:
