@@ -1,21 +1,23 @@
-"""Cross-entropy over the whole catalogue, without ever holding all its logits.
+"""Cross-entropy over the whole catalogue or drawn items, without ever holding all logits.
 
-Shapes: ``N`` targets · ``D`` width · ``V`` items (here without the padding) · ``H`` heads ·
-``K`` head width.
+Shapes: ``N`` targets · ``D`` width · ``V`` items (here without the padding) · ``M`` drawn items ·
+``H`` heads · ``K`` head width.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 # Rows of logits held at a time. A CPU wants a block that stays in the cache, a GPU large products.
 CPU_CHUNK = 128
+CPU_CHUNK_DRAWN = 512  # drawn items are fewer than a catalogue
 GPU_CHUNK = 8192
 
 # Totals of unshifted exponentials that lie in here prove that nothing overflowed, and that whatever
@@ -23,9 +25,15 @@ GPU_CHUNK = 8192
 _SAFE_TOTALS = (1e-20, 1e30)
 
 
-def chunk_rows(device_type: str) -> int:
-    """Rows of logits that are held at a time on a ``cpu`` or a ``cuda`` device."""
-    return CPU_CHUNK if device_type == "cpu" else GPU_CHUNK
+def chunk_rows(device_type: str, *, drawn: bool = False) -> int:
+    """Rows of logits that are held at a time on a ``cpu`` or a ``cuda`` device.
+
+    Args:
+        drawn: Whether they are against drawn items, not against the whole catalogue.
+    """
+    if device_type != "cpu":
+        return GPU_CHUNK
+    return CPU_CHUNK_DRAWN if drawn else CPU_CHUNK
 
 
 class _LinearCrossEntropy(torch.autograd.Function):
@@ -42,18 +50,11 @@ class _LinearCrossEntropy(torch.autograd.Function):
     def forward(
         ctx: Any, query_ND: Tensor, table_VD: Tensor, target_N: Tensor, smoothing: float, chunk: int
     ) -> Tensor:
-        device = query_ND.device.type
-        dtype = query_ND.dtype
-        if torch.is_autocast_enabled(device):
-            dtype = torch.get_autocast_dtype(device)
+        dtype = _type_of_products(query_ND)
         query, table = query_ND.to(dtype), table_VD.to(dtype)
-        # Subtracting every row's maximum before the exponential costs two more passes over the
-        # logits. On a CPU, where a look at the totals waits for nothing, it is left out at first.
-        shifted = device != "cpu"
-        swept = _sweep(query, table, target_N, 1 - smoothing, chunk, shifted)
-        if not shifted and not _safe(swept[0]):
-            swept = _sweep(query, table, target_N, 1 - smoothing, chunk, True)
-        log_total_N1, wanted_N1, grad_query, grad_table = swept
+        log_total_N1, wanted_N1, grad_query, grad_table = _shifted_where_needed(
+            partial(_sweep, query, table, target_N, 1 - smoothing, chunk), query_ND.device
+        )
         # Sums over positions are taken in double precision: they cost nothing there.
         loss = (log_total_N1 - (1 - smoothing) * wanted_N1).sum(dtype=torch.float64)
         if smoothing:
@@ -73,6 +74,63 @@ class _LinearCrossEntropy(torch.autograd.Function):
     def backward(ctx: Any, grad_loss: Tensor) -> tuple[Tensor, Tensor, None, None, None]:
         grad_query, grad_table = ctx.saved_tensors
         return grad_query * grad_loss, grad_table * grad_loss, None, None, None
+
+
+class _SampledCrossEntropy(torch.autograd.Function):
+    """The same against drawn items: autograd would keep every logit three times, and read it from
+    memory some ten times."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        query_ND: Tensor,
+        wanted_ND: Tensor,
+        drawn_MD: Tensor,
+        target_N: Tensor,
+        drawn_M: Tensor,
+        stands_for: float,
+        chunk: int,
+    ) -> Tensor:
+        dtype = _type_of_products(query_ND)
+        given = query_ND, wanted_ND, drawn_MD
+        query, wanted, drawn = (rows.to(dtype) for rows in given)
+        log_total_N1, wanted_N1, *gradients = _shifted_where_needed(
+            partial(_sweep_drawn, query, wanted, drawn, target_N, drawn_M, stands_for, chunk),
+            query_ND.device,
+        )
+        N = max(len(query), 1)
+        ctx.save_for_backward(
+            *(grad.div_(N).to(rows.dtype) for grad, rows in zip(gradients, given, strict=True))
+        )
+        return ((log_total_N1 - wanted_N1).sum(dtype=torch.float64) / N).to(wanted_N1.dtype)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad_loss: Tensor) -> tuple[Tensor | None, ...]:
+        return *(grad * grad_loss for grad in ctx.saved_tensors), None, None, None, None
+
+
+def _type_of_products(query_ND: Tensor) -> torch.dtype:
+    """What autocast computes products in, where it is on; else what the queries are."""
+    device = query_ND.device.type
+    if torch.is_autocast_enabled(device):
+        return torch.get_autocast_dtype(device)
+    return query_ND.dtype
+
+
+def _shifted_where_needed(
+    sweep: Callable[[bool], tuple[Tensor, ...]], device: torch.device
+) -> tuple[Tensor, ...]:
+    """A sweep whose first result are the logs of all totals, with a shift or without.
+
+    Subtracting every row's maximum before the exponential costs two more passes over the logits. On
+    a CPU, where a look at the totals waits for nothing, it is left out at first.
+    """
+    if device.type == "cpu":
+        swept = sweep(False)
+        if _safe(swept[0]):
+            return swept
+    return sweep(True)
 
 
 def _sweep(
@@ -123,6 +181,55 @@ def _sweep(
     return log_total, wanted, grad_query, grad_table
 
 
+def _sweep_drawn(
+    query_ND: Tensor,
+    wanted_ND: Tensor,
+    drawn_MD: Tensor,
+    target_N: Tensor,
+    drawn_M: Tensor,
+    stands_for: float,
+    chunk: int,
+    shift: bool,
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """All chunks once, see :func:`sampled_cross_entropy`.
+
+    Returns:
+        Logs of the totals and the targets' logits ``(N, 1)``, and, summed over positions, the
+        gradients of their difference for queries, targets' embeddings and drawn ones; all in
+        float32 at least.
+    """
+    N, M = len(query_ND), len(drawn_MD)
+    precise = torch.promote_types(query_ND.dtype, torch.float32)
+    log_total, wanted = query_ND.new_empty((2, N, 1), dtype=precise)
+    grad_query = torch.empty_like(query_ND, dtype=precise)
+    grad_wanted = torch.empty_like(wanted_ND, dtype=precise)
+    grad_drawn_DM = drawn_MD.new_zeros((drawn_MD.shape[1], M), dtype=precise)
+    buffer = query_ND.new_empty((min(chunk, N), M))
+    for begin in range(0, N, chunk):
+        rows = slice(begin, begin + chunk)
+        query, own = query_ND[rows].to(precise), wanted_ND[rows].to(precise)
+        score = wanted[rows] = (query * own).sum(1, keepdim=True)
+        logits = torch.mm(query_ND[rows], drawn_MD.T, out=buffer[: len(query)])
+        mass = logits.to(precise)
+        peak = torch.maximum(mass.amax(1, keepdim=True), score) if shift else None
+        if peak is not None:
+            mass.sub_(peak)
+            score = score - peak
+        mass.exp_().mul_(target_N[rows, None] != drawn_M)  # a draw of the target is void
+        others = stands_for * mass.sum(1, keepdim=True)
+        total = others + score.exp()
+        log_total[rows] = total.log() if peak is None else total.log() + peak
+        # What the target's share is short of 1; from the others, because 1 - share cancels.
+        short = others / total
+        scale = stands_for / total
+        mass = mass.to(query_ND.dtype)
+        grad_query[rows] = (mass @ drawn_MD) * scale - short * own
+        grad_wanted[rows] = -short * query
+        # In this order, because a CPU takes half as long again over a product with mass.T.
+        grad_drawn_DM += (query * scale).to(query_ND.dtype).T @ mass
+    return log_total, wanted, grad_query, grad_wanted, grad_drawn_DM.T
+
+
 def _safe(log_total_N1: Tensor) -> bool:
     """Whether exponentials taken without a shift neither overflowed nor vanished."""
     if not len(log_total_N1):
@@ -161,7 +268,14 @@ def linear_cross_entropy(
 
 
 def sampled_cross_entropy(
-    query_ND: Tensor, wanted_ND: Tensor, drawn_MD: Tensor, void_NM: Tensor, stands_for: float
+    query_ND: Tensor,
+    wanted_ND: Tensor,
+    drawn_MD: Tensor,
+    target_N: Tensor,
+    drawn_M: Tensor,
+    *,
+    stands_for: float,
+    chunk: int | None = None,
 ) -> Tensor:
     """Mean cross-entropy against items drawn evenly, as an estimate of that over all items.
 
@@ -172,15 +286,15 @@ def sampled_cross_entropy(
     Args:
         wanted_ND: The embedding of each target.
         drawn_MD: Embeddings of the drawn items, the same for all targets.
-        void_NM: bool, where a drawn item is the target.
+        target_N: int64, which item each target is.
+        drawn_M: int64, which items were drawn.
         stands_for: ``V / M``.
+        chunk: Rows of logits at a time; default by device.
     """
-    wanted_N1 = (query_ND * wanted_ND).sum(-1, keepdim=True)
-    drawn_NM = (query_ND @ drawn_MD.T).add_(math.log(stands_for)).masked_fill_(void_NM, -math.inf)
-    logits = torch.cat([wanted_N1, drawn_NM], dim=1)
-    first_N = torch.zeros(len(logits), dtype=torch.int64, device=logits.device)
-    # Not their mean: without a target that would be 0 / 0.
-    return F.cross_entropy(logits, first_N, reduction="sum") / max(len(logits), 1)
+    chunk = chunk or chunk_rows(query_ND.device.type, drawn=True)
+    return _SampledCrossEntropy.apply(
+        query_ND, wanted_ND, drawn_MD, target_N, drawn_M, stands_for, chunk
+    )
 
 
 def head_cross_entropy(

@@ -32,9 +32,9 @@ class MemoryNeed:
             one; on a CPU the best epoch's weights, and with several processes the gradients on
             their way.
         activations: What the largest possible batch leaves for its backward pass.
-        loss: A chunk of logits, or all those against drawn items, and the gradient of the item
-            table. Over the whole catalogue also the table as it is ranked, where that is another,
-            and, with the heads' own loss, as they see it, and the gradients of these.
+        loss: A chunk of logits and the gradient of the item table. Against drawn items also the
+            targets' embeddings; over the whole catalogue the table as it is ranked, where that is
+            another, and, with the heads' own loss, as they see it; and the gradients of these.
         ranking: A batch of people without a backward pass, and their scores over the catalogue; on
             a CPU the baselines' too, which are in double precision.
         samples: On a CPU where each sample begins and ends, and in which order they come.
@@ -117,9 +117,10 @@ def memory_need(
     )
     on_cpu = device.type == "cpu"
     if train_config.negatives:
-        # Autograd keeps logits against what was drawn three times, and for every head besides.
-        copies = 3 * (1 + (model_config.heads if heads_too else 0))
-        logits = copies * logit * targets * train_config.negatives
+        logits = logit * min(chunk_rows(device.type, drawn=True), targets) * train_config.negatives
+        # Embeddings of the targets, as they are and as they are ranked, and gradients of these and
+        # of the queries; the last two by the heads' eyes as well.
+        logits += (4 + 2 * heads_too) * 4 * targets * D
         tables = 1
     else:
         logits = logit * min(chunk_rows(device.type), targets) * num_items

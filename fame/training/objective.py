@@ -87,16 +87,18 @@ class Objective(nn.Module):
         """The loss against ``negatives`` items drawn for this step, the same for the heads."""
         V, M = self.model.num_items, self.config.negatives
         drawn_M = torch.randint(V, (M,), device=query_ND.device)
-        void_NM = target_N[:, None] == drawn_M
+        against = partial(
+            sampled_cross_entropy, target_N=target_N, drawn_M=drawn_M, stands_for=V / M
+        )
         # Together, because the gradient of every look at the table is as large as the table.
         rows = self.model.rows_of_item_table(torch.cat([target_N, drawn_M]))
         wanted_ND, drawn_MD = rows.split([len(target_N), M])
-        loss = sampled_cross_entropy(query_ND, wanted_ND, drawn_MD, void_NM, V / M)
+        loss = against(query_ND, wanted_ND, drawn_MD)
         if state_NHK is not None:
             # Only the items that are asked for are seen with the heads' eyes.
             wanted_HNK, drawn_HMK = map(self.model.seen_by_heads, (wanted_ND, drawn_MD))
             by_head = [
-                sampled_cross_entropy(state_NHK[:, h], wanted_HNK[h], drawn_HMK[h], void_NM, V / M)
+                against(state_NHK[:, h], wanted_HNK[h], drawn_HMK[h])
                 for h in range(len(wanted_HNK))
             ]
             loss = loss + self.config.head_loss_weight * torch.stack(by_head).mean()

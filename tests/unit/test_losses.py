@@ -1,6 +1,7 @@
-"""The chunked cross-entropy against the plain one, in value, gradient and precision."""
+"""The chunked cross-entropies against the plain one, in value, gradient and precision."""
 
 import math
+from functools import partial
 
 import pytest
 import torch
@@ -25,6 +26,11 @@ def example(positions: int = 10, items: int = 7, width: int = 4) -> tuple[Tensor
     return query, table, torch.randint(0, items, (positions,), generator=generator)
 
 
+def plain_loss(query: Tensor, table: Tensor, target: Tensor, smoothing: float = 0.0) -> Tensor:
+    """All logits at once and autograd."""
+    return F.cross_entropy(query @ table.T, target, label_smoothing=smoothing)
+
+
 @given(
     positions=st.integers(1, 12),
     items=st.integers(1, 9),
@@ -38,7 +44,7 @@ def test_equals_the_plain_cross_entropy_with_gradients(positions, items, chunk, 
     # Scaled, so that the gradient that comes from above is seen to be used.
     gradients = torch.autograd.grad(3 * loss, (query, table))
 
-    plain = F.cross_entropy(query @ table.T, target, label_smoothing=smoothing)
+    plain = plain_loss(query, table, target, smoothing)
     expected = torch.autograd.grad(3 * plain, (query, table))
     torch.testing.assert_close(loss, plain, **EXACT)
     for gradient, plain_gradient in zip(gradients, expected, strict=True):
@@ -84,7 +90,7 @@ def test_scores_of_any_size_give_the_plain_loss_and_gradients(size):
     table.requires_grad_()
     target = torch.tensor([0, 3])
     loss = linear_cross_entropy(query, table, target, chunk=1)
-    plain = F.cross_entropy(query @ table.T, target)
+    plain = plain_loss(query, table, target)
     rounding = 2**-23 * abs(size)  # of a score of that size in float32
     torch.testing.assert_close(loss, plain, rtol=1e-6, atol=1e-6 + rounding)
     gradients, expected = (torch.autograd.grad(value, (query, table)) for value in (loss, plain))
@@ -118,6 +124,7 @@ def relative_error(value: Tensor, truth: Tensor) -> float:
 
 
 # Two-sided: an error below the lower bound would mean that the arithmetic asked for was not used.
+@pytest.mark.parametrize("drawn", [False, True])
 @pytest.mark.parametrize(
     ("precision", "loss_bounds", "gradient_bounds"),
     [
@@ -125,14 +132,19 @@ def relative_error(value: Tensor, truth: Tensor) -> float:
         (torch.bfloat16, (1e-9, 1e-3), (5e-4, 1e-2)),
     ],
 )
-def test_error_against_double_precision(precision, loss_bounds, gradient_bounds):
+def test_error_against_double_precision(precision, loss_bounds, gradient_bounds, drawn):
     query, table, target = example(positions=300, items=500, width=32)
-    truth = F.cross_entropy(query @ table.T, target)
+    if drawn:
+        items = torch.randint(500, (200,), generator=torch.Generator().manual_seed(0))
+        exact, ours = partial(plain_drawn_loss, drawn=items), partial(drawn_loss, drawn=items)
+    else:
+        exact, ours = plain_loss, linear_cross_entropy
+    truth = exact(query, table, target)
     true_gradients = torch.autograd.grad(truth, (query, table))
 
     query, table = (tensor.detach().float().requires_grad_() for tensor in (query, table))
     with torch.autocast("cpu", torch.bfloat16, enabled=precision is torch.bfloat16):
-        loss = linear_cross_entropy(query, table, target, chunk=128)
+        loss = ours(query, table, target, chunk=128)
     gradients = torch.autograd.grad(loss, (query, table))
 
     low, high = loss_bounds
@@ -172,9 +184,47 @@ def test_the_head_loss_is_the_mean_over_heads(smoothing):
         torch.testing.assert_close(gradient, plain_gradient, **EXACT)
 
 
-def drawn_loss(query: Tensor, table: Tensor, target: Tensor, drawn: Tensor) -> Tensor:
-    void = target[:, None] == drawn
-    return sampled_cross_entropy(query, table[target], table[drawn], void, len(table) / len(drawn))
+def drawn_loss(
+    query: Tensor, table: Tensor, target: Tensor, drawn: Tensor, chunk: int | None = None
+) -> Tensor:
+    stands_for = len(table) / len(drawn)
+    return sampled_cross_entropy(
+        query, table[target], table[drawn], target, drawn, stands_for=stands_for, chunk=chunk
+    )
+
+
+def plain_drawn_loss(query: Tensor, table: Tensor, target: Tensor, drawn: Tensor) -> Tensor:
+    """All logits against drawn items at once and autograd."""
+    wanted = (query * table[target]).sum(1, keepdim=True)
+    others = query @ table[drawn].T + math.log(len(table) / len(drawn))
+    logits = torch.cat([wanted, others.masked_fill(target[:, None] == drawn, -math.inf)], dim=1)
+    return F.cross_entropy(logits, torch.zeros(len(query), dtype=torch.int64))
+
+
+@given(
+    positions=st.integers(1, 12),
+    items=st.integers(2, 9),
+    draws=st.integers(1, 20),
+    chunk=st.integers(1, 15),
+    size=st.sampled_from([1e-3, 1.0, 30.0, 1000.0]),
+)
+@settings(max_examples=60)
+def test_drawn_negatives_give_the_plain_loss_and_gradients(positions, items, draws, chunk, size):
+    query, table, target = example(positions, items)
+    drawn = torch.randint(items, (draws,), generator=torch.Generator().manual_seed(draws))
+    outcomes = []
+    for loss_of in (partial(drawn_loss, chunk=chunk), plain_drawn_loss):
+        loss = loss_of(query * size, table, target, drawn)
+        outcomes.append((loss, *torch.autograd.grad(3 * loss, (query, table))))
+    for found, expected in zip(*outcomes, strict=True):
+        torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-13 * size)
+
+
+def test_without_a_target_drawn_negatives_give_no_loss_and_no_gradient():
+    query, table = torch.zeros(0, 3, requires_grad=True), torch.randn(5, 3, requires_grad=True)
+    loss = drawn_loss(query, table, torch.zeros(0, dtype=torch.int64), torch.tensor([1, 4]))
+    loss.backward()
+    assert loss == 0 and (table.grad == 0).all() and query.grad.shape == (0, 3)
 
 
 def test_drawn_negatives_by_hand():
@@ -195,7 +245,7 @@ def test_each_item_drawn_once_gives_the_loss_over_the_catalogue_with_its_gradien
     target = torch.randint(40, (7,), generator=generator)
     outcomes = []
     for loss_of in (
-        lambda q, t: F.cross_entropy(q @ t.T, target),
+        lambda q, t: plain_loss(q, t, target),
         lambda q, t: drawn_loss(q, t, target, torch.arange(40)),
     ):
         q, t = query.clone().requires_grad_(), table.clone().requires_grad_()
@@ -212,4 +262,4 @@ def test_where_every_draw_is_the_target_nothing_is_to_be_won():
     target = torch.tensor([1, 1])
     loss = drawn_loss(query, table, target, torch.tensor([1, 1, 1]))
     loss.backward()
-    assert loss.item() == 0 and torch.equal(query.grad, torch.zeros_like(query))
+    assert abs(loss.item()) < 1e-15 and torch.equal(query.grad, torch.zeros_like(query))

@@ -124,9 +124,10 @@ def test_a_need_grows_with_what_makes_it_grow():
     assert prefixes.activations < 0.8 * small.activations
     drawn = TrainConfig(negatives=1024)
     table = 4 * 1000 * 32
-    logits = need_of(ModelConfig(width=32), drawn).loss - table
-    assert logits == 3 * 3 * 4 * 256 * 50 * 1024  # fused and by two heads, each kept three times
-    assert need_of(ModelConfig(width=32), drawn, last_only=True).loss - table == logits / 50
+    targets = 256 * 50
+    assert need_of(ModelConfig(width=32), drawn).loss - table == 4 * (512 * 1024 + 6 * targets * 32)
+    few = need_of(ModelConfig(width=32), drawn, last_only=True).loss - table
+    assert few == 4 * (256 * 1024 + 6 * 256 * 32)
     assert need_of(ModelConfig(width=32), people=1024).samples == 2 * small.samples > 0
     more_items = need_of(ModelConfig(width=32), num_items=2000)
     assert more_items.ranking - small.ranking == CPU_BATCH * 1000 * (8 + 4)
