@@ -2,7 +2,8 @@
 
 This is the table that decides which of them a device and a size get.
 
-Shapes: ``N`` positions · ``D`` width · ``V`` items · ``H`` heads · ``K = D / H``.
+Shapes: ``N`` positions · ``D`` width · ``V`` items · ``M`` drawn items · ``H`` heads ·
+``K = D / H``.
 """
 
 from __future__ import annotations
@@ -23,23 +24,52 @@ from fame.bench.measure import Report, Say, chosen, figure_of, in_turns
 from fame.bench.processes import Process, start_all
 from fame.bench.reference_loss import reference_loss
 from fame.bench.work import Work
-from fame.losses import head_cross_entropy, linear_cross_entropy
+from fame.losses import head_cross_entropy, linear_cross_entropy, sampled_cross_entropy
 from fame.training.loop import resolve_device, resolve_precision
 
-Form = Literal["fused", "heads"]
-Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
-
+Form = Literal["fused", "heads", "drawn"]
 CHUNKS = {"cpu": (64, 128, 256, 512), "cuda": (2048, 8192, 32768)}
 _FORMS: dict[Form, tuple[str, str]] = {
     "fused": ("loss", "The fused loss of one step, forward and backward"),
     "heads": ("loss_of_heads", "The loss of every head's own ranking, forward and backward"),
+    "drawn": ("loss_of_drawn", "The fused loss against drawn items, forward and backward"),
 }
+_DRAWN = 1024  # where the settings draw none
 _SECONDS_A_REPEAT = 0.3  # of one implementation
 
 
 def plain(query_ND: Tensor, table_VD: Tensor, target_N: Tensor) -> Tensor:
     """All logits at once."""
     return F.cross_entropy((query_ND @ table_VD.T).float(), target_N)
+
+
+def plain_of_drawn(
+    query_ND: Tensor, table_VD: Tensor, target_N: Tensor, *, drawn_M: Tensor
+) -> Tensor:
+    """All logits against drawn items at once."""
+    wanted_N1 = (query_ND * table_VD.index_select(0, target_N).to(query_ND)).sum(1, keepdim=True)
+    others_NM = query_ND @ table_VD.index_select(0, drawn_M).to(query_ND).T
+    others_NM = others_NM.to(torch.promote_types(others_NM.dtype, torch.float32))
+    others_NM = others_NM + math.log(len(table_VD) / len(drawn_M))
+    others_NM = others_NM.masked_fill(target_N[:, None] == drawn_M, -math.inf)
+    logits = torch.cat([wanted_N1.to(others_NM), others_NM], dim=1)
+    return F.cross_entropy(logits, torch.zeros_like(target_N))
+
+
+def ours_of_drawn(
+    query_ND: Tensor,
+    table_VD: Tensor,
+    target_N: Tensor,
+    *,
+    drawn_M: Tensor,
+    chunk: int | None = None,
+) -> Tensor:
+    """Ours, with the look at the table that a step takes."""
+    wanted_ND, drawn_MD = (table_VD.index_select(0, row) for row in (target_N, drawn_M))
+    stands_for = len(table_VD) / len(drawn_M)
+    return sampled_cross_entropy(
+        query_ND, wanted_ND, drawn_MD, target_N, drawn_M, stands_for=stands_for, chunk=chunk
+    )
 
 
 def torch_chunked(
@@ -57,6 +87,15 @@ def liger(query_ND: Tensor, table_VD: Tensor, target_N: Tensor) -> Tensor:
     return liger_fused_linear_cross_entropy(query_ND, table_VD.to(query_ND), target_N)
 
 
+def _with_gradients(
+    loss_of: Callable[..., Tensor], query_ND: Tensor, table_VD: Tensor, target_N: Tensor
+) -> tuple[Tensor, ...]:
+    """A loss and its gradients in query and table, by autograd."""
+    query_ND, table_VD = query_ND.clone().requires_grad_(), table_VD.clone().requires_grad_()
+    loss = loss_of(query_ND, table_VD, target_N)
+    return loss.detach(), *torch.autograd.grad(loss, (query_ND, table_VD))
+
+
 class _Reference(torch.autograd.Function):
     """The yardstick as a function that autograd can go through."""
 
@@ -72,9 +111,14 @@ class _Reference(torch.autograd.Function):
         return grad_query * grad_loss, grad_table * grad_loss, None
 
 
-def implementations(device: str) -> tuple[dict[str, Loss], dict[str, str]]:
+def implementations(
+    device: str, form: Form = "fused"
+) -> tuple[dict[str, Callable[..., Tensor]], dict[str, str]]:
     """All there are on a kind of device, and why the others are not there."""
-    found: dict[str, Loss] = {"ours": linear_cross_entropy, "plain": plain}
+    if form == "drawn":
+        chunked = {f"ours_{rows}": partial(ours_of_drawn, chunk=rows) for rows in CHUNKS[device]}
+        return {"ours": ours_of_drawn, "plain": plain_of_drawn, **chunked}, {}
+    found: dict[str, Callable[..., Tensor]] = {"ours": linear_cross_entropy, "plain": plain}
     found["reference"] = _Reference.apply
     missing = {}
     for rows in CHUNKS[device]:
@@ -99,7 +143,9 @@ class LossStep:
 
     Args:
         name: One of :func:`implementations`.
-        form: ``fused``: one product of width D; ``heads``: the mean over H products of width K.
+        form: ``fused``: one product of width D; ``heads``: the mean over H products of width K;
+            ``drawn``: one of width D against drawn items.
+        drawn: M, for ``drawn``.
         dtype: ``float32`` or ``bfloat16``, of the products.
     """
 
@@ -113,9 +159,10 @@ class LossStep:
         heads: int,
         dtype: str,
         device: str,
+        drawn: int = _DRAWN,
     ) -> None:
         self._device, self._name, self._form = torch.device(device), name, form
-        self._loss = implementations(self._device.type)[0][name]
+        self._loss = implementations(self._device.type, form)[0][name]
         H = heads if form == "heads" else 1
         rng = torch.Generator().manual_seed(0)
         # Queries as a layer norm leaves them, items as after some training.
@@ -125,6 +172,11 @@ class LossStep:
         self._query = query.to(self._device, kind).requires_grad_()
         self._table = table.to(self._device).requires_grad_()
         self._target = torch.randint(items, (positions,), generator=rng).to(self._device)
+        self._truth: Callable[..., tuple[Tensor, ...]] = reference_loss
+        if form == "drawn":
+            drawn_M = torch.randint(items, (drawn,), generator=rng).to(self._device)
+            self._loss = partial(self._loss, drawn_M=drawn_M)
+            self._truth = partial(_with_gradients, partial(plain_of_drawn, drawn_M=drawn_M))
 
     def __call__(self, seconds: float = 0.0, check: bool = False) -> dict[str, Any]:
         """Mean ``seconds`` of a forward and backward pass, over as many as the time allows.
@@ -164,7 +216,7 @@ class LossStep:
         true_loss = distance = norm = 0.0
         for head, table in enumerate(self._table.detach().double()):
             query = self._query.detach()[:, head].double()
-            head_loss, *gradients = reference_loss(query, table, self._target)
+            head_loss, *gradients = self._truth(query, table, self._target)
             true_loss += float(head_loss) / heads
             ours = (self._query.grad[:, head], self._table.grad[head])
             for true, found in zip(gradients, ours, strict=True):
@@ -179,15 +231,15 @@ class LossStep:
 def bench_loss(
     work: Work, *, repeats: int, only: Sequence[str] = (), say: Say = lambda text: None
 ) -> dict[str, Report]:
-    """Times every implementation at the mean size of a training step: fused, then by head.
+    """Times every implementation at the mean size of a training step: fused, by head, drawn.
 
     Args:
         only: Names of implementations; default all.
     """
     device = resolve_device(work.training.device)
     dtype = resolve_precision(work.training.precision, device)
-    found, missing = implementations(device.type)
-    wanted = chosen(only, (*found, *missing))
+    known = [name for part in implementations(device.type) for name in part]
+    wanted = chosen(only, known)
     lengths = work.window_lengths
     shape = {
         "positions": max(1, round(lengths.mean() * min(work.training.batch_size, len(lengths)))),
@@ -196,13 +248,16 @@ def bench_loss(
         "heads": work.model.heads,
         "dtype": str(dtype).removeprefix("torch."),
         "device": str(device),
+        "drawn": work.training.negatives or _DRAWN,
     }
     reports = {}
     for form, (name, title) in _FORMS.items():
+        found, missing = implementations(device.type, form)
         report = Report(title, {**shape, "data": work.data.name})
         report.notes = [
             f"{shape['positions']:,} positions, {shape['items']:,} items, width {shape['width']}, "
-            f"{shape['dtype']}; memory is what a pass adds, errors are distances from float64."
+            f"{shape['drawn']:,} drawn, {shape['dtype']}; memory is what a pass adds, errors are "
+            "distances from float64."
         ]
         report.missing = {name: why for name, why in missing.items() if name in wanted}
         _measure(report, form, shape, [name for name in wanted if name in found], repeats, say)

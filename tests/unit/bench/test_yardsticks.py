@@ -90,9 +90,15 @@ def test_the_peak_is_a_rate_at_one_of_the_sizes(monkeypatch) -> None:
     assert peak["flops_per_second"] > 0 and peak["rows"] in (64, 128, 256, 512)
 
 
-@pytest.mark.parametrize("form", ["fused", "heads"])
-@pytest.mark.parametrize("name", implementations("cpu")[0])
-def test_every_implementation_of_the_loss_agrees_with_float64(name, form) -> None:
+@pytest.mark.parametrize(
+    ("form", "name"),
+    [
+        (form, name)
+        for form in ("fused", "heads", "drawn")
+        for name in implementations("cpu", form)[0]
+    ],
+)
+def test_every_implementation_of_the_loss_agrees_with_float64(form, name) -> None:
     # Six orders above the rounding of float32 would be a wrong gradient; one is not.
     shape = {"positions": 70, "items": 40, "width": 8, "heads": 2}
     answer = LossStep(name, form, **shape, dtype="float32", device="cpu")(check=True)
