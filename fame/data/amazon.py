@@ -11,7 +11,7 @@ import pandas as pd
 from fame.data.readers import read_rows
 
 _COLUMNS = ("item_id", "title", "brand", "categories", "keywords")
-# What stands where a brand is not known; in Toys and in Sports brands are numbers.
+# What stands where a brand is not known.
 _NO_BRAND = {"", "Unknown", "#1", "#23"}
 _CATEGORY_LEVELS = 3
 
@@ -24,11 +24,16 @@ def items_csv(stream: IO[bytes], label: str) -> pd.DataFrame:
     columns: dict[str, list[str | None]] = {
         "item_id": [row["item_id"] for row in rows],
         "title": titles,
-        "brand": [None if brand in _NO_BRAND else brand for brand in brands],
+        "brand": [None if brand in _NO_BRAND else _named(brand) for brand in brands],
     }
     levels = category_levels([row["categories"] for row in rows])
     columns |= {f"category_{number}": level for number, level in enumerate(levels, start=1)}
     return pd.DataFrame(columns, dtype="string")
+
+
+def _named(brand: str) -> str:
+    """In Toys nearly all brands are numbers, which beside a rank would read as one ("#178")."""
+    return f"brand {brand[1:]}" if brand[:1] == "#" and brand[1:].isdecimal() else brand
 
 
 def category_levels(paths: list[str]) -> list[list[str | None]]:

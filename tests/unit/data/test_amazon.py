@@ -17,15 +17,16 @@ def test_items_get_title_brand_and_categories() -> None:
         "3,A3,,#1,Beauty,\n"
         "4,A4,Comb,#23,Beauty > Hair > Combs,comb\n"
         "5,A5,Brush,,Beauty > Hair > Brushes,brush\n"
+        "6,A6,Mirror,#178,Beauty > Hair,mirror\n"
     )
     items = items_csv(io.BytesIO(content.encode()), "items.csv")
     expected = pd.DataFrame(
         {
-            "item_id": ["1", "2", "3", "4", "5"],
-            "title": ["Soap & Water for all", "wild hair", None, "Comb", "Brush"],
-            "brand": ["Clean", None, None, None, None],
-            "category_1": ["Bath", "Hair", None, "Hair", "Hair"],
-            "category_2": ["Soap", None, None, "Combs", "Brushes"],
+            "item_id": ["1", "2", "3", "4", "5", "6"],
+            "title": ["Soap & Water for all", "wild hair", None, "Comb", "Brush", "Mirror"],
+            "brand": ["Clean", None, None, None, None, "brand 178"],
+            "category_1": ["Bath", "Hair", None, "Hair", "Hair", "Hair"],
+            "category_2": ["Soap", None, None, "Combs", "Brushes", None],
         },
         dtype="string",
     )
