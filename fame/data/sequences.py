@@ -164,7 +164,12 @@ class Windows:
     @property
     def targets(self) -> int:
         """Number of targets in all windows."""
-        return len(self) if self.last_only else int(self.lengths.sum())
+        return self.targets_of(slice(None))
+
+    def targets_of(self, index: np.ndarray | slice) -> int:
+        """Number of targets in some of the windows."""
+        lengths = self.lengths[index]
+        return len(lengths) if self.last_only else int(lengths.sum())
 
 
 def training_windows(

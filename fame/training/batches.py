@@ -60,7 +60,7 @@ def share_of_batch(
         items=torch.from_numpy(inputs_BT if len(own) else np.zeros((1, 1), dtype=np.int64)),
         asked=torch.from_numpy(asked_N),
         target=torch.from_numpy(target_BX.flat[asked_N] - 1),
-        targets=len(index) if windows.last_only else int(windows.lengths[index].sum()),
+        targets=windows.targets_of(index),
     )
 
 
