@@ -27,9 +27,10 @@ _ORDER = ("beauty", "sports", "toys", "ml-1m", "ml-20m", "ml-100k")
 
 @dataclass(frozen=True)
 class _Line:
-    """One row of a table: a model and its runs."""
+    """One row of a table: a model, how many experts its heads have, and its runs."""
 
     variant: Variant
+    experts: int
     key: RunKey
     rows: pd.DataFrame
 
@@ -38,10 +39,11 @@ def _lines(results: Results, data: str, fingerprint: str, wanted: Sequence[Varia
     """The rows of the table that were run by their recipes."""
     lines = []
     for candidate in wanted:
-        key = RunKey.of(data, fingerprint, candidate.name, *candidate.configs(data))
+        model, training = candidate.configs(data)
+        key = RunKey.of(data, fingerprint, candidate.name, model, training)
         rows = results.select(key)
         if len(rows):
-            lines.append(_Line(candidate, key, rows))
+            lines.append(_Line(candidate, model.experts, key, rows))
     return lines
 
 
@@ -68,6 +70,8 @@ def _heads(line: _Line) -> str:
         ("heads_router_entropy", ".2f"),
     )
     cells = [_by_head(line.rows, column, write) for column, write in columns]
+    if line.experts == 1:
+        cells[-1] = ""  # nothing is routed
     return " | ".join(cell.replace("%", " %") for cell in cells)
 
 

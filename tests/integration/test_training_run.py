@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -133,6 +134,15 @@ def test_interrupted_and_resumed_equals_uninterrupted(
     assert not RunFolder(pieces).can_resume()
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """A shell starts its background jobs with SIGINT ignored; here it has Python's own meaning."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_a_second_signal_acts_at_once_unless_it_is_the_first_one_passed_on() -> None:
     with _stop_signals(relayed=False) as stop:
         signal.raise_signal(signal.SIGINT)

@@ -56,6 +56,7 @@ def test_a_table_says_mean_and_spread_heads_and_commands(results: Results) -> No
     assert rows["SASRec"][4:] == ["", "", "", ""]
     assert rows["popularity"][1] == "0.0000"
     assert rows["without experts (E = 1)"][:2] == ["1", "0.7500"]
+    assert rows["without experts (E = 1)"][4:] == ["70 %, 30 %", "0.2000, 0.1000", "25 %", ""]
     assert "`python -m fame reproduce beauty --seeds 2`" in beauty
     assert "`python -m fame reproduce beauty --models no-experts --seeds 1`" in beauty
     assert "over SASRec, 2 paired seeds: HR@10 +100.0 %" in beauty
