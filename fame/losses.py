@@ -77,8 +77,12 @@ class _LinearCrossEntropy(torch.autograd.Function):
 
 
 class _SampledCrossEntropy(torch.autograd.Function):
-    """The same against drawn items: autograd would keep every logit three times, and read it from
-    memory some ten times."""
+    """The same against drawn items: autograd would keep every logit three times.
+
+    By `python -m fame bench loss` (two CPU cores, float32, 1,024 drawn items) it takes 0.69 of the
+    time of all logits at once and a seventh of their memory with the 7,290 positions of a step of
+    MovieLens 1M; with the 257 of a step on prefixes, whose logits stay in the cache anyway, 1.14.
+    """
 
     @staticmethod
     def forward(
