@@ -222,7 +222,9 @@ def _sweep_drawn(
         mass.exp_().mul_(target_N[rows, None] != drawn_M)  # a draw of the target is void
         others = stands_for * mass.sum(1, keepdim=True)
         total = others + score.exp()
-        log_total[rows] = total.log() if peak is None else total.log() + peak
+        # Exactly the score where there are no others: the loss is then 0, without rounding.
+        log_all = torch.logaddexp(others.log(), score)
+        log_total[rows] = log_all if peak is None else log_all + peak
         # What the target's share is short of 1; from the others, because 1 - share cancels.
         short = others / total
         scale = stands_for / total
