@@ -19,7 +19,7 @@ ModelName = Literal["fame", "sasrec"]
 Precision = Literal["auto", "fp32", "bf16"]
 Switch = Literal["off", "on"]
 Samples = Literal["windows", "prefixes"]
-Score = Literal["dot", "cosine"]
+Score = Literal["dot", "cosine", "fused-cosine"]
 Positions = Literal["absolute", "relative"]
 GateKind = Literal["learned", "uniform"]
 
@@ -93,7 +93,11 @@ class ModelConfig(_Config):
             logits, so that "three clicks ago" means the same in histories of all lengths.
         score: ``dot``: ``P_h(v) = <x_v^h, F_h>`` as it stands. ``cosine``: ``x_v`` and each head's
             query ``W^f_h^T F_h`` have length 1, so every head scores by ``cos / temperature`` and
-            neither popular items nor loud heads win by length. ``P(v) = sum_h g_h P_h(v)`` in both.
+            neither popular items nor loud heads win by length. The mean of such queries is short
+            where they point apart, so the fused score is sharp only where they agree, and training
+            makes them agree. ``fused-cosine``: all scores of a person are then multiplied by the
+            one number that gives the fused query length 1 as well, so that heads lose nothing by
+            being different. Without facets that is ``cosine``. ``P(v) = sum_h g_h P_h(v)`` in all.
         temperature: Divides the cosine; the dot product has no use for it.
         gate: ``uniform`` gives all heads equal shares always; an ablation.
         facets: ``off`` merges the heads through an output matrix into one state and one score, as

@@ -104,7 +104,8 @@ class Encoding:
     Attributes:
         query: ``(B, T, D)`` the fused query; ``P(v) = <x_v, q>``.
         head_states: ``(B, T, H, K)`` F_h; head h alone scores ``P_h(v) = <W^f_h x_v, F_h>``. Under
-            cosine scores F_h is scaled so that ``W^f_h^T F_h`` has length 1 / temperature.
+            cosine scores F_h is scaled so that ``W^f_h^T F_h`` has length 1 / temperature; where
+            the fused query has that length, all heads' are longer by the same factor.
         gate: ``(B, T, H)`` shares of the heads, each row sums to 1.
         router: ``(B, T, H, E)`` shares of the experts in each head; SASRec: ``(B, T, 1, 0)``.
     """
@@ -196,7 +197,7 @@ class SequenceModel(nn.Module):
         return self._as_ranked(self.item_embedding.weight.index_select(0, row_N + 1))
 
     def _as_ranked(self, x_ND: Tensor) -> Tensor:
-        return F.normalize(x_ND, dim=-1) if self.config.score == "cosine" else x_ND
+        return x_ND if self.config.score == "dot" else F.normalize(x_ND, dim=-1)
 
     def padded_table(self) -> Tensor:
         """The item table with the padding as row 0, ``(V, D)``: row i is item i."""
@@ -345,11 +346,18 @@ class Fame(SequenceModel):
             gate_BTH = self.gate(state_BTHK.reshape(B, T, D)).softmax(-1, dtype=state_BTHK.dtype)
         else:
             gate_BTH = gate_H.to(state_BTHK).expand(B, T, H)
-        if self.config.score == "cosine":
+        if self.config.score != "dot":
             state_BTHK = self._scaled(state_BTHK)
         # q = sum_h g_h W^f_h^T F_h: with the maps stacked to (D, D), one product fuses all heads.
         weighted_BTD = (gate_BTH[..., None] * state_BTHK).reshape(B, T, D)
         query_BTD = weighted_BTD @ self.facet_maps.view(D, D)
+        if self.config.score == "fused-cosine":
+            length_BT1 = torch.linalg.vector_norm(query_BTD, dim=-1, keepdim=True)
+            factor_BT1 = 1 / (self.config.temperature * length_BT1.clamp_min(1e-12))
+            query_BTD = query_BTD * factor_BT1
+            # A constant to the heads' own loss: else they would gain by disagreeing, which makes
+            # the fused query short and their own scores large.
+            state_BTHK = state_BTHK * factor_BT1.detach()[..., None]
         return Encoding(query_BTD, state_BTHK, gate_BTH, router_BTHE)
 
     def _scaled(self, state_BTHK: Tensor) -> Tensor:
@@ -394,7 +402,7 @@ class SASRec(SequenceModel):
             intervention.gate_weights(1)  # one head: any valid weight is share 1
             intervention.expert_mask(1, 0)
         s_BTD = self.blocks[-1](s_BTD, only_B)
-        if self.config.score == "cosine":
+        if self.config.score != "dot":
             s_BTD = F.normalize(s_BTD, dim=-1) / self.config.temperature
         B, T, _ = s_BTD.shape
         return Encoding(

@@ -25,6 +25,8 @@ Choices beside the paper's, each an entry that is absent where it was not chosen
     relative[h][e] (T,), and relative[h] in every block: added to the logit of a click so many
                          clicks back; there is no position_embedding then, but max_length
     temperature          scores are cosines divided by it
+    fused_length         all scores are multiplied by what gives q this length; to the loss of a
+                         head alone that is a constant
     uniform_gate         in place of gate
     merged               FAME without facets: an ordinary last block whose attention holds the
                          experts; a dict with output, attention_norm, inner, ...
@@ -220,20 +222,24 @@ def fame(
         if gate is not None:
             weights = [torch.full_like(weights[0], weight / sum(gate)) for weight in gate]
         query = torch.zeros_like(states[t])
+        for h in range(heads):
+            query = query + weights[h] * (sub_embedding[h].T @ head_states[h])
+        factor = torch.ones(())
+        if "fused_length" in parameters:
+            factor = parameters["fused_length"] / torch.sqrt((query**2).sum())
         total_scores = torch.zeros_like(head_scores[0])
         ledger = []
         for h in range(heads):
-            query = query + weights[h] * (sub_embedding[h].T @ head_states[h])
-            ledger.append(weights[h] * head_scores[h])
+            ledger.append(weights[h] * factor * head_scores[h])
             total_scores = total_scores + ledger[h]
         record.append(
             Position(
                 router=routers,
                 attention=attentions,
-                head_state=head_states,
-                head_scores=head_scores,
+                head_state=[factor.detach() * state for state in head_states],
+                head_scores=[factor.detach() * scores for scores in head_scores],
                 gate=torch.stack(weights),
-                query=query,
+                query=factor * query,
                 ledger=ledger,
                 scores=total_scores,
             )

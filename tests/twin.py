@@ -82,8 +82,10 @@ def twin_parameters(leaves: dict[str, Tensor], config: ModelConfig) -> dict:
         parameters["max_length"] = config.max_length
     else:
         parameters["position_embedding"] = leaves["position_embedding.weight"]
-    if config.score == "cosine":
+    if config.score != "dot":
         parameters["temperature"] = config.temperature
+    if config.score == "fused-cosine" and config.has_facets:
+        parameters["fused_length"] = 1 / config.temperature
     if config.model == "sasrec":
         return parameters
     if not config.has_facets:

@@ -114,7 +114,8 @@ class Results:
             rows = self.rows()
             same = (rows[list(key.__dict__)] == pd.Series(key.__dict__)).all(axis=1)
             rows = rows[~same]
-            merged = pd.concat([rows, row], ignore_index=True) if len(rows) else row
+            merged = pd.concat([rows, row]) if len(rows) else row
+            merged = merged.sort_values(list(key.__dict__))  # so that a row done again stays put
             with replacing(self.folder / RESULTS) as temporary:
                 merged.to_csv(temporary, index=False)
 

@@ -63,7 +63,7 @@ def kept_values(config: ModelConfig, length: int, *, last_only: bool = False) ->
     """What the backward pass needs of every position, in units of D.
 
     3 values around the embeddings, 18 in a block (8 of them around its GELU), 2 for each expert,
-    and up to 2 for the length of a cosine. With relative positions no fused kernel runs: then also
+    and up to 4 for the length of a cosine. With relative positions no fused kernel runs: then also
     the weights of every query head over ``length`` positions, and copies of queries, keys and
     values.
 
@@ -76,8 +76,10 @@ def kept_values(config: ModelConfig, length: int, *, last_only: bool = False) ->
     ordinary = blocks - (is_fame and not last_only)
     experts = config.experts if is_fame and not last_only else 0
     values = 3 + 18 * blocks + 2 * experts + 3 * last_only
-    if config.score == "cosine" and not last_only:
-        values += 2 if config.has_facets else 1
+    if config.score != "dot" and not last_only:
+        values += 1
+        if config.has_facets:
+            values += 3 if config.score == "fused-cosine" else 1
     if config.positions == "absolute":
         return values
     query_heads = config.heads * (ordinary + experts)
@@ -125,7 +127,7 @@ def memory_need(
     else:
         logits = logit * min(chunk_rows(device.type), targets) * num_items
         # As it is learnt and as it is ranked; each as it is, as the heads see it, and its gradient.
-        tables = (2 if model_config.score == "cosine" else 1) * (3 if heads_too else 1)
+        tables = (1 if model_config.score == "dot" else 2) * (3 if heads_too else 1)
     kept = kept_values(model_config, T, last_only=windows.last_only)
     return MemoryNeed(
         weights=4 * P * (4 + on_cpu + (processes > 1) + (train_config.weight_average > 0)),

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable
+from typing import get_args
 
 import pytest
 import torch
@@ -9,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from fame.config import ModelConfig, TrainConfig
+from fame.config import ModelConfig, Score, TrainConfig
 from fame.errors import FameError
 from fame.lens.trace import trace_history
 from fame.losses import linear_cross_entropy
@@ -29,6 +30,7 @@ from tests.twin import fame_twin, leaves_of, twin_parameters
 NUM_ITEMS = 9
 EXACT = {"rtol": 1e-9, "atol": 1e-11}
 HISTORIES = [[3, 1, 4, 1, 5], [9, 2], [6]]
+COSINE = dataclasses.replace(TINY, score="cosine", temperature=0.3)
 SHAPES = [
     TINY,
     dataclasses.replace(TINY, heads=4, experts=2, layers=1),
@@ -37,7 +39,8 @@ SHAPES = [
     dataclasses.replace(TINY, heads=2, experts=1),
     dataclasses.replace(TINY, heads=1, experts=1, layers=3),
     dataclasses.replace(TINY, positions="relative"),
-    dataclasses.replace(TINY, score="cosine", temperature=0.3),
+    COSINE,
+    dataclasses.replace(COSINE, score="fused-cosine"),
     dataclasses.replace(TINY, gate="uniform"),
     dataclasses.replace(TINY, positions="relative", score="cosine", gate="uniform", heads=4),
 ]
@@ -48,6 +51,7 @@ UNDIVIDED = [
     dataclasses.replace(TINY, facets="off"),
     dataclasses.replace(TINY, facets="off", experts=1, layers=1),
     dataclasses.replace(TINY, facets="off", positions="relative", score="cosine"),
+    dataclasses.replace(TINY_SASREC, score="fused-cosine", temperature=0.3),
 ]
 
 histories = st.lists(st.integers(1, NUM_ITEMS), min_size=1, max_size=5)
@@ -106,7 +110,7 @@ def test_forward_equals_the_twin_at_every_position(config):
                 )
 
 
-@pytest.mark.parametrize("config", [TINY, TINY_SASREC, *SHAPES[-4:], *UNDIVIDED], ids=shape_name)
+@pytest.mark.parametrize("config", [TINY, TINY_SASREC, *SHAPES[-5:], *UNDIVIDED], ids=shape_name)
 @pytest.mark.parametrize("layers", [1, 2, 3])
 def test_reading_the_last_position_alone_changes_nothing(config, layers):
     """Values and gradients; the other positions of the last block are never computed."""
@@ -210,7 +214,7 @@ def test_the_last_position_is_the_last_real_one_and_the_first_where_there_is_non
     assert last_positions(items).tolist() == [1, 0, 2, 0]
 
 
-@pytest.mark.parametrize("score", ["dot", "cosine"])
+@pytest.mark.parametrize("score", get_args(Score))
 def test_some_rows_of_the_item_table_are_those_of_the_whole(score):
     model = random_model(dataclasses.replace(SHAPES[0], score=score), NUM_ITEMS)
     rows = torch.tensor([NUM_ITEMS - 1, 0, 3, 3])
@@ -218,7 +222,7 @@ def test_some_rows_of_the_item_table_are_those_of_the_whole(score):
         torch.testing.assert_close(model.rows_of_item_table(rows), model.item_table[rows], **EXACT)
 
 
-@pytest.mark.parametrize("config", [SHAPES[-3], SHAPES[-1]], ids=shape_name)
+@pytest.mark.parametrize("config", [COSINE, SHAPES[-1]], ids=shape_name)
 def test_under_cosine_scores_every_head_scores_by_its_angle_alone(config):
     """P_h(v) is the cosine of x_v and the head's own query over the temperature, also fused."""
     model = random_model(config, NUM_ITEMS)
@@ -242,11 +246,32 @@ def test_under_cosine_scores_every_head_scores_by_its_angle_alone(config):
 
 
 def test_under_cosine_scores_a_head_alone_gives_the_scores_it_gave_before():
-    model = random_model(SHAPES[-3], NUM_ITEMS)
+    model = random_model(COSINE, NUM_ITEMS)
     whole = model.trace(padded(HISTORIES))
     alone = model.trace(padded(HISTORIES), intervention=Intervention(gate=(0.0, 3.0)))
     torch.testing.assert_close(alone.head_scores, whole.head_scores, **EXACT)
     torch.testing.assert_close(alone.scores, whole.head_scores[:, 1], **EXACT)
+
+
+@pytest.mark.parametrize("gate", [None, (3.0, 1.0), (1.0, 0.0)])
+def test_under_fused_cosine_scores_only_their_common_size_is_another(gate):
+    """Against cosine scores by head, all scores of a person are larger by one factor."""
+    by_head, fused = (
+        random_model(dataclasses.replace(COSINE, score=score), NUM_ITEMS)
+        for score in ("cosine", "fused-cosine")
+    )
+    items, changed = padded(HISTORIES), Intervention(gate=gate)
+    with torch.no_grad():
+        before, now = (model(items, intervention=changed) for model in (by_head, fused))
+        length = torch.linalg.vector_norm(now.query, dim=-1, keepdim=True)
+        torch.testing.assert_close(length, torch.full_like(length, 1 / 0.3), **EXACT)
+        factor = length / torch.linalg.vector_norm(before.query, dim=-1, keepdim=True)
+        assert factor.min() >= 1 - 1e-12  # a mean of unit vectors is no longer than they are
+        torch.testing.assert_close(now.query, factor * before.query, **EXACT)
+        torch.testing.assert_close(
+            now.head_states, factor[..., None] * before.head_states, **EXACT
+        )
+        torch.testing.assert_close(now.gate, before.gate, **EXACT)
 
 
 def test_one_vector_added_to_every_item_moves_raw_scores_only():

@@ -34,6 +34,7 @@ SHAPES = [
     ModelConfig(width=32, heads=1, experts=1, layers=3),
     ModelConfig(model="sasrec", width=32, layers=3),
     ModelConfig(width=32, positions="relative", score="cosine"),
+    ModelConfig(width=32, positions="relative", score="fused-cosine"),
     ModelConfig(width=32, positions="relative", heads=4, experts=8, layers=1),
     ModelConfig(width=32, facets="off", positions="relative", score="cosine"),
     ModelConfig(model="sasrec", width=32, layers=3, positions="relative", score="cosine"),
