@@ -144,8 +144,8 @@ def compare(
 def new_without_head(trace: SequenceTrace, k: int) -> list[int | None]:
     """For every head: how many of the k listed items change when the gate gives it nothing.
 
-    Exact without another forward pass, because a gate changes no head's own scores. ``None``
-    where the head has all of the gate, so that nothing is left without it.
+    Exact without another forward pass, because a gate changes no head's own scores, or all of them
+    by one factor. ``None`` where the head has all of the gate, so that nothing is left without it.
     """
     listed = top_items(trace.scores, trace.candidates, k)
     counts: list[int | None] = []
