@@ -58,8 +58,7 @@ def faders(scene: Scene, *, experts: bool) -> None:
 
 
 def _head(scene: Scene, head: int, weights: tuple[float, ...]) -> None:
-    share = weights[head] / sum(weights)
-    remark = f"{words.percent(share)} of the mix"
+    remark = f"{words.percent(float(scene.trace.gate[head]))} of the mix"  # as everywhere on the page
     cards.head_line(head_name(head), head_colour(head), remark)
     st.session_state[_fader(head)] = weights[head]
     st.slider(
