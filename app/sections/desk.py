@@ -58,7 +58,8 @@ def faders(scene: Scene, *, experts: bool) -> None:
 
 
 def _head(scene: Scene, head: int, weights: tuple[float, ...]) -> None:
-    remark = f"{words.percent(float(scene.trace.gate[head]))} of the mix"  # as everywhere on the page
+    share = float(scene.trace.gate[head])  # not the faders', which are rounded
+    remark = f"{words.percent(share)} of the mix"
     cards.head_line(head_name(head), head_colour(head), remark)
     st.session_state[_fader(head)] = weights[head]
     st.slider(

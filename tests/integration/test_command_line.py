@@ -175,9 +175,9 @@ def test_reproduce_fills_a_table_and_goes_on_where_it_stopped(
     # An imported set has no recipe, so the defaults are what is trained; histories this regular
     # are learnt in a few epochs and patience ends the runs.
     run("--seeds", "1", "--models", "fame")
-    rows = pd.read_csv(tmp_path / "results.csv")
-    assert rows["model"].tolist() == ["popularity", "markov", "fame"]
-    seconds = rows["seconds"].iloc[2]
+    rows = pd.read_csv(tmp_path / "results.csv").set_index("model")
+    assert rows.index.tolist() == ["fame", "markov", "popularity"]
+    seconds = rows.loc["fame", "seconds"]
     shown = tmp_path / "shown"
     answer = run("--seeds", "1", "--models", "fame,sasrec,no-facets", "--ship", str(shown))
     rows = pd.read_csv(tmp_path / "results.csv").set_index("model")

@@ -268,9 +268,7 @@ def test_under_fused_cosine_scores_only_their_common_size_is_another(gate):
         factor = length / torch.linalg.vector_norm(before.query, dim=-1, keepdim=True)
         assert factor.min() >= 1 - 1e-12  # a mean of unit vectors is no longer than they are
         torch.testing.assert_close(now.query, factor * before.query, **EXACT)
-        torch.testing.assert_close(
-            now.head_states, factor[..., None] * before.head_states, **EXACT
-        )
+        torch.testing.assert_close(now.head_states, factor[..., None] * before.head_states, **EXACT)
         torch.testing.assert_close(now.gate, before.gate, **EXACT)
 
 
