@@ -492,7 +492,7 @@ def reproduce(
         typer.Option(
             help="Rows, joined by commas: fame, paper (the paper's equations), sasrec; no-experts, "
             "no-facets, uniform-gate, neither; heads x experts such as 4x2; or the groups models, "
-            "ablations, sweep."
+            "clicks, ablations, sweep."
         ),
     ] = "models",
     seeds: Annotated[int, typer.Option(min=1, help="Runs of every model, seeds from 0.")] = 5,
@@ -559,10 +559,11 @@ def reproduce(
             f"  {name:<13} HR@10 {hr} NDCG@10 {ndcg}  "
             f"({row['seconds']:.0f} s a run, median validation: seed {row['median_seed']})"
         )
+    bases = {row.name: row.base for row in wanted}
     for name, gains in summary["gains_over_sasrec"].items():
         for metric, gain in gains.items():
             typer.echo(
-                f"  {name} over sasrec, {metric}: {gain['mean']:+.1%} "
+                f"  {name} over {bases[name]}, {metric}: {gain['mean']:+.1%} "
                 f"(95 % interval {gain['low']:+.1%} to {gain['high']:+.1%}, "
                 f"{'seeds and ' * (seeds > 1)}people drawn)"
             )

@@ -36,6 +36,16 @@ def _row(name: str, figures: dict[str, float]) -> str:
     return f"| {name} | " + " | ".join(f"{figures[column]:.4f}" for column in FIGURES) + " |"
 
 
+def _start(training: TrainConfig) -> list[str]:
+    if training.item_start == "random":
+        return []
+    return [
+        "",
+        "Item embeddings started near each other where the catalogue's titles and facets share",
+        "words, not from noise; to rank, the model reads clicks alone.",
+    ]
+
+
 def _share(value: float) -> str:
     return f"{100 * value:.0f} %"
 
@@ -150,6 +160,7 @@ def render_card(checkpoint: Checkpoint) -> str:
         f"Best of {metrics['epochs']} epochs by validation NDCG@10: epoch "
         f"{metrics['best_epoch']}. {metrics['train_seconds']:.0f} s of training on "
         f"{metrics['device']}.",
+        *_start(checkpoint.train_config),
         "",
         "## Data",
         "",

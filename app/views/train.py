@@ -74,6 +74,7 @@ SETTINGS: dict[str, tuple[str, float, str]] = {
     "seed": ("Seed", 1, "The same seed gives the same start, batches and dropout."),
 }
 SAMPLES = {"windows": "a person's history", "prefixes": "a click and those before it"}
+ITEM_STARTS = {"random": "noise", "catalogue": "what the catalogue says of them"}
 ONLY_FAME = {"experts", "head_loss_weight"}
 
 
@@ -172,6 +173,19 @@ def _settings(data: str, model: str) -> dict[str, Any]:
             help="With each click a sample of its own a model ranks better where histories are "
             "short, and reads 8 times as many clicks on Amazon Beauty, 120 times as many on "
             "MovieLens 1M. In configurations: `samples`.",
+        )
+        chosen["item_start"] = st.segmented_control(
+            "Items start from",
+            list(ITEM_STARTS),
+            format_func=ITEM_STARTS.__getitem__,
+            default=defaults["item_start"],
+            required=True,
+            width="stretch",
+            key=f"setting-{data}-{model}-item_start",
+            help="Items whose titles, brands and categories share words can start near each other, "
+            "which ranks better where most items have few clicks. The data set needs a catalogue "
+            "for it; the trained model reads clicks alone either way. In configurations: "
+            "`item_start`.",
         )
     return chosen
 

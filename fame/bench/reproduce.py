@@ -74,8 +74,8 @@ def reproduce(
 
     Returns:
         Protocol, mean and standard deviation over seeds by model, the seed with the median
-        validation NDCG@10, the two counting baselines, and each model's gain over SASRec with its
-        interval where SASRec is among them; ``None`` where a run was interrupted.
+        validation NDCG@10, the two counting baselines, and each model's gain over its SASRec with
+        an interval where that is among them; ``None`` where a run was interrupted.
 
     Raises:
         FameError: under a launcher of several processes, each of which would write the same rows.
@@ -123,14 +123,12 @@ def summarise(results: Results, row: Row) -> dict[str, Any]:
 
 
 def _gains(results: Results, table: Sequence[Row]) -> dict[str, Any]:
-    """Every other model over SASRec, where it is in the table."""
+    """Every row over the SASRec that it is compared with, where that is in the table."""
     by_name = {row.variant.name: row for row in table}
-    base = by_name.pop("sasrec", None)
-    if base is None:
-        return {}
     compared = {
         name: paired_comparison(results, row.keys[0], base.keys[0], seeds=len(row.keys))
         for name, row in by_name.items()
+        if (base := by_name.get(row.variant.base)) is not None and base is not row
     }
     return {
         name: {metric: dataclasses.asdict(gain) for metric, gain in found.gains.items()}

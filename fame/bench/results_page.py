@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 from fame.bench.results import Results, RunKey, paired_comparison
-from fame.bench.variants import ABLATIONS, MODELS, Variant, grids, variant
+from fame.bench.variants import ABLATIONS, CLICKS_ALONE, MODELS, Variant, grids, variant
 from fame.data.registry import SETS
 from fame.errors import FameError
 from fame.files import write_text
@@ -91,14 +91,19 @@ _HEAD = (
 
 def _section(results: Results, data: str, fingerprint: str) -> list[str]:
     main = _lines(results, data, fingerprint, MODELS)
-    lines = [f"### {SETS[data].title if data in SETS else data}", "", _HEAD, *map(_row, main)]
+    clicks = _lines(results, data, fingerprint, CLICKS_ALONE)
+    title = SETS[data].title if data in SETS else data
+    lines = [f"### {title}", "", _HEAD, *map(_row, [*main, *clicks])]
     for name, label in _COUNTING.items():
         rows = results.select(RunKey(data, fingerprint, name, "none", 0))
         if len(rows):
             figures = " | ".join(f"{rows[figure].iloc[0]:.4f}" for figure in _FIGURES)
             lines.append(f"| {label} | | {figures} | | | | | |")
     lines += ["", f"`python -m fame reproduce {data} --seeds {max(len(m.rows) for m in main)}`"]
-    lines += _gains(results, main)
+    if clicks:
+        seeds = max(len(line.rows) for line in clicks)
+        lines += ["", f"`python -m fame reproduce {data} --models clicks --seeds {seeds}`"]
+    lines += _gains(results, [*main, *clicks])
     shown = [*ABLATIONS, *map(variant, grids(results.rows(), data))]
     others = _lines(results, data, fingerprint, shown)
     if others:
@@ -110,16 +115,18 @@ def _section(results: Results, data: str, fingerprint: str) -> list[str]:
     return lines
 
 
-def _gains(results: Results, main: Sequence[_Line]) -> list[str]:
-    by_name = {line.variant.name: line for line in main}
-    base = by_name.pop("sasrec", None)
+def _gains(results: Results, table: Sequence[_Line]) -> list[str]:
+    by_name = {line.variant.name: line for line in table}
     lines = []
-    for line in by_name.values() if base else ():
-        found = paired_comparison(results, line.key, base.key) if base else None
+    for line in table:
+        base = by_name.get(line.variant.base)
+        if base is None or base is line:
+            continue
+        found = paired_comparison(results, line.key, base.key)
         if found is not None:
             gains = "; ".join(f"{name} {gain.in_words()}" for name, gain in found.gains.items())
             seeds = f"{found.seeds} paired seed{'s' * (found.seeds != 1)}"
-            lines.append(f"- {line.variant.label} over SASRec, {seeds}: {gains}")
+            lines.append(f"- {line.variant.label} over {base.variant.label}, {seeds}: {gains}")
     return ["", *lines] if lines else []
 
 

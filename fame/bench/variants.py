@@ -36,12 +36,14 @@ class Variant:
         label: For people.
         kind: Whose settings of the recipe it takes.
         changes: What is set otherwise.
+        base: The row that it is compared with.
     """
 
     name: str
     label: str
     kind: str
     changes: dict[str, Any]
+    base: str = "sasrec"
 
     def configs(self, data_name: str, **more: Any) -> tuple[ModelConfig, TrainConfig]:
         """The configurations on a data set; ``more`` are settings that win over all others."""
@@ -55,16 +57,30 @@ MODELS = (
     Variant("paper", "FAME, the paper's equations", "paper", _AS_THE_PAPER_HAS_IT),
     Variant("sasrec", "SASRec", "sasrec", {}),
 )
+# Where a recipe starts from what the catalogue says: the two models without that. Elsewhere they
+# are the models themselves.
+CLICKS_ALONE = (
+    Variant(
+        "fame-clicks",
+        "FAME, from clicks alone",
+        "fame",
+        {"item_start": "random"},
+        base="sasrec-clicks",
+    ),
+    Variant("sasrec-clicks", "SASRec, from clicks alone", "sasrec", {"item_start": "random"}),
+)
 ABLATIONS = (
     Variant("no-experts", "without experts (E = 1)", "fame", {"experts": 1}),
     Variant("no-facets", "without facet heads (one score)", "fame", {"facets": "off"}),
     Variant("uniform-gate", "uniform gate", "fame", {"gate": "uniform"}),
     Variant("neither", "without experts and facet heads", "fame", {"experts": 1, "facets": "off"}),
 )
+_NAMED = (*MODELS, *CLICKS_ALONE, *ABLATIONS)
 # Heads x experts of the sweep.
 SWEEP = ("1x4", "2x1", "2x2", "2x8", "4x1", "4x4", "8x2")
 _GROUPS = {
     "models": [variant.name for variant in MODELS],
+    "clicks": [variant.name for variant in CLICKS_ALONE],
     "ablations": [variant.name for variant in ABLATIONS],
     "sweep": list(SWEEP),
 }
@@ -73,11 +89,11 @@ _GRID = re.compile(r"([1-9][0-9]?)x([1-9][0-9]?)")
 
 def variant(name: str) -> Variant:
     """A row by its name: a model, an ablation, or heads x experts such as ``4x2``."""
-    for known in (*MODELS, *ABLATIONS):
+    for known in _NAMED:
         if known.name == name:
             return known
     if not _GRID.fullmatch(name):
-        names = ", ".join(known.name for known in (*MODELS, *ABLATIONS))
+        names = ", ".join(known.name for known in _NAMED)
         raise ConfigError(
             f"--models knows {names}, heads x experts such as 4x2, and the groups "
             f"{', '.join(_GROUPS)}; not {name!r}."

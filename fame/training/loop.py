@@ -28,6 +28,7 @@ from fame.evaluate import model_ranks
 from fame.metrics import summarise_ranks
 from fame.model import SequenceModel, build_model
 from fame.training.batches import batches_on, share_of_batch
+from fame.training.item_start import start_items
 from fame.training.objective import Objective
 from fame.training.workers import Workers, sent_to_cpu
 
@@ -136,11 +137,23 @@ def make_optimizer(model: SequenceModel, config: TrainConfig) -> torch.optim.Opt
 
 
 def new_state(
-    model_config: ModelConfig, train_config: TrainConfig, num_items: int, device: torch.device
+    model_config: ModelConfig,
+    train_config: TrainConfig,
+    num_items: int,
+    device: torch.device,
+    *,
+    item_vectors: Tensor | None = None,
 ) -> TrainState:
-    """An untrained model and its optimizer, the same for the same seed on every device."""
+    """An untrained model and its optimizer, the same for the same seed on every device.
+
+    Args:
+        item_vectors: ``(V - 1, D)``, what the items start from; by default from noise.
+    """
     torch.manual_seed(train_config.seed)
-    model = build_model(model_config, num_items).to(device)
+    model = build_model(model_config, num_items)
+    if item_vectors is not None:
+        start_items(model, item_vectors)
+    model.to(device)
     average = None
     if train_config.weight_average:
         renewed = get_ema_multi_avg_fn(train_config.weight_average)

@@ -22,6 +22,7 @@ from fame.files import write_text
 from fame.metrics import summarise_ranks
 from fame.model_card import render_card
 from fame.projection import project, write_projection
+from fame.training.item_start import catalogue_vectors
 from fame.training.loop import (
     SELECTION,
     Progress,
@@ -86,6 +87,9 @@ def train(
         Whether the run came to its end; ``False`` where it was interrupted.
     """
     data = dataset.interactions
+    item_vectors = None
+    if train_config.item_start == "catalogue" and not resume:  # what is resumed has its items
+        item_vectors = catalogue_vectors(dataset.items, model_config.width)
     workers = join(resolve_device(train_config.device))
     run = RunFolder(out)
     with ExitStack() as stack:
@@ -97,7 +101,9 @@ def train(
             )
 
         record = workers.on_first(begin)
-        state = new_state(model_config, train_config, data.num_items, workers.device)
+        state = new_state(
+            model_config, train_config, data.num_items, workers.device, item_vectors=item_vectors
+        )
         if resume:
             run.load_state(state)
             logger.info("resumed after epoch %d", state.epoch)

@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -23,6 +23,7 @@ from fame.baselines import baseline_ranks
 from fame.checkpoint import load_checkpoint
 from fame.config import TrainConfig
 from fame.data import Dataset
+from fame.data.catalogue import align
 from fame.data.sequences import bucketed_batches, training_windows
 from fame.errors import FameError
 from fame.evaluate import evaluate, model_ranks
@@ -111,27 +112,49 @@ def test_a_checkpoint_comes_back_bit_for_bit(dataset: Dataset, tmp_path: Path) -
     assert loaded.metrics["test"] == {"users": len(ranks), **summarise_ranks(ranks)}
 
 
+@pytest.mark.parametrize("item_start", ["random", "catalogue"])
 def test_interrupted_and_resumed_equals_uninterrupted(
-    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    dataset: Dataset, tmp_path: Path, item_start: Literal["random", "catalogue"]
 ) -> None:
-    train(dataset, SHAPE, TRAINING, tmp_path / "whole", projection=False)
+    training = replace(TRAINING, item_start=item_start)
+    train(dataset, SHAPE, training, tmp_path / "whole", projection=False)
 
     def interrupt(progress: Progress) -> None:
         if (progress.epoch, progress.step) == (3, 2):
             os.kill(os.getpid(), signal.SIGTERM)
 
     pieces = tmp_path / "pieces"
-    finished = train(dataset, SHAPE, TRAINING, pieces, projection=False, on_step=interrupt)
+    finished = train(dataset, SHAPE, training, pieces, projection=False, on_step=interrupt)
     assert not finished
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
     status = RunFolder(pieces).status()
     assert status is not None and status.phase == "stopped"
     assert load_checkpoint(pieces).metrics is not None  # the best epoch so far opens as it is
-    assert train(dataset, SHAPE, TRAINING, pieces, resume=True, projection=False)
+    assert train(dataset, SHAPE, training, pieces, resume=True, projection=False)
     assert figures_of(pieces) == figures_of(tmp_path / "whole")
     for name, tensor in weights_of(tmp_path / "whole").items():
         assert torch.equal(tensor, weights_of(pieces)[name]), name
     assert not RunFolder(pieces).can_resume()
+
+
+def test_items_start_where_the_catalogue_puts_them(dataset: Dataset, tmp_path: Path) -> None:
+    """After a step that moves nothing, items of a region lie nearer to each other than others."""
+    training = replace(TRAINING, epochs=1, learning_rate=1e-8, item_start="catalogue")
+    train(dataset, SHAPE, training, tmp_path / "run", projection=False)
+    items = load_checkpoint(tmp_path / "run").model.item_table
+    near = items @ items.T / items.square().sum(1)
+    alike = torch.arange(12) % 2 == torch.arange(12)[:, None] % 2
+    assert near[alike & ~torch.eye(12, dtype=torch.bool)].min() > near[~alike].max() + 0.5
+
+
+def test_a_catalogue_that_says_nothing_is_refused_before_the_run(
+    dataset: Dataset, tmp_path: Path
+) -> None:
+    bare = replace(dataset, items=align(None, dataset.items["item_id"].tolist()))
+    training = replace(TRAINING, item_start="catalogue")
+    with pytest.raises(FameError, match="item_start=catalogue starts from words"):
+        train(bare, SHAPE, training, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.fixture

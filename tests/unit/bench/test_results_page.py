@@ -36,6 +36,8 @@ def results(tmp_path: Path) -> Results:
     for seed in (0, 1):
         add("fame", seed, [1, 2, 30, 40])
         add("sasrec", seed, [1, 20, 30, 40])
+    add("fame-clicks", 0, [1, 20, 30, 40])
+    add("sasrec-clicks", 0, [1, 2, 30, 40])
     add("no-experts", 0, [1, 2, 3, 40])
     add("fame", 0, [1, 1, 1, 1], dropout=0.77)
     return results
@@ -59,7 +61,11 @@ def test_a_table_says_mean_and_spread_heads_and_commands(results: Results) -> No
     assert rows["without experts (E = 1)"][4:] == ["70 %, 30 %", "0.2000, 0.1000", "25 %", ""]
     assert "`python -m fame reproduce beauty --seeds 2`" in beauty
     assert "`python -m fame reproduce beauty --models no-experts --seeds 1`" in beauty
-    assert "over SASRec, 2 paired seeds: HR@10 +100.0 %" in beauty
+    assert "FAME, trained as here over SASRec, 2 paired seeds: HR@10 +100.0 %" in beauty
+    # Each model from clicks alone is compared with SASRec from clicks alone.
+    assert rows["FAME, from clicks alone"][:2] == ["1", "0.2500"]
+    assert "clicks alone over SASRec, from clicks alone, 1 paired seed: HR@10 -50.0 %" in beauty
+    assert "`python -m fame reproduce beauty --models clicks --seeds 1`" in beauty
     assert "Not run yet." in markdown.split("### ")[2]
 
 

@@ -1,5 +1,7 @@
 """Which rows a table has, and how each differs from FAME as shipped."""
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 
@@ -33,6 +35,18 @@ def test_the_papers_row_is_trained_by_the_papers_equations(data: str) -> None:
     assert (training.negatives, training.head_loss_weight) == (0, 0.0)
 
 
+@pytest.mark.parametrize("name", ["fame", "sasrec"])
+def test_clicks_alone_is_the_model_without_the_catalogue(name: str) -> None:
+    row = variant(f"{name}-clicks")
+    assert row.base == "sasrec-clicks" or name == "sasrec"
+    model, training = row.configs("mine", item_start="catalogue")  # what is given wins
+    assert (model.model, training.item_start) == (name, "catalogue")
+    model, training = row.configs("beauty")
+    told = variant(name).configs("beauty")
+    assert (model, replace(training, item_start=told[1].item_start)) == told
+    assert training.item_start == "random"
+
+
 def test_without_a_recipe_all_is_at_its_default() -> None:
     assert variant("fame").configs("mine") == (ModelConfig(), TrainConfig())
     assert variant("sasrec").configs("mine") == (ModelConfig(model="sasrec"), TrainConfig())
@@ -47,6 +61,7 @@ def test_groups_are_spelt_out_and_nothing_comes_twice() -> None:
     names = [row.name for row in variants(["sasrec", "models", " 4x2", "ablations"])]
     assert names == ["sasrec", "fame", "paper", "4x2", *(row.name for row in ABLATIONS)]
     assert [row.name for row in variants(["models"])] == [row.name for row in MODELS]
+    assert [row.name for row in variants(["clicks"])] == ["fame-clicks", "sasrec-clicks"]
     assert len(variants(["sweep"])) == len({row.name for row in variants(["sweep"])}) > 3
 
 
