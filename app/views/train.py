@@ -187,6 +187,20 @@ def _settings(data: str, model: str) -> dict[str, Any]:
             "for it; the trained model reads clicks alone either way. In configurations: "
             "`item_start`.",
         )
+        if model == "fame":
+            from_catalogue = chosen["item_start"] == "catalogue"
+            dealt = st.text_input(
+                "What each head starts from",
+                value=defaults["head_facets"],
+                placeholder="everything",
+                disabled=not from_catalogue,
+                key=f"setting-{data}-{model}-head_facets",
+                help="Columns of the catalogue joined by commas, heads by slashes: "
+                "`title,brand/category` gives titles and brands to the first head and all "
+                "columns `category_...` to the second. Empty: each head starts from everything. "
+                "In configurations: `head_facets`.",
+            )
+            chosen["head_facets"] = dealt.strip() if from_catalogue else ""
     return chosen
 
 

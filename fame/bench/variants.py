@@ -17,13 +17,16 @@ from fame.config import ModelConfig, TrainConfig
 from fame.errors import ConfigError
 from fame.recipes import build_configs, load_recipe
 
+_FROM_CLICKS: dict[str, Any] = {"item_start": "random", "head_facets": ""}
 # The paper's equations as they stand: vectors of positions, plain products, the whole catalogue, no
-# loss but that of the fused ranking. A recipe's [paper] adds how they are best trained.
+# loss but that of the fused ranking, items that start from noise. A recipe's [paper] adds how they
+# are best trained.
 _AS_THE_PAPER_HAS_IT: dict[str, Any] = {
     "positions": "absolute",
     "score": "dot",
     "negatives": 0,
     "head_loss_weight": 0.0,
+    **_FROM_CLICKS,
 }
 
 
@@ -63,11 +66,11 @@ CLICKS_ALONE = (
     Variant(
         "fame-clicks",
         "FAME, from clicks alone",
-        "fame",
-        {"item_start": "random"},
+        "fame-clicks",
+        _FROM_CLICKS,
         base="sasrec-clicks",
     ),
-    Variant("sasrec-clicks", "SASRec, from clicks alone", "sasrec", {"item_start": "random"}),
+    Variant("sasrec-clicks", "SASRec, from clicks alone", "sasrec", _FROM_CLICKS),
 )
 ABLATIONS = (
     Variant("no-experts", "without experts (E = 1)", "fame", {"experts": 1}),

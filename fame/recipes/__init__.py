@@ -1,7 +1,7 @@
 """The settings behind every shipped checkpoint and table: one small TOML file a data set.
 
-What stands at the top of a file holds for every model; a table with a model's name, ``[fame]``,
-``[paper]`` or ``[sasrec]``, adds what holds for that one alone.
+What stands at the top of a file holds for every model; a table with a model's name, such as
+``[fame]`` or ``[sasrec]``, adds what holds for that one alone.
 """
 
 from __future__ import annotations
@@ -14,8 +14,10 @@ from typing import Any
 from fame.config import ModelConfig, TrainConfig, split_settings
 from fame.errors import ConfigError
 
-# What a recipe may speak of: FAME as it is trained here, FAME by the paper's equations, SASRec.
-KINDS = ("fame", "paper", "sasrec")
+# What a recipe may speak of: FAME as it is trained here, the same from clicks alone, FAME by the
+# paper's equations, SASRec.
+KINDS = ("fame", "fame-clicks", "paper", "sasrec")
+_WITHOUT_A_TABLE = {"fame-clicks": "fame"}  # whose table holds where a kind has none
 
 
 def read_recipe(path: Path, kind: str = "fame") -> dict[str, Any]:
@@ -27,6 +29,8 @@ def read_recipe(path: Path, kind: str = "fame") -> dict[str, Any]:
     tables = {name: content.pop(name) for name in KINDS if isinstance(content.get(name), dict)}
     for name, table in {"": content, **tables}.items():
         split_settings(table, f"{path} [{name}]" if name else str(path))
+    if kind not in tables:
+        kind = _WITHOUT_A_TABLE.get(kind, kind)
     return {**content, **tables.get(kind, {})}
 
 

@@ -43,7 +43,8 @@ def start_items(model: SequenceModel, told_VD: Tensor) -> None:
 
     Args:
         model: Changed in place.
-        told_VD: ``(V - 1, D)``, row i for item i + 1, as of :func:`catalogue_vectors`.
+        told_VD: ``(V - 1, D)``, row i for item i + 1, of length 1 or 0, as of
+            :func:`catalogue_vectors`.
     """
     with torch.no_grad():
         rows_VD = model.item_embedding.weight[1:]
@@ -52,31 +53,72 @@ def start_items(model: SequenceModel, told_VD: Tensor) -> None:
         rows_VD.copy_(CATALOGUE_STD * model.config.width**0.5 * F.normalize(mixed_VD, dim=1))
 
 
-def catalogue_vectors(items: pd.DataFrame, width: int) -> Tensor:
+def catalogue_vectors(
+    items: pd.DataFrame, width: int, heads: int = 1, head_facets: str = ""
+) -> Tensor:
     """Vectors of length 1, near each other where the catalogue says alike things of two items.
 
-    TF-IDF of the words of titles and of the values of facets (brand, category, genres, year), cut
-    down to ``width`` numbers by a truncated singular value decomposition ``U S V^T``. An item's
-    vector is its row of ``U S^(1/2)`` less the mean, between the usual ``U S``, which the largest
-    categories shape nearly alone, and ``U``, in which everything counts alike. All are then turned
-    by one random rotation, so that every head's slice has a share of every direction.
+    A head's slice of ``K = D / H`` numbers stands for its share of the columns. With m heads to a
+    share, TF-IDF of the share's words (those of titles, and the values of facets, such as brand,
+    category, genres, year) is cut down to ``m K`` numbers by a truncated singular value
+    decomposition ``U S V^T``. An item's part is its row of ``U S^(1/2)`` less the mean, between the
+    usual ``U S``, which the largest categories shape nearly alone, and ``U``, in which everything
+    counts alike; turned by a random rotation, so that each of the m slices has a part in every
+    direction; and at length ``sqrt(m / H)``.
 
     Args:
         items: Row i describes item i + 1: ``item_id``, ``title``, facet columns.
         width: D.
+        heads: H.
+        head_facets: The shares of the heads, see :class:`fame.config.TrainConfig`.
 
     Returns:
         ``(V - 1, D)``, row i for item i + 1; zeros where the catalogue says nothing.
 
     Raises:
-        FameError: where no words are shared by some items and not by others.
+        FameError: where no words of a share are some items' and not others', or the catalogue lacks
+            a column that ``head_facets`` names.
     """
-    kinds = facet_columns(items)
-    said = [list(_said(row, kinds)) for row in items.to_dict("records")]
+    told = torch.zeros(len(items), heads, width // heads, dtype=torch.float64)
+    by_share: dict[frozenset[str], list[int]] = {}
+    for head, share in enumerate(_dealt(items, heads, head_facets)):
+        by_share.setdefault(share, []).append(head)
+    for share, owners in by_share.items():
+        part = _vectors_of(items, share, len(owners) * width // heads)
+        told[:, owners] = part.view(len(items), len(owners), -1) * (len(owners) / heads) ** 0.5
+    return told.flatten(1)
+
+
+def _dealt(items: pd.DataFrame, heads: int, head_facets: str) -> list[frozenset[str]]:
+    """Which columns each head starts from: shares dealt round to heads, or heads to shares."""
+    columns = ["title", *facet_columns(items)]
+    if not head_facets:
+        return [frozenset(columns)] * heads
+    shares: list[frozenset[str]] = []
+    for part in head_facets.split("/"):
+        share: set[str] = set()
+        for name in map(str.strip, part.split(",")):
+            found = {one for one in columns if one == name or one.startswith(f"{name}_")}
+            if not found:
+                raise FameError(
+                    f"head_facets={head_facets} names {name!r}, and the catalogue has no such "
+                    f"column; it has {', '.join(columns)}."
+                )
+            share |= found
+        shares.append(frozenset(share))
+    if len(shares) <= heads:
+        return [shares[head % len(shares)] for head in range(heads)]
+    return [frozenset().union(*shares[head::heads]) for head in range(heads)]
+
+
+def _vectors_of(items: pd.DataFrame, columns: frozenset[str], width: int) -> Tensor:
+    """What some columns say, ``(V - 1, width)``; rows of length 1, or of zeros."""
+    kinds = {name: kind for name, kind in facet_columns(items).items() if name in columns}
+    said = [list(_said(row, kinds, "title" in columns)) for row in items.to_dict("records")]
     try:
         counts = TfidfVectorizer(analyzer=list, sublinear_tf=True, min_df=2).fit_transform(said)
     except ValueError:  # no words are left
-        raise _nothing_shared() from None
+        raise _nothing_shared(columns) from None
     with np.errstate(invalid="ignore"):  # a share of no variance at all, which nobody asks for
         decomposed = TruncatedSVD(min(width, *counts.shape), random_state=0).fit(counts)
     strength = decomposed.singular_values_
@@ -88,13 +130,14 @@ def catalogue_vectors(items: pd.DataFrame, width: int) -> Tensor:
     told = told @ rotation[: told.shape[1]]
     length = np.linalg.norm(told, axis=1, keepdims=True)
     if not (length > _ZERO).any():
-        raise _nothing_shared()
+        raise _nothing_shared(columns)
     return torch.from_numpy(np.divide(told, length, out=np.zeros_like(told), where=length > _ZERO))
 
 
-def _said(row: Mapping[Any, Any], kinds: Mapping[str, str]) -> Iterator[str]:
-    """Everything that the catalogue says of one item, as words; facets' values as one word each."""
-    if row["title"] != f"Item {row['item_id']}":  # a stand-in for a title is none
+def _said(row: Mapping[Any, Any], kinds: Mapping[str, str], with_title: bool) -> Iterator[str]:
+    """What the catalogue says of one item, as words; a facet's value is one word."""
+    # A stand-in for a title is none.
+    if with_title and row["title"] != f"Item {row['item_id']}":
         yield from _WORD.findall(row["title"].lower())
     for column, kind in kinds.items():
         value = row[column]
@@ -103,9 +146,9 @@ def _said(row: Mapping[Any, Any], kinds: Mapping[str, str]) -> Iterator[str]:
             yield from [f"{column}: {one}"] * _TIMES_A_FACET
 
 
-def _nothing_shared() -> FameError:
+def _nothing_shared(columns: frozenset[str]) -> FameError:
     return FameError(
         "item_start=catalogue starts from words that some items share and others lack, and this "
-        "catalogue has none; import the data with titles or facets (data import --items FILE), or "
-        "set item_start=random."
+        f"catalogue has none in {', '.join(sorted(columns))}; import the data with titles or "
+        "facets (data import --items FILE), or set item_start=random."
     )

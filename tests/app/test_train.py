@@ -61,7 +61,8 @@ def test_a_run_is_started_with_the_settings_of_the_form(open_app, home, launched
     samples.set_value("prefixes")
     items = app.segmented_control(key=f"setting-{made_up.NAME}-fame-item_start")
     assert items.value == "random"
-    items.set_value("catalogue")
+    items.set_value("catalogue").run()
+    app.text_input(key=f"setting-{made_up.NAME}-fame-head_facets").set_value("title/genre")
     app = start(app)
     assert not app.exception
     ((out, data, settings, device, resume),) = launched
@@ -69,7 +70,7 @@ def test_a_run_is_started_with_the_settings_of_the_form(open_app, home, launched
     assert (data, device, resume) == (made_up.NAME, "cpu", False)
     assert settings["heads"] == 4
     assert settings["samples"] == "prefixes"
-    assert settings["item_start"] == "catalogue"
+    assert (settings["item_start"], settings["head_facets"]) == ("catalogue", "title/genre")
     assert settings["model"] == "fame"
     assert query(app, "run") is None or query(app, "run") == "made-up-fame-1"
 

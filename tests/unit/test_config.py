@@ -53,6 +53,9 @@ WRONG = [
     (ModelConfig, "facets", "some"),
     (TrainConfig, "epochs", 0),
     (TrainConfig, "samples", "pairs"),
+    (TrainConfig, "item_start", "titles"),
+    (TrainConfig, "head_facets", 2),
+    (TrainConfig, "head_facets", "title/brand"),  # while items start from noise
     (TrainConfig, "batch_size", 0),
     (TrainConfig, "learning_rate", 0),
     (TrainConfig, "learning_rate", math.inf),

@@ -39,12 +39,12 @@ SAID = [
 ]
 
 
-def by_hand() -> np.ndarray:
+def by_hand(columns: str = "title brand year use") -> np.ndarray:
     """Cosines of the items' vectors, ``(8, 8)``: a full SVD of TF-IDF, one number at a time."""
     counted = []
     for text in SAID:
-        words = text.partition("|")[0].split()
-        facets = text.split("|")[1:]
+        words = text.partition("|")[0].split() if "title" in columns else []
+        facets = [facet for facet in text.split("|")[1:] if facet.split(":")[0] in columns]
         counted.append(Counter([*words, *facets, *facets]))
     items_with = Counter(word for words in counted for word in words)
     vocabulary = sorted(word for word, items in items_with.items() if items >= 2)
@@ -85,6 +85,48 @@ def test_a_narrow_model_keeps_the_strongest_directions(vectors: Tensor) -> None:
     assert narrow.shape == (8, 3)
     polish, other_polish, lipstick = narrow[0], narrow[1], narrow[4]
     assert polish @ other_polish > 0.8 > polish @ lipstick
+
+
+def slices_of(vectors: Tensor, heads: int) -> list[np.ndarray]:
+    """Every head's part of the cosine, ``(8, 8)`` each, times H: it adds up to a mean."""
+    parts = vectors.view(8, heads, -1).unbind(1)
+    return [heads * (part @ part.T).numpy() for part in parts]
+
+
+def test_each_head_starts_from_its_own_columns() -> None:
+    first, second = slices_of(catalogue_vectors(CATALOGUE, 16, 2, "title, brand/use"), 2)
+    np.testing.assert_allclose(first, by_hand("title brand"), atol=1e-9)
+    np.testing.assert_allclose(second, by_hand("use"), atol=1e-9)
+
+
+def test_heads_without_a_share_of_their_own_start_again_with_the_first() -> None:
+    """Two heads hold one share together: half its directions each, not the same ones twice."""
+    parts = slices_of(catalogue_vectors(CATALOGUE, 24, 3, "title/use"), 3)
+    np.testing.assert_allclose((parts[0] + parts[2]) / 2, by_hand("title"), atol=1e-9)
+    np.testing.assert_allclose(parts[1], by_hand("use"), atol=1e-9)
+    assert np.abs(parts[0] - parts[2]).max() > 0.1
+
+
+def test_shares_beyond_the_last_head_go_round_again() -> None:
+    dealt = catalogue_vectors(CATALOGUE, 16, 2, "title/brand/year/use")
+    first, second = slices_of(dealt, 2)
+    np.testing.assert_allclose(first, by_hand("title year"), atol=1e-9)
+    np.testing.assert_allclose(second, by_hand("brand use"), atol=1e-9)
+    alone = catalogue_vectors(CATALOGUE, 16, 1, "title/brand/year/use")
+    np.testing.assert_allclose(alone @ alone.T, by_hand(), atol=1e-9)
+
+
+def test_a_name_stands_for_all_columns_that_begin_so() -> None:
+    numbered = CATALOGUE.rename(columns={"brand": "label_1", "year": "label_2"})
+    first, _ = slices_of(catalogue_vectors(numbered, 16, 2, "label/use"), 2)
+    np.testing.assert_allclose(first, by_hand("brand year"), atol=1e-9)
+
+
+def test_a_column_that_is_not_there_is_told() -> None:
+    with pytest.raises(FameError, match=r"names 'colour', .* it has title, brand, year, use"):
+        catalogue_vectors(CATALOGUE, 16, 2, "title/colour")
+    with pytest.raises(FameError, match="names ''"):
+        catalogue_vectors(CATALOGUE, 16, 2, "title/")
 
 
 def test_every_slice_has_a_share_of_every_direction(vectors: Tensor) -> None:
