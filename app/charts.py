@@ -24,6 +24,8 @@ from palette import (
     VALUES,
     head_colour,
     head_name,
+    space_colour,
+    space_name,
 )
 from tables import OTHER, UNKNOWN
 from text import for_plotly, shortened
@@ -513,6 +515,79 @@ _OVERLAYS = {  # what is drawn over a map: symbol, size, fill, outline
     "Its nearest": ("circle-open", 14, "#D14B4B", "#D14B4B"),
 }
 _MANY_MARKS = 40  # from here on they are drawn smaller, or they would hide the map
+
+
+def agreement_dots(agreement: pd.DataFrame) -> go.Figure:
+    """By facet, how far nearest items agree in every space: a dot a space, a stroke for chance.
+
+    Args:
+        agreement: ``facet, space, share, chance``, a row a dot.
+    """
+    facets = list(dict.fromkeys(agreement["facet"]))
+    place = {facet: row for row, facet in enumerate(facets)}
+    by_chance = agreement.drop_duplicates("facet")
+    spread = agreement.groupby("facet", sort=False)["share"].agg(["min", "max"])
+    traces: list[dict[str, Any]] = [
+        {
+            "type": "scatter",
+            "mode": "lines",
+            "x": [end for low, high in spread.itertuples(index=False) for end in (low, high, None)],
+            "y": [row for facet in facets for row in (place[facet], place[facet], None)],
+            "line": {"color": NEUTRAL, "width": 2},
+            "opacity": 0.5,
+            "hoverinfo": "skip",
+            "showlegend": False,
+        },
+        {
+            "type": "scatter",
+            "mode": "markers",
+            "name": "Chance",
+            "x": by_chance["chance"].tolist(),
+            "y": by_chance["facet"].map(place).tolist(),
+            "marker": {
+                "symbol": "line-ns",
+                "size": 16,
+                "line": {"width": 3, "color": NEUTRAL},
+                "color": NEUTRAL,
+            },
+            "hovertemplate": "By chance: %{x:.1%}<extra></extra>",
+        },
+    ]
+    for space, rows in agreement.groupby("space", sort=False):
+        colour = space_colour(str(space))
+        hollow = {"symbol": "circle-open", "line": {"width": 3}} if space == "all" else {}
+        traces.append(
+            {
+                "type": "scatter",
+                "mode": "markers",
+                "name": space_name(str(space)),
+                "x": rows["share"].tolist(),
+                "y": rows["facet"].map(place).tolist(),
+                "marker": {"size": 15, "color": colour, **hollow},
+                "hovertemplate": f"{space_name(str(space))}: %{{x:.1%}}<extra></extra>",
+            }
+        )
+    return _figure(
+        traces,
+        110 + 42 * len(facets),
+        left=30 + round(8 * max(map(len, facets), default=0)),
+        top=40,
+        x={
+            "rangemode": "tozero",
+            "tickformat": ".0%",
+            "fixedrange": True,
+            "title": _title("Share of an item's ten nearest items that agree with it"),
+        },
+        y=_BARE
+        | {
+            "range": [len(facets) - 0.4, -0.6],
+            "tickvals": list(place.values()),
+            "ticktext": [for_plotly(facet) for facet in facets],
+            "fixedrange": True,
+        },
+        legend=_LEGEND_ABOVE,
+        dragmode=False,
+    )
 
 
 def item_map(points: pd.DataFrame, scale_title: str, *, logarithmic: bool = False) -> go.Figure:

@@ -29,7 +29,9 @@ import fame
 from fame.baselines import CountingBaselines, sasrec_beside
 from fame.checkpoint import METRICS, Checkpoint, list_checkpoints, load_checkpoint
 from fame.data import Dataset, load
+from fame.data.catalogue import facet_values
 from fame.errors import FameError
+from fame.facets.agreement import Agreement, facet_agreement
 from fame.lens.experts import ExpertAccount, expert_account
 from fame.lens.faithfulness import DeletionCurve, Measure, deletion_curves
 from fame.lens.influence import Influence, history_influence
@@ -287,6 +289,16 @@ def _projection(weights: str, stamp: Stamp, _opened: Checkpoint) -> Projection |
 def projection(opened: Checkpoint) -> Projection | None:
     """The stored picture of a checkpoint's items; ``None`` where there is none of its weights."""
     return _projection(opened.weights_hash, _stamp_of(opened, PROJECTION), opened)
+
+
+@st.cache_resource(max_entries=4, show_spinner="Looking at what nearest items have in common …")
+def _agreement(checkpoint_hash: str, _opened: Checkpoint) -> dict[str, Agreement]:
+    return facet_agreement(_opened.model, facet_values(_opened.items))
+
+
+def agreement(opened: Checkpoint) -> dict[str, Agreement]:
+    """How far nearest items agree, by facet of the catalogue and space."""
+    return _agreement(opened.hash, opened)
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)

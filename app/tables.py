@@ -13,6 +13,8 @@ import numpy as np
 import pandas as pd
 
 from fame.data import facet_columns
+from fame.data.catalogue import values_of
+from fame.facets.agreement import Agreement
 from fame.facets.neighbours import nearest_items
 from fame.lens.account import ItemAccount
 from fame.lens.compare import Comparison
@@ -264,16 +266,9 @@ def number_values(items: pd.DataFrame, column: str) -> np.ndarray:
     return items[name].astype("Float64").to_numpy(dtype=float, na_value=np.nan)
 
 
-def _values(items: pd.DataFrame, column: str) -> pd.Series:
-    """Lists of values an item, a category as a list of one, a missing one as an empty list."""
-    if facet_columns(items)[column] == "list":
-        return items[column]
-    return items[column].map(lambda value: [] if pd.isna(value) else [str(value)])
-
-
 def facet_values(items: pd.DataFrame, column: str) -> list[str]:
     """All values of a category or list, the most frequent one first."""
-    return _values(items, column).explode().dropna().value_counts().index.tolist()
+    return pd.Series(values_of(items[column])).explode().dropna().value_counts().index.tolist()
 
 
 def value_labels(items: pd.DataFrame, column: str, value: str | None) -> pd.Series:
@@ -283,7 +278,7 @@ def value_labels(items: pd.DataFrame, column: str, value: str | None) -> pd.Seri
         value: Marks the items that have this value against all others; without it an item gets
             its first value where that is among the most frequent ones, else ``Other``.
     """
-    values = _values(items, column)
+    values = pd.Series(values_of(items[column]))
     if value:
         return values.map(lambda found: value if value in found else OTHER)
     first = values.map(lambda found: found[0] if len(found) else UNKNOWN)
@@ -313,6 +308,18 @@ def neighbour_table(
     table["found_in"] = table["item"].map(heads["item"].value_counts()).fillna(0).astype(int)
     table["title"] = [item_title(items, found) for found in table["item"]]
     return table
+
+
+def agreement_table(found: Mapping[str, Agreement]) -> pd.DataFrame:
+    """How far nearest items agree, a row a facet and space: ``facet, space, share, chance``."""
+    return pd.DataFrame(
+        [
+            {"facet": facet_label(column), "space": space, "share": share, "chance": facet.chance}
+            for column, facet in found.items()
+            for space, share in facet.spaces.items()
+        ],
+        columns=["facet", "space", "share", "chance"],
+    )
 
 
 # --- training ----------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from fame.facets.agreement import Agreement
 from fame.lens.faithfulness import Verdict
 from fame.lens.people import RULES
 from fame.lens.words import (
@@ -27,9 +28,11 @@ from fame.lens.words import (
     without_head_sentence,
 )
 from fame.model import Intervention
+from palette import space_name
 
 __all__ = [
     "account_sentence",
+    "agreement_sentence",
     "because_line",
     "because_sentence",
     "checkpoint_sentence",
@@ -75,6 +78,40 @@ def trust_sentence(preservation: float, neighbours: int, space: str) -> str:
         f"{space}: of an item's {neighbours} nearest items, {kept:.1f} on average are also "
         f"among its {neighbours} nearest in the picture ({percent(preservation)}); {verdict}."
     )
+
+
+_AHEAD = 1.2  # by how much a share has to be larger before it is called ahead
+
+
+def agreement_sentence(found: Mapping[str, Agreement]) -> str:
+    """Which head's nearest items agree more in which facet, in plain words."""
+    told: dict[str, list[str]] = {}
+    heads = 0
+    for column, facet in found.items():
+        shares = {space: share for space, share in facet.spaces.items() if space != "all"}
+        heads = len(shares)
+        if heads < 2:
+            continue
+        first, last = max(shares, key=shares.__getitem__), min(shares, key=shares.__getitem__)
+        if shares[first] > _AHEAD * shares[last]:
+            label = column.replace("_", " ")
+            said = f"{label} ({percent(shares[first])} to {percent(shares[last])})"
+            told.setdefault(space_name(first), []).append(said)
+    asked = (
+        "Two items agree where they have the same brand, category or other attribute. A head that "
+        "stands for an attribute has items near each other that agree in it. "
+    )
+    if heads < 2:
+        return asked + "This model has one space alone, so there is nothing to tell apart."
+    if not told:
+        return (
+            asked + "Here the heads' nearest items agree alike in all of them: the heads are views "
+            "of the same thing, not facets."
+        )
+    ahead = "; ".join(f"{name} is ahead in {', '.join(parts)}" for name, parts in told.items())
+    in_all = " That is in all of them: a better view of the same thing, not another facet."
+    everywhere = len(told) == 1 and len(next(iter(told.values()))) == len(found)
+    return f"{asked}{ahead}.{in_all if everywhere else ''}"
 
 
 def duration(seconds: float) -> str:

@@ -465,6 +465,33 @@ def survey(
 
 
 @app.command()
+def facets(checkpoint: CheckpointPath, as_json: AsJson = False) -> None:
+    """Says how far an item's nearest ones agree with it by facet, in every head.
+
+    Heads that are facets differ here: the one agrees in brands, say, the other in categories.
+    """
+    from fame.data.catalogue import facet_values
+    from fame.facets.agreement import NEIGHBOURS, facet_agreement
+
+    loaded = _load_checkpoint(checkpoint, "cpu")
+    found = facet_agreement(loaded.model, facet_values(loaded.items))
+    if as_json:
+        agreement = {column: asdict(facet) for column, facet in found.items()}
+        print_json({"neighbours": NEIGHBOURS, "agreement": agreement})
+        return
+    if not found:
+        typer.echo("The catalogue of this checkpoint knows no facets.")
+        return
+    typer.echo(f"Share of an item's {NEIGHBOURS} nearest items that agree with it")
+    spaces = list(next(iter(found.values())).spaces)
+    titles = [space.replace("all", "whole").replace("_", " ") for space in spaces]
+    typer.echo(f"{'':<14}" + "".join(f"{title:>8}" for title in titles) + "  chance  items asked")
+    for column, facet in found.items():
+        shares = "".join(f"{facet.spaces[space]:>8.1%}" for space in spaces)
+        typer.echo(f"{column:<14}{shares}{facet.chance:>8.1%}  {facet.asked:>11,}")
+
+
+@app.command()
 def project(checkpoint: CheckpointPath) -> None:
     """Writes the UMAP projection of the whole embedding and of every head."""
     from fame.projection import project as run_projection

@@ -189,6 +189,7 @@ def render_card(checkpoint: Checkpoint) -> str:
         "## Limits",
         "",
         "Trained on one public data set, with its biases of who rated and what. Heads are "
-        "numbered, not named: nothing here shows that a head stands for one kind of attribute.",
+        "numbered, not named: how far one stands for a kind of attribute, `python -m fame facets` "
+        "on this folder says.",
     ]
     return "\n".join(lines) + "\n"

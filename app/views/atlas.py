@@ -52,6 +52,7 @@ def main() -> None:
         picked = _choose_item(opened, person)
         components.tell(place)
         _maps(opened, person, projection, spaces, colour, value, picked, k)
+        _agreement(opened)
         if picked is not None:
             _neighbours(opened, picked)
     state.publish((*state.person_names(), *OWN))
@@ -233,6 +234,15 @@ def _maps(
         components.section(f"Which {words.count(len(table), 'item')} did you draw around?")
         st.dataframe(table, hide_index=True, key="selection")
         components.download(table, "Selection as CSV", "selection")
+
+
+def _agreement(opened: Checkpoint) -> None:
+    found = resources.agreement(opened)
+    if not found:
+        return
+    components.section("Do the heads see different attributes?", "Embedding", "Head (facet)")
+    components.quiet(words.agreement_sentence(found))
+    components.chart(charts.agreement_dots(tables.agreement_table(found)), "agreement")
 
 
 def _neighbours(opened: Checkpoint, item: int) -> None:

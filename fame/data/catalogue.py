@@ -29,6 +29,18 @@ def facet_columns(items: pd.DataFrame) -> dict[str, FacetKind]:
     return {str(name): _kind(items[name]) for name in items.columns if name not in _NO_FACET}
 
 
+def facet_values(items: pd.DataFrame) -> dict[str, list[list[str]]]:
+    """By facet column, the values of every item: a list's own, else the one; none where missing."""
+    return {column: values_of(items[column]) for column in facet_columns(items)}
+
+
+def values_of(column: pd.Series) -> list[list[str]]:
+    """The values of every item in one facet column."""
+    if _kind(column) == "list":
+        return [[str(value) for value in own] for own in column]
+    return [[] if pd.isna(value) else [str(value)] for value in column]
+
+
 def align(known: pd.DataFrame | None, item_ids: Sequence[str]) -> pd.DataFrame:
     """The catalogue in the order of ``item_ids``; what it does not know is called by its id."""
     ids = pd.array(list(item_ids), dtype="string")

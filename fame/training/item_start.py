@@ -9,8 +9,6 @@ words afterwards.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,7 +18,7 @@ from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import TfidfVectorizer
 from torch import Tensor
 
-from fame.data.catalogue import facet_columns
+from fame.data.catalogue import facet_columns, facet_values
 from fame.errors import FameError
 from fame.model import SequenceModel
 
@@ -113,8 +111,15 @@ def _dealt(items: pd.DataFrame, heads: int, head_facets: str) -> list[frozenset[
 
 def _vectors_of(items: pd.DataFrame, columns: frozenset[str], width: int) -> Tensor:
     """What some columns say, ``(V - 1, width)``; rows of length 1, or of zeros."""
-    kinds = {name: kind for name, kind in facet_columns(items).items() if name in columns}
-    said = [list(_said(row, kinds, "title" in columns)) for row in items.to_dict("records")]
+    said: list[list[str]] = [[] for _ in range(len(items))]
+    for column, values in facet_values(items).items():
+        if column in columns:
+            for words, own in zip(said, values, strict=True):
+                words += [f"{column}: {value}" for value in own] * _TIMES_A_FACET
+    if "title" in columns:
+        for words, item_id, title in zip(said, items["item_id"], items["title"], strict=True):
+            if title != f"Item {item_id}":  # a stand-in for a title says nothing
+                words += _WORD.findall(title.lower())
     try:
         counts = TfidfVectorizer(analyzer=list, sublinear_tf=True, min_df=2).fit_transform(said)
     except ValueError:  # no words are left
@@ -132,18 +137,6 @@ def _vectors_of(items: pd.DataFrame, columns: frozenset[str], width: int) -> Ten
     if not (length > _ZERO).any():
         raise _nothing_shared(columns)
     return torch.from_numpy(np.divide(told, length, out=np.zeros_like(told), where=length > _ZERO))
-
-
-def _said(row: Mapping[Any, Any], kinds: Mapping[str, str], with_title: bool) -> Iterator[str]:
-    """What the catalogue says of one item, as words; a facet's value is one word."""
-    # A stand-in for a title is none.
-    if with_title and row["title"] != f"Item {row['item_id']}":
-        yield from _WORD.findall(row["title"].lower())
-    for column, kind in kinds.items():
-        value = row[column]
-        values = value if kind == "list" else [] if pd.isna(value) else [value]
-        for one in values:
-            yield from [f"{column}: {one}"] * _TIMES_A_FACET
 
 
 def _nothing_shared(columns: frozenset[str]) -> FameError:

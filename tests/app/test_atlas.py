@@ -9,8 +9,13 @@ from tests import made_up
 from tests.app.walk import ATLAS, assert_calm, headings, html_of, query, warnings
 
 
-def figures(app):
+def charts_of(app):
     return [json.loads(chart.proto.spec) for chart in app.get("plotly_chart")]
+
+
+def figures(app):
+    """The maps: all but the last chart, which shows how far nearest items agree."""
+    return charts_of(app)[:-1]
 
 
 def names(figure):
@@ -27,6 +32,14 @@ def test_it_opens_on_the_whole_embedding(open_app):
         resources.checkpoint(made_up.NAME).items
     )
     assert "(40 %)" in html_of(app)  # how far the picture can be trusted
+
+
+def test_it_says_how_far_the_heads_neighbours_agree(open_app):
+    app = open_app(ATLAS)
+    dots = {trace.get("name") for trace in charts_of(app)[-1]["data"]}
+    assert {"Chance", "Whole embedding", "Head 1", "Head 2", "Head 3"} <= dots
+    assert "Do the heads see different attributes?" in headings(app)
+    assert "A head that stands for an attribute" in html_of(app)
 
 
 def test_the_person_is_drawn_over_it(open_app):

@@ -229,3 +229,25 @@ def test_the_rank_of_a_row_does_not_stretch_the_ledger():
     figure = charts.ledger_bars(ledger(items=2).assign(rank=[3, 4000]))
     assert list(figure.data[0].y) == [1, 2]
     assert "<b>4000</b>" in figure.layout.yaxis.ticktext[1]
+
+
+def test_agreement_has_a_dot_a_space_and_a_stroke_for_chance():
+    table = pd.DataFrame(
+        {
+            "facet": ["<b>Brand", "<b>Brand", "<b>Brand", "Genre", "Genre", "Genre"],
+            "space": ["all", "head_0", "head_1"] * 2,
+            "share": [0.3, 0.4, 0.1, 0.5, 0.2, 0.6],
+            "chance": [0.01] * 3 + [0.2] * 3,
+        }
+    )
+    figure = charts.agreement_dots(table)
+    dots = {trace.name: (trace.x, trace.y) for trace in figure.data if trace.mode == "markers"}
+    assert dots == {
+        "Chance": ((0.01, 0.2), (0, 1)),
+        "Whole embedding": ((0.3, 0.5), (0, 1)),
+        "Head 1": ((0.4, 0.2), (0, 1)),
+        "Head 2": ((0.1, 0.6), (0, 1)),
+    }
+    spans = next(trace for trace in figure.data if trace.mode == "lines")
+    assert list(spans.x) == [0.1, 0.4, None, 0.2, 0.6, None]
+    assert "<b>" not in figure.layout.yaxis.ticktext[0]

@@ -14,6 +14,7 @@ import text
 import words
 from examples import EXAMPLES, offers
 from fame.data.catalogue import read_items
+from fame.facets.agreement import Agreement
 from fame.lens.people import RULES, worth_showing
 from fame.model import Intervention
 from tests.made_up import HTML_TITLE, SHORTCODE_TITLE
@@ -135,3 +136,29 @@ def test_how_far_the_clicks_can_be_believed():
     said = {words.tested_sentence(verdict, 500) for verdict in ("holds", "unclear", "fails")}
     assert len(said) == 3
     assert all(sentence.startswith("Tested on 500 people, ") for sentence in said)
+
+
+def agreements(**by_facet: tuple[float, ...]) -> dict[str, Agreement]:
+    return {
+        name: Agreement(10, 0.1, {"all": 0.5, **{f"head_{h}": s for h, s in enumerate(shares)}})
+        for name, shares in by_facet.items()
+    }
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        (agreements(brand=(0.3, 0.15), category_1=(0.4, 0.6)), "Head 1 is ahead in brand (30 % to"),
+        (agreements(brand=(0.3, 0.15), category_1=(0.4, 0.6)), "Head 2 is ahead in category 1 (60"),
+        (agreements(brand=(0.3, 0.29), genre=(0.4, 0.45)), "views of the same thing, not facets"),
+        (agreements(brand=(0.3, 0.2), genre=(0.4, 0.1)), "a better view of the same thing"),
+        (agreements(brand=()), "nothing to tell apart"),
+    ],
+)
+def test_agreement_says_which_head_is_ahead_in_what(found, said):
+    assert said in words.agreement_sentence(found)
+
+
+def test_a_head_ahead_in_one_of_two_facets_is_not_called_better():
+    found = agreements(brand=(0.3, 0.15), genre=(0.4, 0.4))
+    assert "better view" not in words.agreement_sentence(found)
