@@ -50,7 +50,7 @@ class Variant:
 
     def configs(self, data_name: str, **more: Any) -> tuple[ModelConfig, TrainConfig]:
         """The configurations on a data set; ``more`` are settings that win over all others."""
-        model = "sasrec" if self.kind == "sasrec" else "fame"
+        model = "sasrec" if self.kind.startswith("sasrec") else "fame"
         settings = {**load_recipe(data_name, self.kind), **self.changes, "model": model, **more}
         return build_configs(settings, f"The recipe of {data_name}")
 
@@ -70,7 +70,7 @@ CLICKS_ALONE = (
         _FROM_CLICKS,
         base="sasrec-clicks",
     ),
-    Variant("sasrec-clicks", "SASRec, from clicks alone", "sasrec", _FROM_CLICKS),
+    Variant("sasrec-clicks", "SASRec, from clicks alone", "sasrec-clicks", _FROM_CLICKS),
 )
 ABLATIONS = (
     Variant("no-experts", "without experts (E = 1)", "fame", {"experts": 1}),

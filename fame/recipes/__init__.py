@@ -14,10 +14,11 @@ from typing import Any
 from fame.config import ModelConfig, TrainConfig, split_settings
 from fame.errors import ConfigError
 
-# What a recipe may speak of: FAME as it is trained here, the same from clicks alone, FAME by the
-# paper's equations, SASRec.
-KINDS = ("fame", "fame-clicks", "paper", "sasrec")
-_WITHOUT_A_TABLE = {"fame-clicks": "fame"}  # whose table holds where a kind has none
+# What a recipe may speak of: FAME and SASRec as they are trained here, the same from clicks alone,
+# FAME by the paper's equations.
+KINDS = ("fame", "fame-clicks", "paper", "sasrec", "sasrec-clicks")
+# Whose table holds where a kind has none.
+_WITHOUT_A_TABLE = {"fame-clicks": "fame", "sasrec-clicks": "sasrec"}
 
 
 def read_recipe(path: Path, kind: str = "fame") -> dict[str, Any]:

@@ -14,8 +14,6 @@ import numpy as np
 import pandas as pd
 import torch
 import torch.nn.functional as F
-from sklearn.decomposition import TruncatedSVD
-from sklearn.feature_extraction.text import TfidfVectorizer
 from torch import Tensor
 
 from fame.data.catalogue import facet_columns, facet_values
@@ -111,6 +109,10 @@ def _dealt(items: pd.DataFrame, heads: int, head_facets: str) -> list[frozenset[
 
 def _vectors_of(items: pd.DataFrame, columns: frozenset[str], width: int) -> Tensor:
     """What some columns say, ``(V - 1, width)``; rows of length 1, or of zeros."""
+    # Here, because loading them takes a second, which no other training needs.
+    from sklearn.decomposition import TruncatedSVD
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
     said: list[list[str]] = [[] for _ in range(len(items))]
     for column, values in facet_values(items).items():
         if column in columns:

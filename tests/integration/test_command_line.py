@@ -164,6 +164,16 @@ def test_project_writes_the_same_picture_again(fame: CommandLine, checkpoint: Pa
     assert set(projection.preservation) == {"all", "head_0", "head_1"}
 
 
+def test_facets_says_how_far_neighbours_agree(fame: CommandLine, checkpoint: Path) -> None:
+    answer = json.loads(fame("facets", str(checkpoint), "--json").stdout)
+    assert answer["neighbours"] == 10
+    region = answer["agreement"]["region"]
+    assert region["asked"] == 12 and set(region["spaces"]) == {"all", "head_0", "head_1"}
+    assert region["chance"] == pytest.approx(5 / 11)  # of the 11 others, 5 lie in the same region
+    done = fame("facets", str(checkpoint))
+    assert done.returncode == 0 and "region" in done.stdout and "45.5%" in done.stdout
+
+
 def test_reproduce_fills_a_table_and_goes_on_where_it_stopped(
     fame: CommandLine, home: Path, tmp_path: Path
 ) -> None:
