@@ -47,7 +47,8 @@ def test_a_shipped_checkpoint_opens_without_any_data(shipped_app, visit, checkpo
 def test_the_shipped_map_is_drawn(shipped_app, visit):
     here = visit()
     here.open(f"{shipped_app}/atlas?checkpoint=ml-100k&beside=head_1")
-    for chart in charts(here, 2).all():
+    *maps, _ = charts(here, 3).all()  # the last one tells how far nearest items agree
+    for chart in maps:
         here.page.wait_for_function(f"chart => ({_DRAWN})(chart) > 200", arg=chart.element_handle())
 
 
