@@ -517,6 +517,9 @@ _OVERLAYS = {  # what is drawn over a map: symbol, size, fill, outline
 _MANY_MARKS = 40  # from here on they are drawn smaller, or they would hide the map
 
 
+_APART = 0.14  # of a row, between the dots of two spaces
+
+
 def agreement_dots(agreement: pd.DataFrame) -> go.Figure:
     """By facet, how far nearest items agree in every space: a dot a space, a stroke for chance.
 
@@ -553,7 +556,10 @@ def agreement_dots(agreement: pd.DataFrame) -> go.Figure:
             "hovertemplate": "By chance: %{x:.1%}<extra></extra>",
         },
     ]
+    spaces = list(dict.fromkeys(agreement["space"]))
     for space, rows in agreement.groupby("space", sort=False):
+        # A little above one another, so that equal shares do not hide each other.
+        shift = _APART * (spaces.index(space) - (len(spaces) - 1) / 2)
         colour = space_colour(str(space))
         hollow = {"symbol": "circle-open", "line": {"width": 3}} if space == "all" else {}
         traces.append(
@@ -562,7 +568,7 @@ def agreement_dots(agreement: pd.DataFrame) -> go.Figure:
                 "mode": "markers",
                 "name": space_name(str(space)),
                 "x": rows["share"].tolist(),
-                "y": rows["facet"].map(place).tolist(),
+                "y": (rows["facet"].map(place) + shift).tolist(),
                 "marker": {"size": 15, "color": colour, **hollow},
                 "hovertemplate": f"{space_name(str(space))}: %{{x:.1%}}<extra></extra>",
             }
