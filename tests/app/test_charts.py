@@ -243,7 +243,7 @@ def test_agreement_has_a_dot_a_space_and_a_stroke_for_chance():
     figure = charts.agreement_dots(table)
     markers = [trace for trace in figure.data if trace.mode == "markers"]
     dots = {trace.name: (trace.x, tuple(np.round(trace.y, 9))) for trace in markers}
-    assert dots == {  # of a row apart
+    assert dots == {
         "Chance": ((0.01, 0.2), (0, 1)),
         "Whole embedding": ((0.3, 0.5), (-0.14, 0.86)),
         "Head 1": ((0.4, 0.2), (0, 1)),
