@@ -506,17 +506,6 @@ def deletion_curves(curve: pd.DataFrame, title: str, *, share: bool) -> go.Figur
 # --- Atlas -------------------------------------------------------------------------------------
 
 _DARK = "#20262E"  # outlines of white marks, so that they show on both themes
-_OVERLAYS = {  # what is drawn over a map: symbol, size, fill, outline
-    "History": ("circle", 9, "white", _DARK),
-    "Latest click": ("triangle-up", 14, "white", _DARK),
-    "Recommended": ("diamond", 11, "#D14B4B", "white"),
-    "Held out": ("square", 12, HELD_OUT, "white"),
-    "Looked up": ("star", 18, "white", _DARK),
-    "Its nearest": ("circle-open", 14, "#D14B4B", "#D14B4B"),
-}
-_MANY_MARKS = 40  # from here on they are drawn smaller, or they would hide the map
-
-
 _APART = 0.14  # of a row, between the dots of two spaces
 
 
@@ -546,7 +535,7 @@ def agreement_dots(agreement: pd.DataFrame) -> go.Figure:
             "mode": "markers",
             "name": "Chance",
             "x": by_chance["chance"].tolist(),
-            "y": by_chance["facet"].map(place).tolist(),
+            "y": list(place.values()),
             "marker": {
                 "symbol": "line-ns",
                 "size": 16,
@@ -556,10 +545,10 @@ def agreement_dots(agreement: pd.DataFrame) -> go.Figure:
             "hovertemplate": "By chance: %{x:.1%}<extra></extra>",
         },
     ]
-    spaces = list(dict.fromkeys(agreement["space"]))
-    for space, rows in agreement.groupby("space", sort=False):
+    by_space = agreement.groupby("space", sort=False)
+    for number, (space, rows) in enumerate(by_space):
         # A little above one another, so that equal shares do not hide each other.
-        shift = _APART * (spaces.index(space) - (len(spaces) - 1) / 2)
+        shift = _APART * (number - (by_space.ngroups - 1) / 2)
         colour = space_colour(str(space))
         hollow = {"symbol": "circle-open", "line": {"width": 3}} if space == "all" else {}
         traces.append(
@@ -594,6 +583,17 @@ def agreement_dots(agreement: pd.DataFrame) -> go.Figure:
         legend=_LEGEND_ABOVE,
         dragmode=False,
     )
+
+
+_OVERLAYS = {  # what is drawn over a map: symbol, size, fill, outline
+    "History": ("circle", 9, "white", _DARK),
+    "Latest click": ("triangle-up", 14, "white", _DARK),
+    "Recommended": ("diamond", 11, "#D14B4B", "white"),
+    "Held out": ("square", 12, HELD_OUT, "white"),
+    "Looked up": ("star", 18, "white", _DARK),
+    "Its nearest": ("circle-open", 14, "#D14B4B", "#D14B4B"),
+}
+_MANY_MARKS = 40  # from here on they are drawn smaller, or they would hide the map
 
 
 def item_map(points: pd.DataFrame, scale_title: str, *, logarithmic: bool = False) -> go.Figure:

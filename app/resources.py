@@ -29,7 +29,7 @@ import fame
 from fame.baselines import CountingBaselines, sasrec_beside
 from fame.checkpoint import METRICS, Checkpoint, list_checkpoints, load_checkpoint
 from fame.data import Dataset, load
-from fame.data.catalogue import facet_values
+from fame.data.catalogue import values_by_facet
 from fame.errors import FameError
 from fame.facets.agreement import Agreement, facet_agreement
 from fame.lens.experts import ExpertAccount, expert_account
@@ -293,7 +293,7 @@ def projection(opened: Checkpoint) -> Projection | None:
 
 @st.cache_resource(max_entries=4, show_spinner="Looking at what nearest items have in common …")
 def _agreement(checkpoint_hash: str, _opened: Checkpoint) -> dict[str, Agreement]:
-    return facet_agreement(_opened.model, facet_values(_opened.items))
+    return facet_agreement(_opened.model, values_by_facet(_opened.items))
 
 
 def agreement(opened: Checkpoint) -> dict[str, Agreement]:

@@ -85,24 +85,20 @@ _AHEAD = 1.2  # by how much a share has to be larger before it is called ahead
 
 def agreement_sentence(found: Mapping[str, Agreement]) -> str:
     """Which head's nearest items agree more in which facet, in plain words."""
+    asked = (
+        "Two items agree where they have the same brand, category or other attribute. A head that "
+        "stands for an attribute has items near each other that agree in it. "
+    )
+    if all(len(facet.spaces) <= 2 for facet in found.values()):  # the whole, and one head at most
+        return asked + "This model has one space alone, so there is nothing to tell apart."
     told: dict[str, list[str]] = {}
-    heads = 0
     for column, facet in found.items():
         shares = {space: share for space, share in facet.spaces.items() if space != "all"}
-        heads = len(shares)
-        if heads < 2:
-            continue
         first, last = max(shares, key=shares.__getitem__), min(shares, key=shares.__getitem__)
         if shares[first] > _AHEAD * shares[last]:
             label = column.replace("_", " ")
             said = f"{label} ({percent(shares[first])} to {percent(shares[last])})"
             told.setdefault(space_name(first), []).append(said)
-    asked = (
-        "Two items agree where they have the same brand, category or other attribute. A head that "
-        "stands for an attribute has items near each other that agree in it. "
-    )
-    if heads < 2:
-        return asked + "This model has one space alone, so there is nothing to tell apart."
     if not told:
         return (
             asked + "Here the heads' nearest items agree alike in all of them: the heads are views "

@@ -470,11 +470,11 @@ def facets(checkpoint: CheckpointPath, as_json: AsJson = False) -> None:
 
     Heads that are facets differ here: the one agrees in brands, say, the other in categories.
     """
-    from fame.data.catalogue import facet_values
+    from fame.data.catalogue import values_by_facet
     from fame.facets.agreement import NEIGHBOURS, facet_agreement
 
     loaded = _load_checkpoint(checkpoint, "cpu")
-    found = facet_agreement(loaded.model, facet_values(loaded.items))
+    found = facet_agreement(loaded.model, values_by_facet(loaded.items))
     if as_json:
         agreement = {column: asdict(facet) for column, facet in found.items()}
         print_json({"neighbours": NEIGHBOURS, "agreement": agreement})

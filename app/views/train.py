@@ -73,8 +73,22 @@ SETTINGS: dict[str, tuple[str, float, str]] = {
     ),
     "seed": ("Seed", 1, "The same seed gives the same start, batches and dropout."),
 }
-SAMPLES = {"windows": "a person's history", "prefixes": "a click and those before it"}
-ITEM_STARTS = {"random": "noise", "catalogue": "what the catalogue says of them"}
+# Settings of few values: label, what each value is called, and why one or the other.
+CHOICES: dict[str, tuple[str, dict[str, str], str]] = {
+    "samples": (
+        "One sample is",
+        {"windows": "a person's history", "prefixes": "a click and those before it"},
+        "With each click a sample of its own a model ranks better where histories are short, and "
+        "reads 8 times as many clicks on Amazon Beauty, 120 times as many on MovieLens 1M.",
+    ),
+    "item_start": (
+        "Items start from",
+        {"random": "noise", "catalogue": "what the catalogue says of them"},
+        "Items whose titles, brands and categories share words can start near each other, which "
+        "ranks better where most items have few clicks. The data set needs a catalogue for it; "
+        "the trained model reads clicks alone either way.",
+    ),
+}
 ONLY_FAME = {"experts", "head_loss_weight"}
 
 
@@ -162,31 +176,17 @@ def _settings(data: str, model: str) -> dict[str, Any]:
                 key=f"setting-{data}-{model}-{name}",
                 help=f"{why} In configurations: `{name}`.",
             )
-        chosen["samples"] = st.segmented_control(
-            "One sample is",
-            list(SAMPLES),
-            format_func=SAMPLES.__getitem__,
-            default=defaults["samples"],
-            required=True,
-            width="stretch",
-            key=f"setting-{data}-{model}-samples",
-            help="With each click a sample of its own a model ranks better where histories are "
-            "short, and reads 8 times as many clicks on Amazon Beauty, 120 times as many on "
-            "MovieLens 1M. In configurations: `samples`.",
-        )
-        chosen["item_start"] = st.segmented_control(
-            "Items start from",
-            list(ITEM_STARTS),
-            format_func=ITEM_STARTS.__getitem__,
-            default=defaults["item_start"],
-            required=True,
-            width="stretch",
-            key=f"setting-{data}-{model}-item_start",
-            help="Items whose titles, brands and categories share words can start near each other, "
-            "which ranks better where most items have few clicks. The data set needs a catalogue "
-            "for it; the trained model reads clicks alone either way. In configurations: "
-            "`item_start`.",
-        )
+        for name, (label, options, why) in CHOICES.items():
+            chosen[name] = st.segmented_control(
+                label,
+                list(options),
+                format_func=options.__getitem__,
+                default=defaults[name],
+                required=True,
+                width="stretch",
+                key=f"setting-{data}-{model}-{name}",
+                help=f"{why} In configurations: `{name}`.",
+            )
         if model == "fame":
             from_catalogue = chosen["item_start"] == "catalogue"
             dealt = st.text_input(

@@ -99,10 +99,9 @@ def _section(results: Results, data: str, fingerprint: str) -> list[str]:
         if len(rows):
             figures = " | ".join(f"{rows[figure].iloc[0]:.4f}" for figure in _FIGURES)
             lines.append(f"| {label} | | {figures} | | | | | |")
-    lines += ["", f"`python -m fame reproduce {data} --seeds {max(len(m.rows) for m in main)}`"]
+    lines += _command(data, "", main)
     if clicks:
-        seeds = max(len(line.rows) for line in clicks)
-        lines += ["", f"`python -m fame reproduce {data} --models clicks --seeds {seeds}`"]
+        lines += _command(data, "--models clicks ", clicks)
     lines += _gains(results, [*main, *clicks])
     shown = [*ABLATIONS, *map(variant, grids(results.rows(), data))]
     others = _lines(results, data, fingerprint, shown)
@@ -110,9 +109,14 @@ def _section(results: Results, data: str, fingerprint: str) -> list[str]:
         fame = [line for line in main if line.variant.name == "fame"]
         lines += ["", "FAME with one thing changed:", "", _HEAD, *map(_row, [*fame, *others])]
         names = ",".join(line.variant.name for line in others)
-        seeds = max(len(line.rows) for line in others)
-        lines += ["", f"`python -m fame reproduce {data} --models {names} --seeds {seeds}`"]
+        lines += _command(data, f"--models {names} ", others)
     return lines
+
+
+def _command(data: str, models: str, table: Sequence[_Line]) -> list[str]:
+    """The command that fills some rows."""
+    seeds = max(len(line.rows) for line in table)
+    return ["", f"`python -m fame reproduce {data} {models}--seeds {seeds}`"]
 
 
 def _gains(results: Results, table: Sequence[_Line]) -> list[str]:

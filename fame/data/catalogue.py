@@ -29,7 +29,7 @@ def facet_columns(items: pd.DataFrame) -> dict[str, FacetKind]:
     return {str(name): _kind(items[name]) for name in items.columns if name not in _NO_FACET}
 
 
-def facet_values(items: pd.DataFrame) -> dict[str, list[list[str]]]:
+def values_by_facet(items: pd.DataFrame) -> dict[str, list[list[str]]]:
     """By facet column, the values of every item: a list's own, else the one; none where missing."""
     return {column: values_of(items[column]) for column in facet_columns(items)}
 
@@ -49,11 +49,21 @@ def align(known: pd.DataFrame | None, item_ids: Sequence[str]) -> pd.DataFrame:
     kinds = facet_columns(known)
     frame = known.drop_duplicates("item_id").set_index("item_id").reindex(ids).reset_index()
     frame["item_id"] = ids
-    frame["title"] = frame["title"].fillna("Item " + frame["item_id"])
+    frame["title"] = frame["title"].fillna(_stand_ins(frame))
     for column, kind in kinds.items():
         if kind == "list":
             frame[column] = [value if isinstance(value, list) else [] for value in frame[column]]
     return frame[["item_id", "title", *kinds]]
+
+
+def _stand_ins(items: pd.DataFrame) -> pd.Series:
+    """What an item without a title is called."""
+    return "Item " + items["item_id"].astype("string")
+
+
+def has_title(items: pd.DataFrame) -> pd.Series:
+    """Which items have a title, and not a stand-in for one."""
+    return items["title"] != _stand_ins(items)
 
 
 def own_items(stream: IO[bytes], label: str) -> pd.DataFrame:

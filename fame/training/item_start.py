@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from fame.data.catalogue import facet_columns, facet_values
+from fame.data.catalogue import facet_columns, has_title, values_of
 from fame.errors import FameError
 from fame.model import SequenceModel
 
@@ -33,9 +33,9 @@ _WORD = re.compile(r"\w\w+")
 def start_items(model: SequenceModel, told_VD: Tensor) -> None:
     """Gives the items of an untrained model vectors to start from.
 
-    An item starts at ``0.08 sqrt(D) (sqrt(1 - n^2) t + n r)``, where t is its vector, r the
-    direction of the random embedding that it had, and n = 0.3. An item whose vector is zero keeps
-    its random direction, at the same length.
+    An item starts in the direction of ``sqrt(1 - n^2) t + n r``, where t is its vector, r the
+    direction of the random embedding that it had, and n = 0.3, at the length ``0.08 sqrt(D)``. An
+    item whose vector is zero keeps its random direction, at that length.
 
     Args:
         model: Changed in place.
@@ -114,13 +114,13 @@ def _vectors_of(items: pd.DataFrame, columns: frozenset[str], width: int) -> Ten
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     said: list[list[str]] = [[] for _ in range(len(items))]
-    for column, values in facet_values(items).items():
+    for column in facet_columns(items):
         if column in columns:
-            for words, own in zip(said, values, strict=True):
+            for words, own in zip(said, values_of(items[column]), strict=True):
                 words += [f"{column}: {value}" for value in own] * _TIMES_A_FACET
     if "title" in columns:
-        for words, item_id, title in zip(said, items["item_id"], items["title"], strict=True):
-            if title != f"Item {item_id}":  # a stand-in for a title says nothing
+        for words, title, known in zip(said, items["title"], has_title(items), strict=True):
+            if known:
                 words += _WORD.findall(title.lower())
     try:
         counts = TfidfVectorizer(analyzer=list, sublinear_tf=True, min_df=2).fit_transform(said)

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fame.data.catalogue import facet_values
+from fame.data.catalogue import values_by_facet
 from fame.facets import agreement
 from fame.facets.agreement import facet_agreement
 from tests.tiny import TINY, TINY_SASREC, random_model
@@ -51,7 +51,7 @@ def by_hand(column: str, space: np.ndarray) -> tuple[int, float, float]:
 def test_agreement_is_that_of_all_pairs(at_a_time: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(agreement, "_AT_A_TIME", at_a_time)
     model = random_model(replace(TINY, width=16), V)
-    found = facet_agreement(model, facet_values(ITEMS))
+    found = facet_agreement(model, values_by_facet(ITEMS))
     assert list(found) == ["brand", "genres", "year"], "what nobody knows is left out"
     first, second = model.sub_embeddings()
     spaces = {"all": model.item_table, "head_0": first, "head_1": second}
@@ -65,19 +65,19 @@ def test_agreement_is_that_of_all_pairs(at_a_time: int, monkeypatch: pytest.Monk
 
 
 def test_a_model_without_heads_has_the_whole_embedding_alone() -> None:
-    found = facet_agreement(random_model(TINY_SASREC, V), facet_values(ITEMS))
+    found = facet_agreement(random_model(TINY_SASREC, V), values_by_facet(ITEMS))
     assert list(found["brand"].spaces) == ["all"]
 
 
 def test_fewer_items_than_neighbours_are_all_asked() -> None:
-    found = facet_agreement(random_model(TINY, 4), facet_values(ITEMS[:4]))
+    found = facet_agreement(random_model(TINY, 4), values_by_facet(ITEMS[:4]))
     for facet in found.values():
         assert facet.spaces["all"] == pytest.approx(facet.chance)
 
 
 def test_a_sample_of_items_is_asked_and_the_whole_catalogue_answers() -> None:
     model = random_model(TINY, V)
-    values = {"brand": facet_values(ITEMS)["brand"]}
+    values = {"brand": values_by_facet(ITEMS)["brand"]}
     everybody = facet_agreement(model, values)["brand"]
     some = [facet_agreement(model, values, sample=9, seed=seed)["brand"] for seed in range(40)]
     assert all(facet.asked < 10 for facet in some)
