@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 from fame.bench.results import Results, RunKey, paired_comparison
-from fame.bench.variants import ABLATIONS, CLICKS_ALONE, MODELS, Variant, grids, variant
+from fame.bench.variants import ABLATIONS, CLICKS_ALONE, MODELS, WIDE, Variant, grids, variant
 from fame.data.registry import SETS
 from fame.errors import FameError
 from fame.files import write_text
@@ -91,20 +91,25 @@ _HEAD = (
 
 def _section(results: Results, data: str, fingerprint: str) -> list[str]:
     main = _lines(results, data, fingerprint, MODELS)
-    clicks = _lines(results, data, fingerprint, CLICKS_ALONE)
+    groups = {
+        "clicks": _lines(results, data, fingerprint, CLICKS_ALONE),
+        "wide": _lines(results, data, fingerprint, WIDE),
+    }
+    shown = [*main, *(line for lines in groups.values() for line in lines)]
     title = SETS[data].title if data in SETS else data
-    lines = [f"### {title}", "", _HEAD, *map(_row, [*main, *clicks])]
+    lines = [f"### {title}", "", _HEAD, *map(_row, shown)]
     for name, label in _COUNTING.items():
         rows = results.select(RunKey(data, fingerprint, name, "none", 0))
         if len(rows):
             figures = " | ".join(f"{rows[figure].iloc[0]:.4f}" for figure in _FIGURES)
             lines.append(f"| {label} | | {figures} | | | | | |")
     lines += _command(data, "", main)
-    if clicks:
-        lines += _command(data, "--models clicks ", clicks)
-    lines += _gains(results, [*main, *clicks])
-    shown = [*ABLATIONS, *map(variant, grids(results.rows(), data))]
-    others = _lines(results, data, fingerprint, shown)
+    for name, group in groups.items():
+        if group:
+            lines += _command(data, f"--models {name} ", group)
+    lines += _gains(results, shown)
+    changed = [*ABLATIONS, *map(variant, grids(results.rows(), data))]
+    others = _lines(results, data, fingerprint, changed)
     if others:
         fame = [line for line in main if line.variant.name == "fame"]
         lines += ["", "FAME with one thing changed:", "", _HEAD, *map(_row, [*fame, *others])]

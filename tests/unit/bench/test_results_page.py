@@ -38,6 +38,8 @@ def results(tmp_path: Path) -> Results:
         add("sasrec", seed, [1, 20, 30, 40])
     add("fame-clicks", 0, [1, 20, 30, 40])
     add("sasrec-clicks", 0, [1, 2, 30, 40])
+    add("fame-256", 0, [1, 2, 3, 4])
+    add("sasrec-256", 0, [1, 2, 30, 40])
     add("no-experts", 0, [1, 2, 3, 40])
     add("fame", 0, [1, 1, 1, 1], dropout=0.77)
     return results
@@ -66,6 +68,8 @@ def test_a_table_says_mean_and_spread_heads_and_commands(results: Results) -> No
     assert rows["FAME, from clicks alone"][:2] == ["1", "0.2500"]
     assert "clicks alone over SASRec, from clicks alone, 1 paired seed: HR@10 -50.0 %" in beauty
     assert "`python -m fame reproduce beauty --models clicks --seeds 1`" in beauty
+    assert "FAME of width 256 over SASRec of width 256, 1 paired seed: HR@10 +100.0 %" in beauty
+    assert "`python -m fame reproduce beauty --models wide --seeds 1`" in beauty
     assert "Not run yet." in markdown.split("### ")[2]
 
 

@@ -47,6 +47,17 @@ def test_clicks_alone_is_the_model_without_the_catalogue(name: str) -> None:
     assert row.configs("toys") == variant(name).configs("toys")
 
 
+@pytest.mark.parametrize("name", ["fame", "sasrec"])
+def test_the_wide_models_differ_in_width_alone(name: str) -> None:
+    row = variant(f"{name}-256")
+    assert row.base == "sasrec-256" or name == "sasrec"
+    model, training = row.configs("sports")
+    narrow, as_narrow = variant(name).configs("sports")
+    assert (model.width, narrow.width) == (256, 128)
+    assert {**model.to_dict(), "width": 128} == narrow.to_dict()
+    assert training == as_narrow
+
+
 def test_without_a_recipe_all_is_at_its_default() -> None:
     assert variant("fame").configs("mine") == (ModelConfig(), TrainConfig())
     assert variant("sasrec").configs("mine") == (ModelConfig(model="sasrec"), TrainConfig())
@@ -62,6 +73,7 @@ def test_groups_are_spelt_out_and_nothing_comes_twice() -> None:
     assert names == ["sasrec", "fame", "paper", "4x2", *(row.name for row in ABLATIONS)]
     assert [row.name for row in variants(["models"])] == [row.name for row in MODELS]
     assert [row.name for row in variants(["clicks"])] == ["fame-clicks", "sasrec-clicks"]
+    assert [row.name for row in variants(["wide"])] == ["fame-256", "sasrec-256"]
     assert len(variants(["sweep"])) == len({row.name for row in variants(["sweep"])}) > 3
 
 
