@@ -590,8 +590,8 @@ def reproduce(
     for name, gains in summary["gains_over_sasrec"].items():
         for metric, gain in gains.items():
             typer.echo(
-                f"  {name} over {bases[name]}, {metric}: {gain['mean']:+.1%} "
-                f"(95 % interval {gain['low']:+.1%} to {gain['high']:+.1%}, "
+                f"  {name} over {bases[name]}, {metric}: {gain['mean']:+z.1%} "
+                f"(95 % interval {gain['low']:+z.1%} to {gain['high']:+z.1%}, "
                 f"{'seeds and ' * (seeds > 1)}people drawn)"
             )
 

@@ -138,7 +138,8 @@ class Gain:
 
     def in_words(self) -> str:
         """``+3.2 % (+1.0 to +5.4)``."""
-        return f"{100 * self.mean:+.1f} % ({100 * self.low:+.1f} to {100 * self.high:+.1f})"
+        mean, low, high = (f"{100 * value:+z.1f}" for value in (self.mean, self.low, self.high))
+        return f"{mean} % ({low} to {high})"
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from fame.bench.reproduce import reproduce
-from fame.bench.results import Results, RunKey, paired_comparison, paired_gain, settings_key
+from fame.bench.results import Gain, Results, RunKey, paired_comparison, paired_gain, settings_key
 from fame.bench.variants import variant, variants
 from fame.config import ModelConfig, TrainConfig
 from fame.data import Dataset
@@ -107,3 +107,8 @@ def test_the_shipped_rows_are_those_of_the_shipped_recipes() -> None:
     for (name, fingerprint, model), _ in rows.groupby(["data", "fingerprint", "model"]):
         key = RunKey.of(name, fingerprint, model, *variant(model).configs(name))
         assert results.has(key), f"{model} on {name}"
+
+
+def test_a_gain_in_words_has_signs_and_no_negative_nothing() -> None:
+    assert Gain(0.0316, 0.0121, 0.05).in_words() == "+3.2 % (+1.2 to +5.0)"
+    assert Gain(-0.0002, -0.0251, 0.0004).in_words() == "+0.0 % (-2.5 to +0.0)"
