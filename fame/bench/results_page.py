@@ -27,9 +27,10 @@ _ORDER = ("beauty", "sports", "toys", "ml-1m", "ml-20m", "ml-100k")
 
 @dataclass(frozen=True)
 class _Line:
-    """One row of a table: a model, how many experts its heads have, and its runs."""
+    """One row of a table: a model, its heads and the experts in each of them, and its runs."""
 
     variant: Variant
+    heads: int
     experts: int
     key: RunKey
     rows: pd.DataFrame
@@ -43,7 +44,7 @@ def _lines(results: Results, data: str, fingerprint: str, wanted: Sequence[Varia
         key = RunKey.of(data, fingerprint, candidate.name, model, training)
         rows = results.select(key)
         if len(rows):
-            lines.append(_Line(candidate, model.experts, key, rows))
+            lines.append(_Line(candidate, model.heads, model.experts, key, rows))
     return lines
 
 
@@ -70,8 +71,10 @@ def _heads(line: _Line) -> str:
         ("heads_router_entropy", ".2f"),
     )
     cells = [_by_head(line.rows, column, write) for column, write in columns]
+    if line.heads == 1:
+        cells[2] = ""  # nobody to share with
     if line.experts == 1:
-        cells[-1] = ""  # nothing is routed
+        cells[3] = ""  # nothing is routed
     return " | ".join(cell.replace("%", " %") for cell in cells)
 
 
