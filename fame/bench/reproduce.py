@@ -13,7 +13,16 @@ from typing import Any
 from fame.baselines import baseline_ranks
 from fame.bench.results import Results, RunKey, paired_comparison, told_settings
 from fame.bench.variants import Variant
-from fame.checkpoint import CARD, CONFIG, ITEMS, METRICS, WEIGHTS, Checkpoint, load_checkpoint
+from fame.checkpoint import (
+    CARD,
+    CONFIG,
+    ITEMS,
+    METRICS,
+    WEIGHTS,
+    Checkpoint,
+    is_checkpoint,
+    load_checkpoint,
+)
 from fame.config import ModelConfig, TrainConfig
 from fame.data import Dataset
 from fame.errors import FameError
@@ -197,17 +206,21 @@ def _figures(checkpoint: Checkpoint) -> dict[str, Any]:
 def ship(dataset: Dataset, row: Row, results: Results, out: Path) -> int:
     """Makes a checkpoint to show of the run with the median validation figure, not the luckiest.
 
-    It replaces ``out`` once it is whole.
+    It replaces ``out`` once it is whole. Where the run's folder is gone and ``out`` was made of it,
+    only the card is written anew, which has the figures of all seeds.
 
     Returns:
         The seed of that run.
 
     Raises:
-        FameError: where that run's folder is no longer there.
+        FameError: where that run's folder is no longer there, nor a checkpoint made of it.
     """
     seed = summarise(results, row)["median_seed"]
     run = results.run_folder(row.keys[seed])
     if not all((run / name).is_file() for name in _SHIPPED):
+        if _was_made_of(row.keys[seed], out):
+            write_text(out / CARD, render_card(load_checkpoint(out)))
+            return seed
         raise FameError(
             f"{run} is not there: only its row was kept. Train it again with `python -m fame train "
             f"--data {dataset.interactions.name} --seed {seed} --out {out}`."
@@ -226,3 +239,12 @@ def ship(dataset: Dataset, row: Row, results: Results, out: Path) -> int:
             out.rename(Path(folder) / "former")
         new.rename(out)
     return seed
+
+
+def _was_made_of(key: RunKey, folder: Path) -> bool:
+    """Whether a folder holds the checkpoint of a run of the table."""
+    if not is_checkpoint(folder):
+        return False
+    held = load_checkpoint(folder)
+    configs = held.model_config, held.train_config
+    return key == RunKey.of(held.data.name, held.data.fingerprint, key.model, *configs)

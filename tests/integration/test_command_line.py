@@ -214,12 +214,18 @@ def test_reproduce_fills_a_table_and_goes_on_where_it_stopped(
         "README.md",
     }  # fmt: skip
 
-    # Without the run's folder there is nothing to make a checkpoint of: said, and nothing is lost.
+    # Without the run's folder the checkpoint that was made of it has its card written anew.
     shutil.rmtree(tmp_path / "runs")
-    done = fame("reproduce", "walks", "--out", str(tmp_path), "--models", "fame", "--seeds", "1",
-                "--ship", str(shown))  # fmt: skip
-    assert done.returncode == 2 and "only its row was kept" in done.stderr
-    assert load_checkpoint(shown).metrics is not None
+    before = {path.name: path.read_bytes() for path in shown.iterdir()}
+    (shown / "README.md").write_text("of former seeds")
+    run("--models", "fame", "--seeds", "1", "--ship", str(shown))
+    assert {path.name: path.read_bytes() for path in shown.iterdir()} == before
+    # There is nothing to make another row's checkpoint of: said, and nothing is lost.
+    for at in (shown, tmp_path / "nowhere"):
+        done = fame("reproduce", "walks", "--out", str(tmp_path), "--models", "no-facets",
+                    "--seeds", "1", "--ship", str(at))  # fmt: skip
+        assert done.returncode == 2 and "only its row was kept" in done.stderr
+    assert {path.name: path.read_bytes() for path in shown.iterdir()} == before
 
 
 def test_an_interrupted_table_goes_on_after_the_last_epoch(
