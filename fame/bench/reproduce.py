@@ -218,8 +218,9 @@ def ship(dataset: Dataset, row: Row, results: Results, out: Path) -> int:
     seed = summarise(results, row)["median_seed"]
     run = results.run_folder(row.keys[seed])
     if not all((run / name).is_file() for name in _SHIPPED):
-        if _was_made_of(row.keys[seed], out):
-            write_text(out / CARD, render_card(load_checkpoint(out)))
+        held = _made_of(row.keys[seed], out)
+        if held is not None:
+            write_text(out / CARD, render_card(held))
             return seed
         raise FameError(
             f"{run} is not there: only its row was kept. Train it again with `python -m fame train "
@@ -241,10 +242,11 @@ def ship(dataset: Dataset, row: Row, results: Results, out: Path) -> int:
     return seed
 
 
-def _was_made_of(key: RunKey, folder: Path) -> bool:
-    """Whether a folder holds the checkpoint of a run of the table."""
+def _made_of(key: RunKey, folder: Path) -> Checkpoint | None:
+    """The checkpoint in a folder, where it is that of a run of the table."""
     if not is_checkpoint(folder):
-        return False
+        return None
     held = load_checkpoint(folder)
     configs = held.model_config, held.train_config
-    return key == RunKey.of(held.data.name, held.data.fingerprint, key.model, *configs)
+    same = key == RunKey.of(held.data.name, held.data.fingerprint, key.model, *configs)
+    return held if same else None

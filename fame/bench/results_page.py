@@ -13,7 +13,8 @@ from pathlib import Path
 import pandas as pd
 
 from fame.bench.results import Results, RunKey, paired_comparison
-from fame.bench.variants import ABLATIONS, CLICKS_ALONE, MODELS, WIDE, Variant, grids, variant
+from fame.bench.variants import ABLATIONS, MODELS, Variant, grids, variant, variants
+from fame.config import ModelConfig
 from fame.data.registry import SETS
 from fame.errors import FameError
 from fame.files import write_text
@@ -27,11 +28,10 @@ _ORDER = ("beauty", "sports", "toys", "ml-1m", "ml-20m", "ml-100k")
 
 @dataclass(frozen=True)
 class _Line:
-    """One row of a table: a model, its heads and the experts in each of them, and its runs."""
+    """One row of a table: a model, its shape, and its runs."""
 
     variant: Variant
-    heads: int
-    experts: int
+    shape: ModelConfig
     key: RunKey
     rows: pd.DataFrame
 
@@ -40,11 +40,11 @@ def _lines(results: Results, data: str, fingerprint: str, wanted: Sequence[Varia
     """The rows of the table that were run by their recipes."""
     lines = []
     for candidate in wanted:
-        model, training = candidate.configs(data)
-        key = RunKey.of(data, fingerprint, candidate.name, model, training)
+        shape, training = candidate.configs(data)
+        key = RunKey.of(data, fingerprint, candidate.name, shape, training)
         rows = results.select(key)
         if len(rows):
-            lines.append(_Line(candidate, model.heads, model.experts, key, rows))
+            lines.append(_Line(candidate, shape, key, rows))
     return lines
 
 
@@ -65,16 +65,12 @@ def _by_head(rows: pd.DataFrame, column: str, write: str) -> str:
 
 def _heads(line: _Line) -> str:
     columns = (
-        ("heads_gate_mean", ".0%"),
-        ("heads_HR@10", ".4f"),
-        ("heads_overlap@20", ".0%"),
-        ("heads_router_entropy", ".2f"),
+        ("heads_gate_mean", ".0%", True),
+        ("heads_HR@10", ".4f", True),
+        ("heads_overlap@20", ".0%", line.shape.heads > 1),  # else nobody to share with
+        ("heads_router_entropy", ".2f", line.shape.experts > 1),  # else nothing is routed
     )
-    cells = [_by_head(line.rows, column, write) for column, write in columns]
-    if line.heads == 1:
-        cells[2] = ""  # nobody to share with
-    if line.experts == 1:
-        cells[3] = ""  # nothing is routed
+    cells = [_by_head(line.rows, column, write) if told else "" for column, write, told in columns]
     return " | ".join(cell.replace("%", " %") for cell in cells)
 
 
@@ -95,8 +91,7 @@ _HEAD = (
 def _section(results: Results, data: str, fingerprint: str) -> list[str]:
     main = _lines(results, data, fingerprint, MODELS)
     groups = {
-        "clicks": _lines(results, data, fingerprint, CLICKS_ALONE),
-        "wide": _lines(results, data, fingerprint, WIDE),
+        name: _lines(results, data, fingerprint, variants([name])) for name in ("clicks", "wide")
     }
     shown = [*main, *(line for lines in groups.values() for line in lines)]
     title = SETS[data].title if data in SETS else data
