@@ -542,7 +542,7 @@ def reproduce(
     from fame.bench.reproduce import Row
     from fame.bench.reproduce import reproduce as run_table
     from fame.bench.reproduce import ship as make_checkpoint
-    from fame.bench.results import Results
+    from fame.bench.results import Gain, Results
     from fame.bench.variants import variants
     from fame.config import parse_setting
 
@@ -588,12 +588,11 @@ def reproduce(
         )
     bases = {row.name: row.base for row in wanted}
     for name, gains in summary["gains_over_sasrec"].items():
-        for metric, gain in gains.items():
-            typer.echo(
-                f"  {name} over {bases[name]}, {metric}: {gain['mean']:+z.1%} "
-                f"(95 % interval {gain['low']:+z.1%} to {gain['high']:+z.1%}, "
-                f"{'seeds and ' * (seeds > 1)}people drawn)"
-            )
+        words = "; ".join(f"{metric} {Gain(**gain).in_words()}" for metric, gain in gains.items())
+        typer.echo(f"  {name} over {bases[name]}: {words}")
+    if summary["gains_over_sasrec"]:
+        drawn = "seeds and people" if seeds > 1 else "people"
+        typer.echo(f"In brackets a 95 % interval that draws {drawn} anew.")
 
 
 @app.command()
