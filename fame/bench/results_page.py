@@ -6,13 +6,14 @@ would give again.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import pandas as pd
 
-from fame.bench.results import Results, RunKey, paired_comparison
+from fame.bench.results import Comparison, Results, RunKey, paired_comparison
 from fame.bench.variants import ABLATIONS, MODELS, Variant, grids, variant, variants
 from fame.config import ModelConfig
 from fame.data.registry import SETS
@@ -88,24 +89,64 @@ _HEAD = (
 )
 
 
-def _section(results: Results, data: str, fingerprint: str) -> list[str]:
+@dataclass(frozen=True)
+class _Benchmark:
+    """What one data set's tables are made of.
+
+    Attributes:
+        main: The models of the recipe.
+        groups: Both models with something else the same for both, by the name of the group.
+        pairs: Rows of the two with the row that each is compared with.
+    """
+
+    data: str
+    fingerprint: str
+    title: str
+    main: list[_Line]
+    groups: dict[str, list[_Line]]
+    pairs: list[tuple[_Line, _Line, Comparison]]
+
+    @property
+    def shown(self) -> list[_Line]:
+        """All rows but those of the ablations and the sweep."""
+        return [*self.main, *chain.from_iterable(self.groups.values())]
+
+
+def _benchmark(results: Results, data: str, fingerprint: str) -> _Benchmark:
+    title = SETS[data].title if data in SETS else data
     main = _lines(results, data, fingerprint, MODELS)
     groups = {
         name: _lines(results, data, fingerprint, variants([name])) for name in ("clicks", "wide")
     }
-    shown = [*main, *(line for lines in groups.values() for line in lines)]
-    title = SETS[data].title if data in SETS else data
-    lines = [f"### {title}", "", _HEAD, *map(_row, shown)]
+    benchmark = _Benchmark(data, fingerprint, title, main, groups, [])
+    benchmark.pairs.extend(_pairs(results, benchmark.shown))
+    return benchmark
+
+
+def _pairs(results: Results, table: Sequence[_Line]) -> Iterator[tuple[_Line, _Line, Comparison]]:
+    by_name = {line.variant.name: line for line in table}
+    for line in table:
+        base = by_name.get(line.variant.base)
+        if base is None or base is line:
+            continue
+        comparison = paired_comparison(results, line.key, base.key)
+        if comparison is not None:
+            yield line, base, comparison
+
+
+def _section(results: Results, benchmark: _Benchmark) -> list[str]:
+    data, fingerprint, main = benchmark.data, benchmark.fingerprint, benchmark.main
+    lines = [f"### {benchmark.title}", "", _HEAD, *map(_row, benchmark.shown)]
     for name, label in _COUNTING.items():
         rows = results.select(RunKey(data, fingerprint, name, "none", 0))
         if len(rows):
             figures = " | ".join(f"{rows[figure].iloc[0]:.4f}" for figure in _FIGURES)
             lines.append(f"| {label} | | {figures} | | | | | |")
     lines += _command(data, "", main)
-    for name, group in groups.items():
+    for name, group in benchmark.groups.items():
         if group:
             lines += _command(data, f"--models {name} ", group)
-    lines += _gains(results, shown)
+    lines += _gains(benchmark)
     changed = [*ABLATIONS, *map(variant, grids(results.rows(), data))]
     others = _lines(results, data, fingerprint, changed)
     if others:
@@ -122,34 +163,53 @@ def _command(data: str, models: str, table: Sequence[_Line]) -> list[str]:
     return ["", f"`python -m fame reproduce {data} {models}--seeds {seeds}`"]
 
 
-def _gains(results: Results, table: Sequence[_Line]) -> list[str]:
-    by_name = {line.variant.name: line for line in table}
+def _gains(benchmark: _Benchmark) -> list[str]:
     lines = []
-    for line in table:
-        base = by_name.get(line.variant.base)
-        if base is None or base is line:
-            continue
-        found = paired_comparison(results, line.key, base.key)
-        if found is not None:
-            gains = "; ".join(f"{name} {gain.in_words()}" for name, gain in found.gains.items())
-            seeds = f"{found.seeds} paired seed{'s' * (found.seeds != 1)}"
-            lines.append(f"- {line.variant.label} over {base.variant.label}, {seeds}: {gains}")
+    for line, base, found in benchmark.pairs:
+        gains = "; ".join(f"{name} {gain.in_words()}" for name, gain in found.gains.items())
+        seeds = f"{found.seeds} paired seed{'s' * (found.seeds != 1)}"
+        lines.append(f"- {line.variant.label} over {base.variant.label}, {seeds}: {gains}")
     return ["", *lines] if lines else []
 
 
+def _overview(benchmarks: Sequence[_Benchmark]) -> list[str]:
+    """Every FAME beside its SASRec, over the seeds that both have, in one table."""
+    lines = [
+        "### At a glance",
+        "",
+        "| data | model | paired seeds | HR@10 | NDCG@10 | HR@10 of SASRec | NDCG@10 of SASRec "
+        "| over SASRec, HR@10 |",
+        "|---" * 8 + "|",
+    ]
+    for benchmark in benchmarks:
+        for line, _, found in benchmark.pairs:
+            if line.variant.kind.startswith("sasrec"):
+                continue
+            both = (found.ours, found.theirs)
+            figures = (_spread(rows, figure) for rows in both for figure in _FIGURES)
+            cells = (benchmark.title, line.variant.label, str(found.seeds), *figures)
+            lines.append(f"| {' | '.join(cells)} | {found.gains['HR@10'].in_words()} |")
+    return [*lines, ""]
+
+
 def results_markdown(results: Results) -> str:
-    """All tables, one section a data set; a benchmark without a row is named as not run."""
+    """All tables: one of FAME beside SASRec, then one section a data set.
+
+    A benchmark without a row is named as not run.
+    """
     rows = results.rows()
     found: dict[str, str] = dict(
         rows[["data", "fingerprint"]].drop_duplicates().itertuples(index=False)
     )
+    benchmarks: list[_Benchmark] = []
     sections: list[str] = []
     for data in (*_ORDER, *sorted(set(found) - set(_ORDER))):
         if data in found and _lines(results, data, found[data], MODELS):
-            sections += [*_section(results, data, found[data]), ""]
+            benchmarks.append(_benchmark(results, data, found[data]))
+            sections += [*_section(results, benchmarks[-1]), ""]
         elif data in _ORDER:
             sections += [f"### {SETS[data].title}", "", "Not run yet.", ""]
-    return "\n".join(sections).rstrip() + "\n"
+    return "\n".join([*_overview(benchmarks), *sections]).rstrip() + "\n"
 
 
 def write_into(path: Path, markdown: str) -> None:

@@ -48,7 +48,7 @@ def results(tmp_path: Path) -> Results:
 
 def test_a_table_says_mean_and_spread_heads_and_commands(results: Results) -> None:
     markdown = results_markdown(results)
-    beauty = markdown.split("### ")[1]
+    overview, beauty, sports = markdown.split("### ")[1:4]
     rows = {
         line.split("|")[1].strip(): [cell.strip() for cell in line.split("|")[2:-1]]
         for line in beauty.splitlines()
@@ -72,7 +72,21 @@ def test_a_table_says_mean_and_spread_heads_and_commands(results: Results) -> No
     assert "`python -m fame reproduce beauty --models clicks --seeds 1`" in beauty
     assert "FAME of width 256 over SASRec of width 256, 1 paired seed: HR@10 +100.0 %" in beauty
     assert "`python -m fame reproduce beauty --models wide --seeds 1`" in beauty
-    assert "Not run yet." in markdown.split("### ")[2]
+    assert "Not run yet." in sports
+    # At a glance stands every FAME beside its own SASRec, over the seeds of both.
+    glance = [
+        [cell.strip() for cell in line.split("|")[2:-1]]
+        for line in overview.splitlines()
+        if line.startswith("| Amazon Beauty")
+    ]
+    assert [cells[0] for cells in glance] == [
+        "FAME, trained as here",
+        "FAME, from clicks alone",
+        "FAME of width 256",
+    ]
+    assert glance[0][1:3] == ["2", "0.5000 ± 0.0000"] and glance[0][4] == "0.2500 ± 0.0000"
+    assert glance[0][6].startswith("+100.0 % (")
+    assert [cells[4] for cells in glance[1:]] == ["0.5000", "0.5000"]
 
 
 def test_the_tables_go_between_the_marks_and_nothing_else_moves(tmp_path: Path) -> None:
