@@ -95,8 +95,9 @@ class _Benchmark:
 
     Attributes:
         main: The models of the recipe.
-        groups: Both models with something else the same for both, by the name of the group.
-        pairs: Rows of the two with the row that each is compared with.
+        groups: Both models with something changed for both, by the name of the group.
+        shown: The rows of both, so all but those of the ablations and the sweep.
+        pairs: Every shown row with the row that it is compared with, and the comparison.
     """
 
     data: str
@@ -104,12 +105,8 @@ class _Benchmark:
     title: str
     main: list[_Line]
     groups: dict[str, list[_Line]]
+    shown: list[_Line]
     pairs: list[tuple[_Line, _Line, Comparison]]
-
-    @property
-    def shown(self) -> list[_Line]:
-        """All rows but those of the ablations and the sweep."""
-        return [*self.main, *chain.from_iterable(self.groups.values())]
 
 
 def _benchmark(results: Results, data: str, fingerprint: str) -> _Benchmark:
@@ -118,9 +115,8 @@ def _benchmark(results: Results, data: str, fingerprint: str) -> _Benchmark:
     groups = {
         name: _lines(results, data, fingerprint, variants([name])) for name in ("clicks", "wide")
     }
-    benchmark = _Benchmark(data, fingerprint, title, main, groups, [])
-    benchmark.pairs.extend(_pairs(results, benchmark.shown))
-    return benchmark
+    shown = [*main, *chain.from_iterable(groups.values())]
+    return _Benchmark(data, fingerprint, title, main, groups, shown, list(_pairs(results, shown)))
 
 
 def _pairs(results: Results, table: Sequence[_Line]) -> Iterator[tuple[_Line, _Line, Comparison]]:
@@ -172,24 +168,24 @@ def _gains(benchmark: _Benchmark) -> list[str]:
     return ["", *lines] if lines else []
 
 
+_GLANCE_HEAD = (
+    "| data | model | paired seeds | HR@10 | NDCG@10 | HR@10 of SASRec | NDCG@10 of SASRec "
+    "| over SASRec, HR@10 |\n" + "|---" * 8 + "|"
+)
+
+
 def _overview(benchmarks: Sequence[_Benchmark]) -> list[str]:
-    """Every FAME beside its SASRec, over the seeds that both have, in one table."""
-    lines = [
-        "### At a glance",
-        "",
-        "| data | model | paired seeds | HR@10 | NDCG@10 | HR@10 of SASRec | NDCG@10 of SASRec "
-        "| over SASRec, HR@10 |",
-        "|---" * 8 + "|",
-    ]
+    """Every FAME beside its SASRec, over the seeds that both have; nothing where there is none."""
+    rows = []
     for benchmark in benchmarks:
         for line, _, found in benchmark.pairs:
             if line.variant.kind.startswith("sasrec"):
                 continue
             both = (found.ours, found.theirs)
-            figures = (_spread(rows, figure) for rows in both for figure in _FIGURES)
+            figures = (_spread(runs, figure) for runs in both for figure in _FIGURES)
             cells = (benchmark.title, line.variant.label, str(found.seeds), *figures)
-            lines.append(f"| {' | '.join(cells)} | {found.gains['HR@10'].in_words()} |")
-    return [*lines, ""]
+            rows.append(f"| {' | '.join(cells)} | {found.gains['HR@10'].in_words()} |")
+    return ["### At a glance", "", _GLANCE_HEAD, *rows, ""] if rows else []
 
 
 def results_markdown(results: Results) -> str:

@@ -89,6 +89,12 @@ def test_a_table_says_mean_and_spread_heads_and_commands(results: Results) -> No
     assert [cells[4] for cells in glance[1:]] == ["0.5000", "0.5000"]
 
 
+def test_nothing_stands_at_a_glance_where_nothing_was_run(tmp_path: Path) -> None:
+    markdown = results_markdown(Results(tmp_path))
+    assert markdown.startswith("### Amazon Beauty\n\nNot run yet.")
+    assert markdown.count("Not run yet.") == markdown.count("### ")
+
+
 def test_the_tables_go_between_the_marks_and_nothing_else_moves(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
