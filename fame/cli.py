@@ -542,7 +542,7 @@ def reproduce(
     from fame.bench.reproduce import Row
     from fame.bench.reproduce import reproduce as run_table
     from fame.bench.reproduce import ship as make_checkpoint
-    from fame.bench.results import Gain, Results
+    from fame.bench.results import Gain, Results, brackets_in_words
     from fame.bench.variants import variants
     from fame.config import parse_setting
 
@@ -591,8 +591,7 @@ def reproduce(
         words = "; ".join(f"{metric} {Gain(**gain).in_words()}" for metric, gain in gains.items())
         typer.echo(f"  {name} over {bases[name]}: {words}")
     if summary["gains_over_sasrec"]:
-        drawn = "seeds and people" if seeds > 1 else "people"
-        typer.echo(f"In brackets a 95 % interval that draws {drawn} anew.")
+        typer.echo(brackets_in_words(seeds).capitalize())
 
 
 @app.command()

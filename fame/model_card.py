@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from fame.bench.results import Comparison, Results, RunKey, paired_comparison
+from fame.bench.results import (
+    Comparison,
+    Results,
+    RunKey,
+    brackets_in_words,
+    paired_comparison,
+)
 from fame.bench.variants import variant
 from fame.checkpoint import Checkpoint
 from fame.config import ModelConfig, TrainConfig
@@ -124,12 +130,10 @@ def _comparison_section(name: str, comparison: Comparison | None) -> list[str]:
             cells = [f"{c} ± {d:.4f}" for c, d in zip(cells, deviations, strict=True)]
         lines.append(f"| {label} | {' | '.join(cells)} |")
     gains = [gain.in_words() for gain in comparison.gains.values()]
-    drawn = "seeds and people" if seeds > 1 else "people"
     lines += [
         f"| FAME over SASRec | {' | '.join(gains)} |",
         "",
-        f"± is the standard deviation over seeds; in brackets a 95 % interval that draws {drawn} "
-        "anew.",
+        f"± is the standard deviation over seeds; {brackets_in_words(seeds)}",
     ]
     return lines
 

@@ -142,6 +142,12 @@ class Gain:
         return f"{mean} % ({low} to {high})"
 
 
+def brackets_in_words(seeds: int) -> str:
+    """What stands in the brackets of :meth:`Gain.in_words`."""
+    drawn = "seeds and people" if seeds > 1 else "people"
+    return f"in brackets a 95 % interval that draws {drawn} anew."
+
+
 @dataclass(frozen=True)
 class Comparison:
     """Two rows of the table over the seeds that both were run with.

@@ -200,9 +200,10 @@ def results_markdown(results: Results) -> str:
     benchmarks: list[_Benchmark] = []
     sections: list[str] = []
     for data in (*_ORDER, *sorted(set(found) - set(_ORDER))):
-        if data in found and _lines(results, data, found[data], MODELS):
-            benchmarks.append(_benchmark(results, data, found[data]))
-            sections += [*_section(results, benchmarks[-1]), ""]
+        benchmark = _benchmark(results, data, found[data]) if data in found else None
+        if benchmark is not None and benchmark.main:
+            benchmarks.append(benchmark)
+            sections += [*_section(results, benchmark), ""]
         elif data in _ORDER:
             sections += [f"### {SETS[data].title}", "", "Not run yet.", ""]
     return "\n".join([*_overview(benchmarks), *sections]).rstrip() + "\n"
