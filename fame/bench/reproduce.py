@@ -27,10 +27,10 @@ from fame.config import ModelConfig, TrainConfig
 from fame.data import Dataset
 from fame.errors import FameError
 from fame.evaluate import PROTOCOL, model_ranks
-from fame.files import write_text
+from fame.files import file_hash, write_text
 from fame.metrics import FIGURES, summarise_ranks
 from fame.model_card import render_card
-from fame.projection import project, write_projection
+from fame.projection import PROJECTION, project, write_projection
 from fame.training.loop import Progress, ignore
 from fame.training.runs import RunFolder
 from fame.training.train import train
@@ -206,8 +206,9 @@ def _figures(checkpoint: Checkpoint) -> dict[str, Any]:
 def ship(dataset: Dataset, row: Row, results: Results, out: Path) -> int:
     """Makes a checkpoint to show of the run with the median validation figure, not the luckiest.
 
-    It replaces ``out`` once it is whole. Where the run's folder is gone and ``out`` was made of it,
-    only the card is written anew, which has the figures of all seeds.
+    It replaces ``out`` once it is whole. Where ``out`` was made of that very run, only the card is
+    written anew, which has the figures of all seeds; what was added since, such as a survey of
+    people, stays.
 
     Returns:
         The seed of that run.
@@ -217,11 +218,12 @@ def ship(dataset: Dataset, row: Row, results: Results, out: Path) -> int:
     """
     seed = summarise(results, row)["median_seed"]
     run = results.run_folder(row.keys[seed])
-    if not all((run / name).is_file() for name in _SHIPPED):
-        held = _made_of(row.keys[seed], out)
-        if held is not None:
-            write_text(out / CARD, render_card(held))
-            return seed
+    gone = not all((run / name).is_file() for name in _SHIPPED)
+    held = _made_of(row.keys[seed], out) if gone else _copy_of(run, out)
+    if held is not None:
+        write_text(out / CARD, render_card(held))
+        return seed
+    if gone:
         raise FameError(
             f"{run} is not there: only its row was kept. Train it again with `python -m fame train "
             f"--data {dataset.interactions.name} --seed {seed} --out {out}`."
@@ -250,3 +252,11 @@ def _made_of(key: RunKey, folder: Path) -> Checkpoint | None:
     configs = held.model_config, held.train_config
     same = key == RunKey.of(held.data.name, held.data.fingerprint, key.model, *configs)
     return held if same else None
+
+
+def _copy_of(run: Path, folder: Path) -> Checkpoint | None:
+    """The checkpoint in a folder, where it is whole and its files are those that the run gave."""
+    if not all((folder / name).is_file() for name in (*_SHIPPED, PROJECTION)):
+        return None
+    same = all(file_hash(run / name) == file_hash(folder / name) for name in _SHIPPED)
+    return load_checkpoint(folder) if same else None
