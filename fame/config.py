@@ -103,7 +103,7 @@ class ModelConfig(_Config):
         gate: ``uniform`` gives all heads equal shares always; an ablation.
         facets: ``off`` merges the heads through an output matrix into one state and one score, as
             in an ordinary block, and keeps the experts inside the attention; an ablation. The model
-            then has one head to look at, and no gate.
+            then has one head to look at, and no gate; with one expert it is SASRec.
     """
 
     model: ModelName = "fame"

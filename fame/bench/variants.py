@@ -81,7 +81,8 @@ ABLATIONS = (
     Variant("no-experts", "without experts (E = 1)", "fame", {"experts": 1}),
     Variant("no-facets", "without facet heads (one score)", "fame", {"facets": "off"}),
     Variant("uniform-gate", "uniform gate", "fame", {"gate": "uniform"}),
-    Variant("neither", "without experts and facet heads", "fame", {"experts": 1, "facets": "off"}),
+    # The same function as SASRec: what it ranks otherwise comes of where its weights start.
+    Variant("neither", "without both (SASRec)", "fame", {"experts": 1, "facets": "off"}),
 )
 _NAMED = (*MODELS, *CLICKS_ALONE, *WIDE, *ABLATIONS)
 # Heads x experts of the sweep, beside 2x4, which is FAME, and 2x1, which is it without experts.

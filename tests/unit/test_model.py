@@ -172,6 +172,26 @@ def test_loss_and_every_gradient_equal_the_twins(config):
     assert_gradients_equal(model, leaves)
 
 
+@pytest.mark.parametrize("score", get_args(Score))
+@torch.no_grad()
+def test_without_experts_and_facets_fame_is_sasrec(score):
+    """With the same weights they are one function, so the ablation is SASRec drawn once more."""
+    baseline = dataclasses.replace(TINY_SASREC, positions="relative", score=score)
+    bare = dataclasses.replace(TINY, facets="off", experts=1, positions="relative", score=score)
+    fame, sasrec = (random_model(config, NUM_ITEMS) for config in (bare, baseline))
+    weights = fame.state_dict()
+    last = "blocks.1.attention."
+    for kind in ("weight", "bias"):
+        parts = [weights.pop(f"{last}mixture.{name}.{kind}") for name in ("query", "key", "value")]
+        weights[f"{last}query_key_value.{kind}"] = torch.cat(parts)
+        del weights[f"{last}mixture.router_{kind}"]  # one expert has the whole router anyway
+    distances = weights.pop(f"{last}mixture.relative.by_distance")
+    weights[f"{last}relative.by_distance"] = distances
+    sasrec.load_state_dict(weights)
+    items_BT = padded(HISTORIES)
+    torch.testing.assert_close(fame(items_BT).query, sasrec(items_BT).query, **EXACT)
+
+
 @pytest.mark.parametrize("config", UNDIVIDED, ids=shape_name)
 def test_without_facets_scores_and_every_gradient_equal_the_twins(config):
     model = random_model(config, NUM_ITEMS)
