@@ -85,8 +85,9 @@ ABLATIONS = (
     Variant("neither", "without both (SASRec)", "fame", {"experts": 1, "facets": "off"}),
 )
 _NAMED = (*MODELS, *CLICKS_ALONE, *WIDE, *ABLATIONS)
-# Heads x experts of the sweep, beside 2x4, which is FAME, and 2x1, which is it without experts.
-SWEEP = ("1x4", "2x2", "2x8", "4x1", "4x4", "8x2")
+# Heads x experts of the sweep, beside 2x4, which is FAME, and 2x1, which is it without experts. 1x1
+# tells what the map W^f alone does: it is SASRec, one head in its last block, with W^f behind it.
+SWEEP = ("1x1", "1x4", "2x2", "2x8", "4x1", "4x4", "8x2")
 _GROUPS = {
     "models": [variant.name for variant in MODELS],
     "clicks": [variant.name for variant in CLICKS_ALONE],
@@ -110,6 +111,8 @@ def variant(name: str) -> Variant:
         )
     heads, experts = _heads_and_experts(name)
     label = f"{heads} head{'s' * (heads != 1)} x {experts} expert{'s' * (experts != 1)}"
+    if heads == experts == 1:
+        label += " (SASRec and a map)"
     return Variant(name, label, "fame", {"heads": heads, "experts": experts})
 
 

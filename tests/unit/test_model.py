@@ -192,6 +192,29 @@ def test_without_experts_and_facets_fame_is_sasrec(score):
     torch.testing.assert_close(fame(items_BT).query, sasrec(items_BT).query, **EXACT)
 
 
+@torch.no_grad()
+def test_one_head_of_one_expert_is_sasrec_with_a_map_behind_it():
+    """What the sweep's 1 x 1 adds to SASRec is ``W^f`` between its last state and the items."""
+    shape = {"heads": 1, "layers": 1, "positions": "relative"}
+    fame = random_model(dataclasses.replace(TINY, experts=1, **shape), NUM_ITEMS)
+    sasrec = random_model(dataclasses.replace(TINY_SASREC, **shape), NUM_ITEMS)
+    weights = fame.state_dict()
+    facet_map = weights.pop("facet_maps")[0]
+    for name in ("gate.weight", "gate.bias", "attention.router_weight", "attention.router_bias"):
+        del weights[name]  # one head has the whole gate and one expert the whole router
+    for kind in ("weight", "bias"):
+        parts = [weights.pop(f"attention.{name}.{kind}") for name in ("query", "key", "value")]
+        weights[f"attention.query_key_value.{kind}"] = torch.cat(parts)
+    # With one head the values' matrix can hold the output's.
+    weights["attention.output.weight"] = torch.eye(TINY.width)
+    weights["attention.output.bias"] = torch.zeros(TINY.width)
+    for name in [name for name in weights if not name.startswith(("item_", "embedding_"))]:
+        weights[f"blocks.0.{name.removeprefix('head_')}"] = weights.pop(name)
+    sasrec.load_state_dict(weights)
+    items_BT = padded(HISTORIES)
+    torch.testing.assert_close(fame(items_BT).query, sasrec(items_BT).query @ facet_map, **EXACT)
+
+
 @pytest.mark.parametrize("config", UNDIVIDED, ids=shape_name)
 def test_without_facets_scores_and_every_gradient_equal_the_twins(config):
     model = random_model(config, NUM_ITEMS)
