@@ -138,25 +138,25 @@ def _section(results: Results, benchmark: _Benchmark) -> list[str]:
         if len(rows):
             figures = " | ".join(f"{rows[figure].iloc[0]:.4f}" for figure in _FIGURES)
             lines.append(f"| {label} | | {figures} | | | | | |")
-    lines += _command(data, "", main)
-    for name, group in benchmark.groups.items():
-        if group:
-            lines += _command(data, f"--models {name} ", group)
+    for table in (main, *benchmark.groups.values()):
+        lines += _commands(data, table)
     lines += _gains(benchmark)
     changed = [*ABLATIONS, *map(variant, grids(results.rows(), data))]
     others = _lines(results, data, fingerprint, changed)
     if others:
         fame = [line for line in main if line.variant.name == "fame"]
         lines += ["", "FAME with one thing changed:", "", _HEAD, *map(_row, [*fame, *others])]
-        names = ",".join(line.variant.name for line in others)
-        lines += _command(data, f"--models {names} ", others)
+        lines += _commands(data, others)
     return lines
 
 
-def _command(data: str, models: str, table: Sequence[_Line]) -> list[str]:
-    """The command that fills some rows."""
-    seeds = max(len(line.rows) for line in table)
-    return ["", f"`python -m fame reproduce {data} {models}--seeds {seeds}`"]
+def _commands(data: str, table: Sequence[_Line]) -> list[str]:
+    """The commands that fill some rows and no others: one for every number of seeds."""
+    lines: list[str] = []
+    for seeds in sorted({len(line.rows) for line in table}, reverse=True):
+        names = ",".join(line.variant.name for line in table if len(line.rows) == seeds)
+        lines += ["", f"`python -m fame reproduce {data} --models {names} --seeds {seeds}`"]
+    return lines
 
 
 def _gains(benchmark: _Benchmark) -> list[str]:

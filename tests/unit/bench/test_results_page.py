@@ -41,7 +41,8 @@ def results(tmp_path: Path) -> Results:
     add("fame-256", 0, [1, 2, 3, 4])
     add("sasrec-256", 0, [1, 2, 30, 40])
     add("no-experts", 0, [1, 2, 3, 40])
-    add("1x4", 0, [1, 2, 30, 40])
+    for seed in (0, 1):
+        add("1x4", seed, [1, 2, 30, 40])
     add("fame", 0, [1, 1, 1, 1], dropout=0.77)
     return results
 
@@ -63,15 +64,19 @@ def test_a_table_says_mean_and_spread_heads_and_commands(results: Results) -> No
     assert rows["1 head x 4 experts"][6:] == ["", "0.75, 0.50"]
     assert rows["without experts (E = 1)"][:2] == ["1", "0.7500"]
     assert rows["without experts (E = 1)"][4:] == ["70 %, 30 %", "0.2000, 0.1000", "25 %", ""]
-    assert "`python -m fame reproduce beauty --seeds 2`" in beauty
-    assert "`python -m fame reproduce beauty --models no-experts,1x4 --seeds 1`" in beauty
+    assert "`python -m fame reproduce beauty --models fame,sasrec --seeds 2`" in beauty
+    # A command fills rows and asks for no more: rows of other numbers of seeds have their own.
+    assert "`python -m fame reproduce beauty --models 1x4 --seeds 2`" in beauty
+    assert "`python -m fame reproduce beauty --models no-experts --seeds 1`" in beauty
     assert "FAME, trained as here over SASRec, 2 paired seeds: HR@10 +100.0 %" in beauty
     # Each model from clicks alone is compared with SASRec from clicks alone.
     assert rows["FAME, from clicks alone"][:2] == ["1", "0.2500"]
     assert "clicks alone over SASRec, from clicks alone, 1 paired seed: HR@10 -50.0 %" in beauty
-    assert "`python -m fame reproduce beauty --models clicks --seeds 1`" in beauty
+    assert (
+        "`python -m fame reproduce beauty --models fame-clicks,sasrec-clicks --seeds 1`" in beauty
+    )
     assert "FAME of width 256 over SASRec of width 256, 1 paired seed: HR@10 +100.0 %" in beauty
-    assert "`python -m fame reproduce beauty --models wide --seeds 1`" in beauty
+    assert "`python -m fame reproduce beauty --models fame-256,sasrec-256 --seeds 1`" in beauty
     assert "Not run yet." in sports
     # At a glance stands every FAME beside its own SASRec, over the seeds of both.
     glance = [
