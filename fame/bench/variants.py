@@ -82,11 +82,16 @@ ABLATIONS = (
     Variant("no-facets", "without facet heads (one score)", "fame", {"facets": "off"}),
     Variant("uniform-gate", "uniform gate", "fame", {"gate": "uniform"}),
     # The same function as SASRec: what it ranks otherwise comes of where its weights start.
-    Variant("neither", "without both (SASRec)", "fame", {"experts": 1, "facets": "off"}),
+    Variant(
+        "neither",
+        "without experts and facet heads (SASRec)",
+        "fame",
+        {"experts": 1, "facets": "off"},
+    ),
 )
 _NAMED = (*MODELS, *CLICKS_ALONE, *WIDE, *ABLATIONS)
 # Heads x experts of the sweep, beside 2x4, which is FAME, and 2x1, which is it without experts. 1x1
-# tells what the map W^f alone does: it is SASRec, one head in its last block, with W^f behind it.
+# tells what the map W^f alone does: it is SASRec of one attention head with W^f behind it.
 SWEEP = ("1x1", "1x4", "2x2", "2x8", "4x1", "4x4", "8x2")
 _GROUPS = {
     "models": [variant.name for variant in MODELS],

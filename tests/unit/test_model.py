@@ -83,6 +83,16 @@ def assert_gradients_equal(model: SequenceModel, leaves: dict[str, Tensor]) -> N
         )
 
 
+def as_ordinary_attention(weights: dict[str, Tensor], mixture: str, attention: str) -> None:
+    """Gives a mixture of one expert a head the names that an ordinary attention has."""
+    for kind in ("weight", "bias"):
+        parts = [weights.pop(f"{mixture}.{name}.{kind}") for name in ("query", "key", "value")]
+        weights[f"{attention}.query_key_value.{kind}"] = torch.cat(parts)
+        del weights[f"{mixture}.router_{kind}"]  # one expert has the whole router anyway
+    by_distance = weights.pop(f"{mixture}.relative.by_distance")
+    weights[f"{attention}.relative.by_distance"] = by_distance
+
+
 both_models = pytest.mark.parametrize("config", [TINY, TINY_SASREC], ids=["fame", "sasrec"])
 
 
@@ -180,13 +190,7 @@ def test_without_experts_and_facets_fame_is_sasrec(score):
     bare = dataclasses.replace(TINY, facets="off", experts=1, positions="relative", score=score)
     fame, sasrec = (random_model(config, NUM_ITEMS) for config in (bare, baseline))
     weights = fame.state_dict()
-    last = "blocks.1.attention."
-    for kind in ("weight", "bias"):
-        parts = [weights.pop(f"{last}mixture.{name}.{kind}") for name in ("query", "key", "value")]
-        weights[f"{last}query_key_value.{kind}"] = torch.cat(parts)
-        del weights[f"{last}mixture.router_{kind}"]  # one expert has the whole router anyway
-    distances = weights.pop(f"{last}mixture.relative.by_distance")
-    weights[f"{last}relative.by_distance"] = distances
+    as_ordinary_attention(weights, "blocks.1.attention.mixture", "blocks.1.attention")
     sasrec.load_state_dict(weights)
     items_BT = padded(HISTORIES)
     torch.testing.assert_close(fame(items_BT).query, sasrec(items_BT).query, **EXACT)
@@ -200,15 +204,12 @@ def test_one_head_of_one_expert_is_sasrec_with_a_map_behind_it():
     sasrec = random_model(dataclasses.replace(TINY_SASREC, **shape), NUM_ITEMS)
     weights = fame.state_dict()
     facet_map = weights.pop("facet_maps")[0]
-    for name in ("gate.weight", "gate.bias", "attention.router_weight", "attention.router_bias"):
-        del weights[name]  # one head has the whole gate and one expert the whole router
-    for kind in ("weight", "bias"):
-        parts = [weights.pop(f"attention.{name}.{kind}") for name in ("query", "key", "value")]
-        weights[f"attention.query_key_value.{kind}"] = torch.cat(parts)
+    del weights["gate.weight"], weights["gate.bias"]  # one head has the whole gate
+    as_ordinary_attention(weights, "attention", "blocks.0.attention")
     # With one head the values' matrix can hold the output's.
-    weights["attention.output.weight"] = torch.eye(TINY.width)
-    weights["attention.output.bias"] = torch.zeros(TINY.width)
-    for name in [name for name in weights if not name.startswith(("item_", "embedding_"))]:
+    weights["blocks.0.attention.output.weight"] = torch.eye(TINY.width)
+    weights["blocks.0.attention.output.bias"] = torch.zeros(TINY.width)
+    for name in [name for name in weights if name.startswith("head_")]:
         weights[f"blocks.0.{name.removeprefix('head_')}"] = weights.pop(name)
     sasrec.load_state_dict(weights)
     items_BT = padded(HISTORIES)
