@@ -75,18 +75,27 @@ def _heads(line: _Line) -> str:
     return " | ".join(cell.replace("%", " %") for cell in cells)
 
 
-def _row(line: _Line) -> str:
-    figures = " | ".join(_spread(line.rows, figure) for figure in _FIGURES)
+def _row(line: _Line, *beside: str) -> str:
+    """A row of a table; ``beside`` are cells that stand after the figures."""
+    figures = [_spread(line.rows, figure) for figure in _FIGURES]
     parameters = f"{int(line.rows['parameters'].iloc[0]):,}"
-    return (
-        f"| {line.variant.label} | {len(line.rows)} | {figures} | {parameters} | {_heads(line)} |"
+    cells = (line.variant.label, str(len(line.rows)), *figures, *beside, parameters, _heads(line))
+    return f"| {' | '.join(cells)} |"
+
+
+def _head(*beside: str) -> str:
+    columns = (
+        "model",
+        "seeds",
+        *_FIGURES,
+        *beside,
+        "parameters",
+        "gate by head",
+        "HR@10 of each head alone",
+        "shared by two heads' first 20",
+        "router entropy by head",
     )
-
-
-_HEAD = (
-    "| model | seeds | HR@10 | NDCG@10 | parameters | gate by head | HR@10 of each head alone "
-    "| shared by two heads' first 20 | router entropy by head |\n" + "|---" * 9 + "|"
-)
+    return f"| {' | '.join(columns)} |\n" + "|---" * len(columns) + "|"
 
 
 @dataclass(frozen=True)
@@ -132,7 +141,7 @@ def _pairs(results: Results, table: Sequence[_Line]) -> Iterator[tuple[_Line, _L
 
 def _section(results: Results, benchmark: _Benchmark) -> list[str]:
     data, fingerprint, main = benchmark.data, benchmark.fingerprint, benchmark.main
-    lines = [f"### {benchmark.title}", "", _HEAD, *map(_row, benchmark.shown)]
+    lines = [f"### {benchmark.title}", "", _head(), *map(_row, benchmark.shown)]
     for name, label in _COUNTING.items():
         rows = results.select(RunKey(data, fingerprint, name, "none", 0))
         if len(rows):
@@ -141,13 +150,25 @@ def _section(results: Results, benchmark: _Benchmark) -> list[str]:
     for table in (main, *benchmark.groups.values()):
         lines += _commands(data, table)
     lines += _gains(benchmark)
-    changed = [*ABLATIONS, *map(variant, grids(results.rows(), data))]
-    others = _lines(results, data, fingerprint, changed)
-    if others:
-        fame = [line for line in main if line.variant.name == "fame"]
-        lines += ["", "FAME with one thing changed:", "", _HEAD, *map(_row, [*fame, *others])]
-        lines += _commands(data, others)
-    return lines
+    return lines + _changed(results, benchmark)
+
+
+def _changed(results: Results, benchmark: _Benchmark) -> list[str]:
+    """FAME with one thing changed, each row beside FAME's runs of the same seeds; folded away."""
+    data = benchmark.data
+    wanted = [*ABLATIONS, *map(variant, grids(results.rows(), data))]
+    changed = _lines(results, data, benchmark.fingerprint, wanted)
+    fame = next((line for line in benchmark.main if line.variant.name == "fame"), None)
+    if not changed or fame is None:
+        return []
+    title = "FAME with one thing changed: without its parts, and heads x experts"
+    # A blank line after the summary makes Markdown of what is folded.
+    lines = ["", "<details>", f"<summary>{title}</summary>", ""]
+    lines += [_head("over FAME of the same seeds, HR@10"), _row(fame, "")]
+    for line in changed:
+        found = paired_comparison(results, line.key, fame.key)
+        lines.append(_row(line, found.gains["HR@10"].in_words() if found else ""))
+    return [*lines, *_commands(data, changed), "", "</details>"]
 
 
 def _commands(data: str, table: Sequence[_Line]) -> list[str]:

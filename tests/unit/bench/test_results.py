@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from fame.bench.reproduce import reproduce
-from fame.bench.results import Gain, Results, RunKey, paired_comparison, paired_gain, settings_key
+from fame.bench.results import Gain, Results, RunKey, paired_comparison, paired_gains, settings_key
 from fame.bench.variants import variant, variants
 from fame.config import ModelConfig, TrainConfig
 from fame.data import Dataset
@@ -59,7 +59,7 @@ def test_a_damaged_table_is_one_sentence(tmp_path: Path) -> None:
 def test_gain_by_hand() -> None:
     ours = np.array([[1, 10, 11, 3]])  # 3 of 4 within 10
     theirs = np.array([[1, 10, 11, 30]])  # 2 of 4
-    gain = paired_gain(ours, theirs, "HR@10")
+    gain = paired_gains(ours, theirs)["HR@10"]
     assert gain.mean == pytest.approx(0.5)
     # Ours is never worse for anybody, so no draw can show a loss.
     assert gain.low >= 0 and gain.high >= 0.5
@@ -69,10 +69,31 @@ def test_the_interval_of_equal_models_holds_zero_and_that_of_a_better_one_does_n
     rng = np.random.default_rng(0)
     ranks = rng.integers(1, 60, size=(4, 600))
     shuffled = np.stack([rng.permutation(row) for row in ranks])
-    equal = paired_gain(ranks, shuffled, "NDCG@10")
+    equal = paired_gains(ranks, shuffled)["NDCG@10"]
     assert equal.low < 0 < equal.high
-    better = paired_gain(np.maximum(ranks - 15, 1), ranks, "NDCG@10")
+    better = paired_gains(np.maximum(ranks - 15, 1), ranks)["NDCG@10"]
     assert 0 < better.low < better.mean < better.high
+
+
+def test_intervals_are_those_of_drawing_seeds_and_people_one_draw_at_a_time() -> None:
+    """The obvious twin: people are picked by index, and averaged over picked seeds."""
+    rng = np.random.default_rng(1)
+    ours, theirs = rng.integers(1, 30, size=(2, 3, 70))
+    draws = 120  # more than one matrix product of draws, and a part of another
+    rng = np.random.default_rng(5)
+    ratios: dict[str, list[float]] = {"HR@10": [], "NDCG@10": []}
+    for _ in range(draws):
+        seeds, people = rng.integers(3, size=3), rng.integers(70, size=70)
+        picked = [ranks[seeds][:, people] for ranks in (ours, theirs)]
+        for name, of in ratios.items():
+            a, b = (summarise_ranks(ranks.ravel())[name] for ranks in picked)
+            of.append(a / b - 1)
+    found = paired_gains(ours, theirs, draws=draws, seed=5)
+    for name, of in ratios.items():
+        # Only the order of additions differs.
+        assert [found[name].low, found[name].high] == pytest.approx(
+            np.quantile(of, [0.025, 0.975]), rel=0, abs=1e-12
+        )
 
 
 def test_only_seeds_that_both_models_have_are_compared(tmp_path: Path) -> None:

@@ -55,15 +55,20 @@ def test_a_table_says_mean_and_spread_heads_and_commands(results: Results) -> No
         for line in beauty.splitlines()
         if line.startswith("| ") and not line.startswith("| model")
     }
-    fame = rows["FAME, trained as here"]
-    assert fame[:2] == ["2", "0.5000 ± 0.0000"] and fame[3] == "1,234"
+    fame = rows["FAME, trained as here"]  # out of the second table, where it is compared with
+    assert fame[:2] == ["2", "0.5000 ± 0.0000"] and fame[3:5] == ["", "1,234"]
     # Shares .3 .7 and .4 .6: heads have no order of their own, so the larger ones meet.
-    assert fame[4:] == ["65 %, 35 %", "0.2000, 0.1000", "25 %", "0.75, 0.50"]
+    assert fame[5:] == ["65 %, 35 %", "0.2000, 0.1000", "25 %", "0.75, 0.50"]
     assert rows["SASRec"][4:] == ["", "", "", ""]
     assert rows["popularity"][1] == "0.0000"
-    assert rows["1 head x 4 experts"][6:] == ["", "0.75, 0.50"]
+    # What has one thing changed is compared with FAME's runs of the same seeds: 3 hits to 2 of 4.
     assert rows["without experts (E = 1)"][:2] == ["1", "0.7500"]
-    assert rows["without experts (E = 1)"][4:] == ["70 %, 30 %", "0.2000, 0.1000", "25 %", ""]
+    assert rows["without experts (E = 1)"][3].startswith("+50.0 % (")
+    assert rows["without experts (E = 1)"][5:] == ["70 %, 30 %", "0.2000, 0.1000", "25 %", ""]
+    assert rows["1 head x 4 experts"][3].startswith("+0.0 % (")
+    assert rows["1 head x 4 experts"][7:] == ["", "0.75, 0.50"]
+    widths = {line.count("|") for line in beauty.splitlines() if line.startswith("|")}
+    assert widths == {10, 11}
     assert "`python -m fame reproduce beauty --models fame,sasrec --seeds 2`" in beauty
     # A command fills rows and asks for no more: rows of other numbers of seeds have their own.
     assert "`python -m fame reproduce beauty --models 1x4 --seeds 2`" in beauty
