@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+from sklearn.cluster import DBSCAN
 from sklearn.neighbors import NearestNeighbors
 
 from fame.checkpoint import Checkpoint
@@ -26,6 +27,8 @@ from fame.model import SequenceModel
 
 PROJECTION = "projection.parquet"
 NEIGHBOURS = 15
+# Islands stand at least this far apart: UMAP's `spread`, the scale on which its attraction falls.
+ISLAND_GAP = 1.0
 _METADATA_KEY = b"fame"
 
 
@@ -70,6 +73,37 @@ def neighbourhood_preservation(vectors: np.ndarray, points: np.ndarray, k: int) 
     return float(shared.mean())
 
 
+def draw_together(points: np.ndarray, gap: float = ISLAND_GAP) -> np.ndarray:
+    """Moves the islands of a picture as near to each other as they go with ``gap`` between them.
+
+    How far apart UMAP puts what hardly anything joins means nothing, and can leave a picture mostly
+    empty. Islands keep their shapes and the directions in which they lie from each other; only the
+    distances of their centres shrink, all by the same factor.
+
+    Args:
+        points: ``(V, 2)``.
+    """
+    islands = _islands(points, gap)
+    number = islands.max() + 1
+    if number == 1:
+        return points
+    centres = np.stack([points[islands == island].mean(0) for island in range(number)])
+    outwards = (centres - points.mean(0))[islands]
+    touching, apart = 0.0, 1.0  # shares of the distances as they are; the answer lies between
+    for _ in range(8):
+        tried = (touching + apart) / 2
+        if _islands(points - (1 - tried) * outwards, gap).max() + 1 == number:
+            apart = tried
+        else:
+            touching = tried
+    return points - (1 - apart) * outwards
+
+
+def _islands(points: np.ndarray, gap: float) -> np.ndarray:
+    """For every point the number of its island: what steps of at most ``gap`` reach from it."""
+    return DBSCAN(eps=gap, min_samples=1).fit_predict(points)
+
+
 def project(
     model: SequenceModel,
     item_ids: list[str],
@@ -98,7 +132,7 @@ def project(
         reducer = UMAP(
             n_neighbors=k, min_dist=0.1, metric="cosine", init=start, random_state=seed, n_jobs=1
         )
-        drawn = reducer.fit_transform(vectors).astype(np.float32)
+        drawn = draw_together(reducer.fit_transform(vectors)).astype(np.float32)
         points[f"{space}_x"], points[f"{space}_y"] = drawn.T
         preservation[space] = neighbourhood_preservation(vectors, drawn, k)
     return Projection(pd.DataFrame(points), preservation)

@@ -110,7 +110,8 @@ def _choose_spaces(opened: Checkpoint, left: DeltaGenerator, right: DeltaGenerat
         names,
         format_func=space_name,
         key=state.key("space"),
-        help="The whole embedding is what all heads share; a head sees its own projection of it.",
+        help="The whole embedding is what all heads share; a head sees its own projection of it. "
+        "What lies close together is alike; how far apart two islands stand means nothing.",
     )
     beside = right.selectbox(
         "Beside it",

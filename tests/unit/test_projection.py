@@ -13,6 +13,7 @@ from fame.model import SequenceModel
 from fame.projection import (
     PROJECTION,
     Projection,
+    draw_together,
     neighbourhood_preservation,
     project,
     read_projection,
@@ -71,6 +72,27 @@ def test_preservation_is_one_for_the_same_neighbours_and_falls_when_they_are_tor
     vectors = np.array([[1.0, 0.0], [1.0, 0.1], [1.0, 0.5]])
     points = np.array([[0.0, 0.0], [3.0, 0.0], [4.0, 0.0]])
     assert neighbourhood_preservation(vectors, points, 1) == pytest.approx(2 / 3)
+
+
+def test_islands_are_drawn_together_and_keep_their_shapes():
+    square = np.array([[0.0, 0.0], [0.5, 0.0], [0.0, 0.5], [0.5, 0.5]])
+    far = np.concatenate([square, square + np.array([40.0, 0.0]), square + np.array([0.0, 90.0])])
+    near = draw_together(far, gap=1.0)
+    islands = near.reshape(3, 4, 2)
+    for island in islands:
+        np.testing.assert_allclose(island - island[0], square, atol=1e-9)
+    # The nearest two, 40 apart, meet first: 1 lies between them, or up to 1/256 of 40 more, the
+    # last step of the search; the third one comes along by the same factor.
+    corners = islands[:, 0]
+    aside, above = corners[1] - corners[0], corners[2] - corners[0]
+    assert 1.5 < aside[0] < 1.5 + 40 / 256 and abs(aside[1]) < 1e-9
+    np.testing.assert_allclose(above, [0, aside[0] * 90 / 40], atol=1e-9)
+    np.testing.assert_allclose(near.mean(0), far.mean(0))
+
+
+def test_a_picture_of_one_island_stays_as_it_is():
+    line = np.stack([np.arange(9.0), np.zeros(9)], 1)
+    np.testing.assert_array_equal(draw_together(line, gap=1.0), line)
 
 
 def test_umap_draws_every_space_alike_for_the_same_seed():
