@@ -1,7 +1,7 @@
 """The rows of the table: which models are compared, and how each differs from FAME as shipped.
 
 A data set's recipe (``fame/recipes/``) gives the settings of FAME, of the paper's equations and of
-SASRec; everything else is FAME's with one thing changed.
+SASRec, which has a row beside each of them; everything else is FAME's with one thing changed.
 """
 
 from __future__ import annotations
@@ -57,8 +57,15 @@ class Variant:
 
 MODELS = (
     Variant("fame", "FAME, trained as here", "fame", {}),
-    Variant("paper", "FAME, the paper's equations", "paper", _AS_THE_PAPER_HAS_IT),
+    Variant(
+        "paper",
+        "FAME, the paper's equations",
+        "paper",
+        _AS_THE_PAPER_HAS_IT,
+        base="sasrec-paper",
+    ),
     Variant("sasrec", "SASRec", "sasrec", {}),
+    Variant("sasrec-paper", "SASRec, trained as plainly", "sasrec-paper", _AS_THE_PAPER_HAS_IT),
 )
 # Where a recipe starts from what the catalogue says: the two models without that. Elsewhere they
 # are the models themselves.

@@ -15,10 +15,10 @@ from fame.config import ModelConfig, TrainConfig, split_settings
 from fame.errors import ConfigError
 
 # What a recipe may speak of: FAME and SASRec as they are trained here, the same from clicks alone,
-# FAME by the paper's equations.
-KINDS = ("fame", "fame-clicks", "paper", "sasrec", "sasrec-clicks")
+# FAME by the paper's equations, SASRec as plainly.
+KINDS = ("fame", "fame-clicks", "paper", "sasrec", "sasrec-clicks", "sasrec-paper")
 # Whose table holds where a kind has none.
-_WITHOUT_A_TABLE = {"fame-clicks": "fame", "sasrec-clicks": "sasrec"}
+_WITHOUT_A_TABLE = {"fame-clicks": "fame", "sasrec-clicks": "sasrec", "sasrec-paper": "paper"}
 
 
 def read_recipe(path: Path, kind: str = "fame") -> dict[str, Any]:

@@ -32,6 +32,10 @@ def test_the_papers_row_is_trained_by_the_papers_equations(data: str) -> None:
     assert (model.gate, model.facets) == ("learned", "on")
     assert (training.negatives, training.head_loss_weight) == (0, 0.0)
     assert training.item_start == "random"
+    # And beside it a SASRec of the very same settings.
+    likewise, trained = variant("sasrec-paper").configs(data)
+    assert variant("paper").base == "sasrec-paper"
+    assert likewise.to_dict() == {**model.to_dict(), "model": "sasrec"} and trained == training
 
 
 @pytest.mark.parametrize("name", ["fame", "sasrec"])
@@ -70,7 +74,14 @@ def test_a_setting_that_is_given_wins() -> None:
 
 def test_groups_are_spelt_out_and_nothing_comes_twice() -> None:
     names = [row.name for row in variants(["sasrec", "models", " 4x2", "ablations"])]
-    assert names == ["sasrec", "fame", "paper", "4x2", *(row.name for row in ABLATIONS)]
+    assert names == [
+        "sasrec",
+        "fame",
+        "paper",
+        "sasrec-paper",
+        "4x2",
+        *(row.name for row in ABLATIONS),
+    ]
     assert [row.name for row in variants(["models"])] == [row.name for row in MODELS]
     assert [row.name for row in variants(["clicks"])] == ["fame-clicks", "sasrec-clicks"]
     assert [row.name for row in variants(["wide"])] == ["fame-256", "sasrec-256"]
