@@ -65,7 +65,12 @@ MODELS = (
         base="sasrec-paper",
     ),
     Variant("sasrec", "SASRec", "sasrec", {}),
-    Variant("sasrec-paper", "SASRec, trained as plainly", "sasrec-paper", _AS_THE_PAPER_HAS_IT),
+    Variant(
+        "sasrec-paper",
+        "SASRec, trained like the paper's equations",
+        "sasrec-paper",
+        _AS_THE_PAPER_HAS_IT,
+    ),
 )
 # Where a recipe starts from what the catalogue says: the two models without that. Elsewhere they
 # are the models themselves.
