@@ -175,11 +175,12 @@ def paired_gains(
             same person.
     """
     seeds, people = ours.shape
-    # What every person got: first HR@10 of ours and of theirs, then NDCG@10.
-    values = np.stack([value(ranks, 10) for value in (hits, gains) for ranks in (ours, theirs)])
+    figures = {"HR@10": hits, "NDCG@10": gains}
+    # What every person got: (figures, ours and theirs, seeds, people).
+    values = np.array([[of(ranks, 10) for ranks in (ours, theirs)] for of in figures.values()])
     values = values.astype(np.float64)
     rng = np.random.default_rng(seed)
-    means = np.empty((draws, len(values)))
+    means = np.empty((draws, len(figures), 2))
     for first in range(0, draws, _DRAWS_AT_ONCE):
         among = slice(first, min(first + _DRAWS_AT_ONCE, draws))
         drawn = [
@@ -187,14 +188,13 @@ def paired_gains(
             for _ in range(among.stop - among.start)
         ]
         of_seeds, of_people = map(np.stack, zip(*drawn, strict=True))
-        means[among] = np.einsum("ds,vsd->dv", of_seeds, values @ of_people.T)
-    whole = values.mean(axis=(1, 2))
+        means[among] = np.einsum("ds,fwsd->dfw", of_seeds, values @ of_people.T)
     found = {}
-    for index, name in enumerate(("HR@10", "NDCG@10")):
-        our, their = 2 * index, 2 * index + 1
-        ratios = means[:, our] / np.maximum(means[:, their], 1e-12) - 1
+    for index, name in enumerate(figures):
+        our, their = values[index].mean(axis=(1, 2))
+        ratios = means[:, index, 0] / np.maximum(means[:, index, 1], 1e-12) - 1
         low, high = np.quantile(ratios, [0.025, 0.975])
-        found[name] = Gain(float(whole[our] / whole[their] - 1), float(low), float(high))
+        found[name] = Gain(float(our / their - 1), float(low), float(high))
     return found
 
 
