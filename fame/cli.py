@@ -518,8 +518,8 @@ def reproduce(
         str,
         typer.Option(
             help="Rows, joined by commas: fame, paper (the paper's equations), sasrec; no-experts, "
-            "no-facets, uniform-gate, neither; heads x experts such as 4x2; or the groups models, "
-            "clicks, wide, ablations, sweep."
+            "no-facets, uniform-gate, neither; heads x experts such as 4x2, or 4x2-clicks from "
+            "clicks alone; or the groups models, clicks, wide, ablations, sweep."
         ),
     ] = "models",
     seeds: Annotated[int, typer.Option(min=1, help="Runs of every model, seeds from 0.")] = 5,

@@ -14,7 +14,7 @@ from pathlib import Path
 import pandas as pd
 
 from fame.bench.results import Comparison, Results, RunKey, paired_comparison
-from fame.bench.variants import ABLATIONS, MODELS, Variant, grids, variant, variants
+from fame.bench.variants import ABLATIONS, CLICKS_ALONE, MODELS, WIDE, Variant, grids, variant
 from fame.config import ModelConfig
 from fame.data.registry import SETS
 from fame.errors import FameError
@@ -121,8 +121,10 @@ class _Benchmark:
 def _benchmark(results: Results, data: str, fingerprint: str) -> _Benchmark:
     title = SETS[data].title if data in SETS else data
     main = _lines(results, data, fingerprint, MODELS)
+    from_clicks = map(variant, grids(results.rows(), data, from_clicks=True))
     groups = {
-        name: _lines(results, data, fingerprint, variants([name])) for name in ("clicks", "wide")
+        "clicks": _lines(results, data, fingerprint, [*CLICKS_ALONE, *from_clicks]),
+        "wide": _lines(results, data, fingerprint, WIDE),
     }
     shown = [*main, *chain.from_iterable(groups.values())]
     return _Benchmark(data, fingerprint, title, main, groups, shown, list(_pairs(results, shown)))
@@ -200,8 +202,8 @@ def _overview(benchmarks: Sequence[_Benchmark]) -> list[str]:
     rows = []
     for benchmark in benchmarks:
         for line, _, found in benchmark.pairs:
-            if line.variant.kind.startswith("sasrec"):
-                continue
+            if not line.variant.name.startswith(("fame", "paper")):
+                continue  # SASRec, and FAME with other numbers of heads and experts
             both = (found.ours, found.theirs)
             figures = (_spread(runs, figure) for runs in both for figure in _FIGURES)
             cells = (benchmark.title, line.variant.label, str(found.seeds), *figures)

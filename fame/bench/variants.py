@@ -112,35 +112,43 @@ _GROUPS = {
     "ablations": [variant.name for variant in ABLATIONS],
     "sweep": list(SWEEP),
 }
-_GRID = re.compile(r"([1-9][0-9]?)x([1-9][0-9]?)")
+_GRID = re.compile(r"(?P<heads>[1-9][0-9]?)x(?P<experts>[1-9][0-9]?)(?P<clicks>-clicks)?")
 
 
 def variant(name: str) -> Variant:
-    """A row by its name: a model, an ablation, or heads x experts such as ``4x2``."""
+    """A row by its name: a model, an ablation, or heads x experts such as ``4x2``.
+
+    ``4x2-clicks`` is the same from clicks alone.
+    """
     for known in _NAMED:
         if known.name == name:
             return known
-    if not _GRID.fullmatch(name):
+    grid = _GRID.fullmatch(name)
+    if grid is None:
         names = ", ".join(known.name for known in _NAMED)
         raise ConfigError(
-            f"--models knows {names}, heads x experts such as 4x2, and the groups "
+            f"--models knows {names}, heads x experts such as 4x2 or 4x2-clicks, and the groups "
             f"{', '.join(_GROUPS)}; not {name!r}."
         )
-    heads, experts = _heads_and_experts(name)
+    heads, experts = int(grid["heads"]), int(grid["experts"])
+    changes = {"heads": heads, "experts": experts}
     label = f"{heads} head{'s' * (heads != 1)} x {experts} expert{'s' * (experts != 1)}"
     if heads == experts == 1:
         label += " (SASRec and a map)"
-    return Variant(name, label, "fame", {"heads": heads, "experts": experts})
+    if grid["clicks"]:
+        label += ", from clicks alone"
+        return Variant(name, label, "fame-clicks", {**_FROM_CLICKS, **changes}, "sasrec-clicks")
+    return Variant(name, label, "fame", changes)
 
 
-def grids(rows: pd.DataFrame, data_name: str) -> list[str]:
+def grids(rows: pd.DataFrame, data_name: str, *, from_clicks: bool = False) -> list[str]:
     """The names heads x experts among the rows of ``results.csv`` of a data set, in order."""
     names = rows.loc[rows["data"] == data_name, "model"].unique()
-    return sorted((name for name in names if _GRID.fullmatch(name)), key=_heads_and_experts)
-
-
-def _heads_and_experts(name: str) -> list[int]:
-    return [int(part) for part in name.split("x")]
+    found = [grid for grid in map(_GRID.fullmatch, names) if grid]
+    wanted = [grid for grid in found if bool(grid["clicks"]) == from_clicks]
+    return [
+        grid.string for grid in sorted(wanted, key=lambda g: (int(g["heads"]), int(g["experts"])))
+    ]
 
 
 def variants(names: Sequence[str]) -> list[Variant]:

@@ -38,6 +38,7 @@ def results(tmp_path: Path) -> Results:
         add("sasrec", seed, [1, 20, 30, 40])
     add("fame-clicks", 0, [1, 20, 30, 40])
     add("sasrec-clicks", 0, [1, 2, 30, 40])
+    add("2x1-clicks", 0, [1, 2, 3, 40])
     add("fame-256", 0, [1, 2, 3, 4])
     add("sasrec-256", 0, [1, 2, 30, 40])
     add("no-experts", 0, [1, 2, 3, 40])
@@ -77,9 +78,13 @@ def test_a_table_says_mean_and_spread_heads_and_commands(results: Results) -> No
     # Each model from clicks alone is compared with SASRec from clicks alone.
     assert rows["FAME, from clicks alone"][:2] == ["1", "0.2500"]
     assert "clicks alone over SASRec, from clicks alone, 1 paired seed: HR@10 -50.0 %" in beauty
+    assert rows["2 heads x 1 expert, from clicks alone"][:2] == ["1", "0.7500"]
     assert (
-        "`python -m fame reproduce beauty --models fame-clicks,sasrec-clicks --seeds 1`" in beauty
+        "2 heads x 1 expert, from clicks alone over SASRec, from clicks alone, 1 paired seed: "
+        "HR@10 +50.0 %" in beauty
     )
+    command = "`python -m fame reproduce beauty --models fame-clicks,sasrec-clicks,2x1-clicks"
+    assert f"{command} --seeds 1`" in beauty
     assert "FAME of width 256 over SASRec of width 256, 1 paired seed: HR@10 +100.0 %" in beauty
     assert "`python -m fame reproduce beauty --models fame-256,sasrec-256 --seeds 1`" in beauty
     assert "Not run yet." in sports

@@ -51,6 +51,14 @@ def test_clicks_alone_is_the_model_without_the_catalogue(name: str) -> None:
     assert row.configs("toys") == variant(name).configs("toys")
 
 
+@pytest.mark.parametrize("data", ["beauty", "mine"])
+def test_heads_x_experts_from_clicks_alone_are_fame_from_clicks_with_these(data: str) -> None:
+    row, fame = variant("4x2-clicks"), variant("fame-clicks")
+    assert row.base == "sasrec-clicks"
+    assert row.label == "4 heads x 2 experts, from clicks alone"
+    assert row.configs(data) == fame.configs(data, heads=4, experts=2)
+
+
 @pytest.mark.parametrize("name", ["fame", "sasrec"])
 def test_the_wide_models_differ_in_width_alone(name: str) -> None:
     row = variant(f"{name}-256")
@@ -95,7 +103,7 @@ def test_an_unknown_row_is_told_what_there_is(name: str) -> None:
 
 
 def test_grids_are_those_of_the_data_set_in_order() -> None:
-    rows = pd.DataFrame(
-        {"data": ["a", "a", "a", "a", "b"], "model": ["8x2", "2x8", "2x2", "fame", "9x9"]}
-    )
+    models = ["8x2", "2x8", "2x8-clicks", "2x2", "fame", "fame-clicks", "9x9"]
+    rows = pd.DataFrame({"data": ["a"] * 6 + ["b"], "model": models})
     assert grids(rows, "a") == ["2x2", "2x8", "8x2"]
+    assert grids(rows, "a", from_clicks=True) == ["2x8-clicks"]
