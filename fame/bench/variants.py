@@ -144,11 +144,10 @@ def variant(name: str) -> Variant:
 def grids(rows: pd.DataFrame, data_name: str, *, from_clicks: bool = False) -> list[str]:
     """The names heads x experts among the rows of ``results.csv`` of a data set, in order."""
     names = rows.loc[rows["data"] == data_name, "model"].unique()
-    found = [grid for grid in map(_GRID.fullmatch, names) if grid]
+    found = filter(None, map(_GRID.fullmatch, names))
     wanted = [grid for grid in found if bool(grid["clicks"]) == from_clicks]
-    return [
-        grid.string for grid in sorted(wanted, key=lambda g: (int(g["heads"]), int(g["experts"])))
-    ]
+    wanted.sort(key=lambda grid: (int(grid["heads"]), int(grid["experts"])))
+    return [grid.string for grid in wanted]
 
 
 def variants(names: Sequence[str]) -> list[Variant]:
