@@ -32,13 +32,14 @@ from fame.data import Dataset, load
 from fame.data.catalogue import values_by_facet
 from fame.errors import FameError
 from fame.facets.agreement import Agreement, facet_agreement
+from fame.facets.spaces import space_vectors
 from fame.lens.experts import ExpertAccount, expert_account
 from fame.lens.faithfulness import DeletionCurve, Measure, deletion_curves
 from fame.lens.influence import Influence, history_influence
 from fame.lens.steps import Steps, history_steps
 from fame.lens.trace import SequenceTrace, trace_history
 from fame.model import Intervention, SequenceModel
-from fame.projection import PROJECTION, Projection, read_projection, space_vectors
+from fame.projection import PROJECTION, Projection, read_projection
 from fame.survey import FAITHFULNESS, PEOPLE, Faithfulness, People, read_faithfulness, read_people
 from fame.training.runs import LAUNCH_LOG, STATUS, RunFolder, launch
 from tables import item_facts_of_all

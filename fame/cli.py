@@ -238,7 +238,8 @@ def train(
 ) -> None:
     """Trains a model and leaves a checkpoint; Ctrl-C keeps the best epoch, --resume goes on."""
     from fame.config import parse_setting
-    from fame.recipes import build_configs, load_recipe, read_recipe
+    from fame.experiments.model_card import render_card
+    from fame.experiments.recipes import build_configs, load_recipe, read_recipe
     from fame.training.train import stored_settings
     from fame.training.train import train as run_training
 
@@ -265,6 +266,7 @@ def train(
             out,
             resume=resume,
             projection=projection,
+            card=render_card,
             on_step=on_step,
             on_phase=on_phase,
         )
@@ -539,12 +541,12 @@ def reproduce(
     as_json: AsJson = False,
 ) -> None:
     """Trains the rows of a set's table over seeds; a run that has its row is not run again."""
-    from fame.bench.reproduce import Row
-    from fame.bench.reproduce import reproduce as run_table
-    from fame.bench.reproduce import ship as make_checkpoint
-    from fame.bench.results import Gain, Results, brackets_in_words
-    from fame.bench.variants import variants
     from fame.config import parse_setting
+    from fame.experiments.reproduce import Row
+    from fame.experiments.reproduce import reproduce as run_table
+    from fame.experiments.reproduce import ship as make_checkpoint
+    from fame.experiments.results import Gain, Results, brackets_in_words
+    from fame.experiments.variants import variants
 
     wanted = variants(models.split(","))
     given = {**dict(parse_setting(setting) for setting in settings or []), "device": device}
@@ -603,8 +605,8 @@ def results(
     ] = None,
 ) -> None:
     """Makes the tables of all runs in results.csv, as Markdown."""
-    from fame.bench.results import Results
-    from fame.bench.results_page import results_markdown, write_into
+    from fame.experiments.results import Results
+    from fame.experiments.results_page import results_markdown, write_into
 
     markdown = results_markdown(Results(out))
     if write is None:

@@ -22,6 +22,7 @@ from sklearn.neighbors import NearestNeighbors
 from fame.checkpoint import Checkpoint
 from fame.errors import CheckpointError
 from fame.facets.neighbours import unit_rows
+from fame.facets.spaces import space_names, space_vectors
 from fame.files import replacing
 from fame.model import SequenceModel
 
@@ -44,20 +45,6 @@ class Projection:
 
     points: pd.DataFrame
     preservation: dict[str, float]
-
-
-def space_names(model: SequenceModel) -> list[str]:
-    """``all`` for the whole embedding, then ``head_0 ..``; SASRec has no heads of its own."""
-    return ["all", *(f"head_{head}" for head in range(model.heads) if model.experts)]
-
-
-def space_vectors(model: SequenceModel, space: str) -> np.ndarray:
-    """Item vectors ``(V - 1, D)`` of the whole embedding or ``(V - 1, K)`` of a head."""
-    if space == "all":
-        vectors = model.item_table
-    else:
-        vectors = model.sub_embeddings()[int(space.removeprefix("head_"))]
-    return vectors.detach().float().cpu().numpy()
 
 
 def _neighbour_sets(vectors: np.ndarray, k: int) -> np.ndarray:

@@ -13,8 +13,9 @@ import torch
 from fame.checkpoint import load_checkpoint, write_description, write_metrics, write_weights
 from fame.config import ModelConfig, TrainConfig
 from fame.data import import_file, load
+from fame.facets.spaces import space_names
 from fame.model import build_model
-from fame.projection import Projection, space_names, write_projection
+from fame.projection import Projection, write_projection
 
 NAME = "made-up"
 HTML_TITLE = "*NSYNC <b>x</b> $5 [a](b)"

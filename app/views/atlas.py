@@ -18,8 +18,9 @@ import words
 from cards import Line
 from fame.checkpoint import Checkpoint
 from fame.errors import CheckpointError
+from fame.facets.spaces import space_names
 from fame.lens.trace import fused_table
-from fame.projection import NEIGHBOURS, Projection, space_names
+from fame.projection import NEIGHBOURS, Projection
 from palette import space_colour, space_name
 from pickers import Person
 from text import for_markdown

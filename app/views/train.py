@@ -17,7 +17,7 @@ import words
 from fame.checkpoint import is_checkpoint
 from fame.data import SetInfo, list_sets
 from fame.errors import ConfigError, FameError
-from fame.recipes import build_configs, load_recipe
+from fame.experiments.recipes import build_configs, load_recipe
 from fame.training.runs import ACTIVE, RunFolder, Status, request_stop
 from text import for_markdown
 

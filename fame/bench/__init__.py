@@ -1,1 +1,1 @@
-"""What stands behind the tables: runs over seeds, and what speed and memory were measured."""
+"""Speed and memory, measured side by side: what ``python -m fame bench`` prints."""

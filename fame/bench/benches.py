@@ -15,9 +15,9 @@ from fame.bench.measure import Report, Say
 from fame.bench.peers import Peer
 from fame.bench.rank import bench_rank
 from fame.bench.train import bench_train
-from fame.bench.variants import variant
 from fame.bench.work import ML_20M_SHAPE, load_histories, shared_work
 from fame.errors import FameError
+from fame.experiments.variants import variant
 from fame.training.loop import resolve_device
 
 # The first three take the work that --data and --set describe.

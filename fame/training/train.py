@@ -13,14 +13,20 @@ from types import FrameType
 from typing import Any
 
 from fame.baselines import baseline_ranks
-from fame.checkpoint import CARD, load_checkpoint, read_config, write_metrics, write_weights
+from fame.checkpoint import (
+    CARD,
+    Checkpoint,
+    load_checkpoint,
+    read_config,
+    write_metrics,
+    write_weights,
+)
 from fame.config import ModelConfig, TrainConfig
 from fame.data import Dataset
 from fame.errors import FameError
 from fame.evaluate import PROTOCOL, evaluate, head_report
 from fame.files import write_text
 from fame.metrics import summarise_ranks
-from fame.model_card import render_card
 from fame.projection import project, write_projection
 from fame.training.item_start import catalogue_vectors
 from fame.training.loop import (
@@ -65,6 +71,7 @@ def train(
     *,
     resume: bool = False,
     projection: bool = True,
+    card: Callable[[Checkpoint], str] | None = None,
     on_step: Callable[[Progress], None] = ignore,
     on_phase: Callable[[str], None] = ignore,
 ) -> bool:
@@ -82,6 +89,8 @@ def train(
         out: The run's folder; it must be new, or an interrupted run of these settings
             with ``resume``.
         projection: Whether to make the UMAP projection at the end.
+        card: Writes the model card, in Markdown, of the finished checkpoint; without it there is
+            none.
 
     Returns:
         Whether the run came to its end; ``False`` where it was interrupted.
@@ -123,12 +132,18 @@ def train(
             )
         workers.leave()
         if record:  # the first process does the rest alone
-            _finish(record, state, dataset, finished=finished, projection=projection)
+            _finish(record, state, dataset, finished=finished, projection=projection, card=card)
         return finished
 
 
 def _finish(
-    record: Record, state: TrainState, dataset: Dataset, *, finished: bool, projection: bool
+    record: Record,
+    state: TrainState,
+    dataset: Dataset,
+    *,
+    finished: bool,
+    projection: bool,
+    card: Callable[[Checkpoint], str] | None,
 ) -> None:
     """Makes a checkpoint of the best epoch, with its figures."""
     out = record.run.path
@@ -142,7 +157,8 @@ def _finish(
     write_weights(out, state.best_weights)
     metrics = _final_metrics(state, dataset, record.status.device)
     write_metrics(out, metrics)
-    write_text(out / CARD, render_card(load_checkpoint(out)))
+    if card is not None:
+        write_text(out / CARD, card(load_checkpoint(out)))
     test = metrics["test"]
     logger.info("test: HR@10 %.4f, NDCG@10 %.4f", test["HR@10"], test["NDCG@10"])
     if not finished:

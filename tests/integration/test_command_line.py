@@ -14,9 +14,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fame.bench.results_page import BEGIN, END
 from fame.checkpoint import load_checkpoint
 from fame.data import Dataset
+from fame.experiments.results_page import BEGIN, END
 from fame.projection import read_projection
 from fame.survey import read_faithfulness, read_people
 from tests.integration.conftest import CommandLine

@@ -3,10 +3,10 @@
 import pandas as pd
 import pytest
 
-from fame.bench.variants import ABLATIONS, MODELS, grids, variant, variants
 from fame.config import ModelConfig, TrainConfig
 from fame.data.registry import SETS
 from fame.errors import ConfigError
+from fame.experiments.variants import ABLATIONS, MODELS, grids, variant, variants
 
 
 @pytest.mark.parametrize("data", ["beauty", "ml-100k", "a-set-without-a-recipe"])

@@ -51,7 +51,7 @@ def settings_key(settings: Mapping[str, Any]) -> str:
 
 @dataclass(frozen=True)
 class RunKey:
-    """What identifies a run; ``model`` is the name of a row, see :mod:`fame.bench.variants`."""
+    """What identifies a run; ``model`` names a row, see :mod:`fame.experiments.variants`."""
 
     data: str
     fingerprint: str

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from fame.bench.results import Comparison, Results, RunKey, paired_comparison
-from fame.bench.variants import ABLATIONS, CLICKS_ALONE, MODELS, WIDE, Variant, grids, variant
 from fame.config import ModelConfig
 from fame.data.registry import SETS
 from fame.errors import FameError
+from fame.experiments.results import Comparison, Results, RunKey, paired_comparison
+from fame.experiments.variants import ABLATIONS, CLICKS_ALONE, MODELS, WIDE, Variant, grids, variant
 from fame.files import write_text
 
 BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"

@@ -1,7 +1,8 @@
 """The rows of the table: which models are compared, and how each differs from FAME as shipped.
 
-A data set's recipe (``fame/recipes/``) gives the settings of FAME, of the paper's equations and of
-SASRec, which has a row beside each of them; everything else is FAME's with one thing changed.
+A data set's recipe (:mod:`fame.experiments.recipes`) gives the settings of FAME, of the paper's
+equations and of SASRec, which has a row beside each of them; everything else is FAME's with one
+thing changed.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import pandas as pd
 
 from fame.config import ModelConfig, TrainConfig
 from fame.errors import ConfigError
-from fame.recipes import build_configs, load_recipe
+from fame.experiments.recipes import build_configs, load_recipe
 
 _FROM_CLICKS: dict[str, Any] = {"item_start": "random", "head_facets": ""}
 # The paper's equations as they stand: vectors of positions, plain products, the whole catalogue, no

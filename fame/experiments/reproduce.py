@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from fame.baselines import baseline_ranks
-from fame.bench.results import Results, RunKey, paired_comparison, told_settings
-from fame.bench.variants import Variant
 from fame.checkpoint import (
     CARD,
     CONFIG,
@@ -27,9 +25,11 @@ from fame.config import ModelConfig, TrainConfig
 from fame.data import Dataset
 from fame.errors import FameError
 from fame.evaluate import PROTOCOL, model_ranks
+from fame.experiments.model_card import render_card
+from fame.experiments.results import Results, RunKey, paired_comparison, told_settings
+from fame.experiments.variants import Variant
 from fame.files import file_hash, write_text
 from fame.metrics import FIGURES, summarise_ranks
-from fame.model_card import render_card
 from fame.projection import PROJECTION, project, write_projection
 from fame.training.loop import Progress, ignore
 from fame.training.runs import RunFolder
@@ -165,6 +165,7 @@ def _run(
             run.path,
             resume=resume,
             projection=False,
+            card=render_card,
             on_step=on_step,
         )
         if not finished:

@@ -7,12 +7,19 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fame.bench.reproduce import reproduce
-from fame.bench.results import Gain, Results, RunKey, paired_comparison, paired_gains, settings_key
-from fame.bench.variants import variant, variants
 from fame.config import ModelConfig, TrainConfig
 from fame.data import Dataset
 from fame.errors import FameError
+from fame.experiments.reproduce import reproduce
+from fame.experiments.results import (
+    Gain,
+    Results,
+    RunKey,
+    paired_comparison,
+    paired_gains,
+    settings_key,
+)
+from fame.experiments.variants import variant, variants
 from fame.metrics import summarise_ranks
 from tests.tiny import interactions_of
 

@@ -8,11 +8,11 @@ import pytest
 from fame.config import ModelConfig, TrainConfig
 from fame.data.registry import SETS
 from fame.errors import ConfigError
-from fame.recipes import build_configs, load_recipe, read_recipe
+from fame.experiments.recipes import build_configs, load_recipe, read_recipe
 
 
 def shipped() -> list[str]:
-    files = resources.files("fame.recipes").iterdir()
+    files = resources.files("fame.experiments.recipes").iterdir()
     return sorted(Path(file.name).stem for file in files if file.name.endswith(".toml"))
 
 

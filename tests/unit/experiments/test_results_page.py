@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fame.bench.results import Results, RunKey
-from fame.bench.results_page import BEGIN, END, results_markdown, write_into
-from fame.bench.variants import variant
 from fame.errors import FameError
+from fame.experiments.results import Results, RunKey
+from fame.experiments.results_page import BEGIN, END, results_markdown, write_into
+from fame.experiments.variants import variant
 from fame.metrics import summarise_ranks
 
 FINGERPRINT = "f" * 64

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from fame.bench.results import (
+from fame.checkpoint import Checkpoint
+from fame.config import ModelConfig, TrainConfig
+from fame.experiments.recipes import load_recipe
+from fame.experiments.results import (
     Comparison,
     Results,
     RunKey,
     brackets_in_words,
     paired_comparison,
 )
-from fame.bench.variants import variant
-from fame.checkpoint import Checkpoint
-from fame.config import ModelConfig, TrainConfig
+from fame.experiments.variants import variant
 from fame.metrics import FIGURES
-from fame.recipes import load_recipe
 
 _MODEL_NAMES = {"fame": "FAME", "sasrec": "SASRec"}
 

@@ -1,0 +1,24 @@
+"""The spaces in which a checkpoint's items lie: the whole embedding, and each head's own.
+
+Shapes: ``V`` items with the padding id 0 · ``D`` width · ``K`` head width.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fame.model import SequenceModel
+
+
+def space_names(model: SequenceModel) -> list[str]:
+    """``all`` for the whole embedding, then ``head_0 ..``; SASRec has no heads of its own."""
+    return ["all", *(f"head_{head}" for head in range(model.heads) if model.experts)]
+
+
+def space_vectors(model: SequenceModel, space: str) -> np.ndarray:
+    """Item vectors ``(V - 1, D)`` of the whole embedding or ``(V - 1, K)`` of a head."""
+    if space == "all":
+        vectors = model.item_table
+    else:
+        vectors = model.sub_embeddings()[int(space.removeprefix("head_"))]
+    return vectors.detach().float().cpu().numpy()
