@@ -28,7 +28,7 @@ from safetensors.torch import save_file
 import fame
 from fame.config import ModelConfig, TrainConfig
 from fame.data.catalogue import read_items, write_items
-from fame.data.sequences import Interactions
+from fame.data.sequences import Interactions, Repeats
 from fame.errors import CheckpointError, ConfigError
 from fame.files import file_hash, replacing, write_json
 from fame.model import SequenceModel, build_model
@@ -48,11 +48,18 @@ class DataInfo:
     users: int
     items: int
     interactions: int
+    repeats: Repeats
 
     @classmethod
     def of(cls, data: Interactions) -> DataInfo:
         return cls(
-            data.name, data.fingerprint, data.filters, len(data), data.num_items, len(data.items)
+            name=data.name,
+            fingerprint=data.fingerprint,
+            filters=data.filters,
+            users=len(data),
+            items=data.num_items,
+            interactions=len(data.items),
+            repeats=data.repeats,
         )
 
 

@@ -19,6 +19,8 @@ import numpy as np
 from fame.errors import DataError
 
 Split = Literal["valid", "test"]
+# Whether what a person has had may be recommended to them again.
+Repeats = Literal["exclude", "recommend"]
 
 # How many interactions at a person's end stand outside the history that a split reads.
 _HELD_BACK: dict[str, int] = {"valid": 2, "test": 1}
@@ -40,6 +42,8 @@ class Interactions:
         items: ``(N,)`` int32 item indices in ``1 .. V - 1``, one person after the other.
         offsets: ``(U + 1,)`` int64; person ``u`` owns ``items[offsets[u]:offsets[u + 1]]``.
         filters: What was filtered and how ties were ordered, in words; part of the protocol.
+        repeats: Whether the items of a person's history are candidates for what comes next; part of
+            the protocol. Films and products are chosen once, places and songs again and again.
     """
 
     name: str
@@ -48,6 +52,7 @@ class Interactions:
     items: np.ndarray
     offsets: np.ndarray
     filters: str = "none"
+    repeats: Repeats = "exclude"
 
     def __post_init__(self) -> None:
         if len(self.item_ids) == 0 or self.item_ids[0] != "":
