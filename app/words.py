@@ -11,10 +11,11 @@ from typing import Any
 import pandas as pd
 
 from fame.facets.agreement import Agreement
-from fame.lens.faithfulness import Verdict
+from fame.lens.faithfulness import MeasuredFaithfulness, Verdict
 from fame.lens.people import RULES
 from fame.lens.words import (
     account_sentence,
+    base_rate_phrase,
     because_sentence,
     checkpoint_sentence,
     comparison_sentence,
@@ -24,6 +25,7 @@ from fame.lens.words import (
     head_name,
     held_out_sentence,
     history_sentence,
+    most_routed_phrase,
     percent,
     without_head_sentence,
 )
@@ -33,6 +35,7 @@ from palette import space_name
 __all__ = [
     "account_sentence",
     "agreement_sentence",
+    "base_rate_phrase",
     "because_line",
     "because_sentence",
     "checkpoint_sentence",
@@ -45,6 +48,7 @@ __all__ = [
     "gate_sentence",
     "held_out_sentence",
     "history_sentence",
+    "most_routed_phrase",
     "overlap_sentence",
     "percent",
     "rule_label",
@@ -126,15 +130,24 @@ def because_line(causes: Sequence[str]) -> str:
 
 
 _TESTED: dict[Verdict, str] = {
-    "holds": "explanations by clicks hold as a rule",
-    "unclear": "explanations by clicks cannot be told from chance",
-    "fails": "explanations by clicks do not hold",
+    "holds": "explanations by clicks hold on average beyond their first click",
+    "unclear": "explanations by clicks cannot be told from chance beyond their first click",
+    "fails": "explanations by clicks do not hold beyond their first click",
+}
+_ON_LATEST: dict[Verdict, str] = {
+    "holds": "do more than naming the latest clicks",
+    "unclear": "do no more than naming the latest clicks",
+    "fails": "do less than naming the latest clicks",
 }
 
 
-def tested_sentence(verdict: Verdict, people: int) -> str:
+def tested_sentence(measured: MeasuredFaithfulness) -> str:
     """Whether the clicks that are named below can be believed."""
-    return f"Tested on {count(people, 'person').replace('persons', 'people')}, {_TESTED[verdict]}."
+    people = count(measured.people, "person").replace("persons", "people")
+    return (
+        f"Tested on {people}, {_TESTED[measured.verdict]} (taken one by one, for "
+        f"{percent(measured.verdicts['holds'].mean)}) and {_ON_LATEST[measured.verdict_on_latest]}."
+    )
 
 
 def desk_sentence(desk: Intervention, left_out: int) -> str:

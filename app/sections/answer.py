@@ -44,7 +44,7 @@ def summary(scene: Scene) -> str:
     except CheckpointError:  # told where the test is shown
         tested = None
     if tested is not None and (measured := tested.measures.get("list")):
-        said.append(words.tested_sentence(measured.verdict, measured.people))
+        said.append(words.tested_sentence(measured))
     return " ".join(said)
 
 

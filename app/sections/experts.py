@@ -125,6 +125,7 @@ def _served(scene: Scene, pair: tuple[int, int]) -> None:
     people = pickers.people_found(scene.opened)
     if people is None:
         return
+    components.quiet(f"Here are {words.most_routed_phrase(people.looked_at)}.")
     can_open = pickers.people_of(scene.opened) is not None
     for row in people.experts[pair[0]][pair[1]][:_SHOWN]:
         st.button(

@@ -1,6 +1,7 @@
 """Text made safe, sentences made from figures, colours that can be told apart."""
 
 import re
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ import words
 from examples import EXAMPLES, offers
 from fame.data.catalogue import read_items
 from fame.facets.agreement import Agreement
+from fame.lens.faithfulness import VERDICTS, Estimate, MeasuredFaithfulness
 from fame.lens.people import RULES, worth_showing
 from fame.model import Intervention
 from tests.made_up import HTML_TITLE, SHORTCODE_TITLE
@@ -133,9 +135,29 @@ def test_every_list_of_people_tells_its_figures():
 
 
 def test_how_far_the_clicks_can_be_believed():
-    said = {words.tested_sentence(verdict, 500) for verdict in ("holds", "unclear", "fails")}
-    assert len(said) == 3
+    """By both verdicts: against random orders and against the latest clicks."""
+    ends = {"holds": 0.1, "unclear": 0.0, "fails": -0.1}
+    said = []
+    for area, lead in product(ends.values(), repeat=2):
+        share = Estimate(0.57, 0.5, 0.6)
+        measured = MeasuredFaithfulness(
+            people=500,
+            verdicts=dict.fromkeys(VERDICTS, share),
+            above_zero=share,
+            above_latest=share,
+            below_latest=share,
+            lead_on_latest=Estimate(lead, lead, lead),
+            area=Estimate(area, area, area),
+            curve=[],
+        )
+        said.append(words.tested_sentence(measured))
+    assert len(set(said)) == 9
     assert all(sentence.startswith("Tested on 500 people, ") for sentence in said)
+    assert all("beyond their first click (taken one by one, for 57 %)" in s for s in said)
+    assert "hold on average" in said[0] and said[0].endswith(
+        "do more than naming the latest clicks."
+    )
+    assert "do not hold" in said[8] and said[8].endswith("do less than naming the latest clicks.")
 
 
 def agreements(**by_facet: tuple[float, ...]) -> dict[str, Agreement]:
