@@ -237,8 +237,11 @@ def test_the_checkpoints_sentence_follows_its_intervals(low, said, latest):
     sentence = checkpoint_sentence("list", measured)
     assert sentence.startswith("Beyond the first click") and said in sentence
     assert "over 500 people" in sentence and latest in sentence
-    ends = [f"{end:.0%}".replace("%", " %").replace("-", "−") for end in (low, low + 0.4)]
-    assert f"({ends[0]} to {ends[1]})" in sentence
+    low_said, mean_said, high_said = (
+        f"{100 * end:.1f}".replace("-", "−") for end in (low, low + 0.1, low + 0.4)
+    )
+    assert f"replaces {mean_said} percentage points more of the list than" in sentence
+    assert sentence.count(f"({low_said} to {high_said})") == 2
     assert "hold for 9 %, fail for 2 %, and cannot be told from chance for 89 %" in sentence
     assert "does more for 45 % of people and less for 20 %" in sentence
     item = checkpoint_sentence("item", measured)
