@@ -12,11 +12,12 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from fame.presentation.names import head_name
+from fame.presentation.palette import ACCENT, HEADS, HELD_OUT, NEUTRAL, head_colour
+from fame.presentation.text import percent
 from fame.training.runs import Status
-from palette import ACCENT, HEADS, HELD_OUT, NEUTRAL, head_colour, head_name
 from tables import item_facts, item_title
 from text import for_html
-from words import percent
 
 STYLE = f"""<style>
 [data-testid="stMainBlockContainer"] {{ padding: 2.6rem 3rem 4rem; max-width: 96rem; }}

@@ -17,12 +17,12 @@ from streamlit.delta_generator import DeltaGenerator
 
 import resources
 import state
-import words
 from components import quiet, section
 from examples import offers
 from fame.checkpoint import Checkpoint
 from fame.data import Dataset
 from fame.errors import CheckpointError, DataError, FameError
+from fame.presentation import sentences
 from fame.survey import People
 from tables import item_title
 from text import for_html, for_markdown
@@ -236,11 +236,11 @@ def _worth_showing(opened: Checkpoint) -> None:
         quiet(f"Chosen from {people.looked_at:,} people by what the model does with them.")
         names = [name for name, rows in people.lists.items() if rows]
         rule = st.selectbox(
-            "What they show", names, format_func=words.rule_label, key="people-rule"
+            "What they show", names, format_func=sentences.rule_label, key="people-rule"
         )
         for row in people.lists[rule] if rule else []:
             st.button(
-                for_markdown(f"{row['user']} · {words.figures_text(rule, row)}"),
+                for_markdown(f"{row['user']} · {sentences.figures_text(rule, row)}"),
                 key=f"people-{row['user']}",
                 on_click=show_user,
                 args=(row["user"],),

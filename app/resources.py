@@ -39,11 +39,12 @@ from fame.lens.influence import Influence, history_influence
 from fame.lens.steps import Steps, history_steps
 from fame.lens.trace import SequenceTrace, trace_history
 from fame.model import Intervention, SequenceModel
+from fame.presentation.text import one_line
 from fame.projection import PROJECTION, Projection, read_projection
 from fame.survey import FAITHFULNESS, PEOPLE, Faithfulness, People, read_faithfulness, read_people
 from fame.training.runs import LAUNCH_LOG, STATUS, RunFolder, launch
 from tables import item_facts_of_all
-from text import for_plotly, one_line
+from text import for_plotly
 
 logger = logging.getLogger(__name__)
 

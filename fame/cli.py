@@ -448,7 +448,7 @@ def survey(
     Stores both with the checkpoint, as people.json and faithfulness.json: user ids and figures.
     """
     from fame.lens.people import RULES
-    from fame.lens.words import checkpoint_sentence
+    from fame.presentation.sentences import checkpoint_sentence
     from fame.survey import survey as run_survey
 
     loaded = _load_checkpoint(checkpoint, device)
@@ -608,11 +608,10 @@ def results(
     from fame.experiments.results import Results
     from fame.experiments.results_page import results_markdown, write_into
 
-    markdown = results_markdown(Results(out))
     if write is None:
-        typer.echo(markdown, nl=False)
+        typer.echo(results_markdown(Results(out)), nl=False)
     else:
-        write_into(write, markdown)
+        write_into(write, Results(out))
         typer.echo(f"The tables are in {write}.", err=True)
 
 

@@ -6,10 +6,10 @@ import components
 import pickers
 import state
 from fame.checkpoint import Checkpoint
+from lens_parts import answer, clicks, desk, experts, item, mix, others, tour, truth
+from lens_parts.scene import Scene, set_up
+from lens_parts.take_along import take_along
 from pickers import Person
-from sections import answer, clicks, desk, experts, item, mix, others, tour, truth
-from sections.scene import Scene, set_up
-from sections.take_along import take_along
 
 QUESTION = "Why does this person get this list?"
 LEDE = (

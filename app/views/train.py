@@ -13,11 +13,11 @@ import components
 import resources
 import state
 import tables
-import words
 from fame.checkpoint import is_checkpoint
 from fame.data import SetInfo, list_sets
 from fame.errors import ConfigError, FameError
 from fame.experiments.recipes import build_configs, load_recipe
+from fame.presentation.text import duration
 from fame.training.runs import ACTIVE, RunFolder, Status, request_stop
 from text import for_markdown
 
@@ -313,7 +313,7 @@ def _progress_text(status: Status) -> str:
         if (status.positions_per_second)
         else "measuring the rate"
     )
-    left = f"at most {words.duration(status.eta_seconds)} to go" if status.eta_seconds else ""
+    left = f"at most {duration(status.eta_seconds)} to go" if status.eta_seconds else ""
     parts = [f"Epoch {status.epoch} of {status.epochs}", f"step {status.step} of {status.steps}"]
     return " · ".join(part for part in (*parts, rate, left) if part)
 

@@ -1,4 +1,4 @@
-"""``checkpoints/results.csv`` as the Markdown tables of the README.
+"""``checkpoints/results.csv`` as Markdown: all tables, and the one of the README.
 
 Only rows with the settings of the shipped recipes are shown, so that a table says what its commands
 would give again.
@@ -6,7 +6,7 @@ would give again.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -20,7 +20,6 @@ from fame.experiments.results import Comparison, Results, RunKey, paired_compari
 from fame.experiments.variants import ABLATIONS, CLICKS_ALONE, MODELS, WIDE, Variant, grids, variant
 from fame.files import write_text
 
-BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
 _FIGURES = ("HR@10", "NDCG@10")
 _COUNTING = {"markov": "first-order Markov chain", "popularity": "popularity"}
 # The four benchmarks of the paper in their order, with ML-1M before the one it stands in for.
@@ -118,8 +117,11 @@ class _Benchmark:
     pairs: list[tuple[_Line, _Line, Comparison]]
 
 
+def _title(data: str) -> str:
+    return SETS[data].title if data in SETS else data
+
+
 def _benchmark(results: Results, data: str, fingerprint: str) -> _Benchmark:
-    title = SETS[data].title if data in SETS else data
     main = _lines(results, data, fingerprint, MODELS)
     from_clicks = map(variant, grids(results.rows(), data, from_clicks=True))
     groups = {
@@ -127,7 +129,9 @@ def _benchmark(results: Results, data: str, fingerprint: str) -> _Benchmark:
         "wide": _lines(results, data, fingerprint, WIDE),
     }
     shown = [*main, *chain.from_iterable(groups.values())]
-    return _Benchmark(data, fingerprint, title, main, groups, shown, list(_pairs(results, shown)))
+    return _Benchmark(
+        data, fingerprint, _title(data), main, groups, shown, list(_pairs(results, shown))
+    )
 
 
 def _pairs(results: Results, table: Sequence[_Line]) -> Iterator[tuple[_Line, _Line, Comparison]]:
@@ -141,14 +145,21 @@ def _pairs(results: Results, table: Sequence[_Line]) -> Iterator[tuple[_Line, _L
             yield line, base, comparison
 
 
-def _section(results: Results, benchmark: _Benchmark) -> list[str]:
-    data, fingerprint, main = benchmark.data, benchmark.fingerprint, benchmark.main
-    lines = [f"### {benchmark.title}", "", _head(), *map(_row, benchmark.shown)]
-    for name, label in _COUNTING.items():
+def _counting(results: Results, data: str, fingerprint: str) -> dict[str, dict[str, str]]:
+    """The figures of the models that only count, as far as they were run."""
+    found = {}
+    for name in _COUNTING:
         rows = results.select(RunKey(data, fingerprint, name, "none", 0))
         if len(rows):
-            figures = " | ".join(f"{rows[figure].iloc[0]:.4f}" for figure in _FIGURES)
-            lines.append(f"| {label} | | {figures} | | | | | |")
+            found[name] = {figure: f"{rows[figure].iloc[0]:.4f}" for figure in _FIGURES}
+    return found
+
+
+def _section(results: Results, benchmark: _Benchmark) -> list[str]:
+    data, main = benchmark.data, benchmark.main
+    lines = [f"### {benchmark.title}", "", _head(), *map(_row, benchmark.shown)]
+    for name, figures in _counting(results, data, benchmark.fingerprint).items():
+        lines.append(f"| {_COUNTING[name]} | | {' | '.join(figures.values())} | | | | | |")
     for table in (main, *benchmark.groups.values()):
         lines += _commands(data, table)
     lines += _gains(benchmark)
@@ -211,19 +222,25 @@ def _overview(benchmarks: Sequence[_Benchmark]) -> list[str]:
     return ["### At a glance", "", _GLANCE_HEAD, *rows, ""] if rows else []
 
 
+def _data_sets(results: Results) -> Iterator[tuple[str, str | None]]:
+    """The benchmarks in their order with their fingerprints; ``None`` for one that has no rows."""
+    rows = results.rows()
+    found: dict[str, str] = dict(
+        rows[["data", "fingerprint"]].drop_duplicates().itertuples(index=False)
+    )
+    for data in (*_ORDER, *sorted(set(found) - set(_ORDER))):
+        yield data, found.get(data)
+
+
 def results_markdown(results: Results) -> str:
     """All tables: one of FAME beside SASRec, then one section a data set.
 
     A benchmark without a row is named as not run.
     """
-    rows = results.rows()
-    found: dict[str, str] = dict(
-        rows[["data", "fingerprint"]].drop_duplicates().itertuples(index=False)
-    )
     benchmarks: list[_Benchmark] = []
     sections: list[str] = []
-    for data in (*_ORDER, *sorted(set(found) - set(_ORDER))):
-        benchmark = _benchmark(results, data, found[data]) if data in found else None
+    for data, fingerprint in _data_sets(results):
+        benchmark = _benchmark(results, data, fingerprint) if fingerprint else None
         if benchmark is not None and benchmark.main:
             benchmarks.append(benchmark)
             sections += [*_section(results, benchmark), ""]
@@ -232,18 +249,64 @@ def results_markdown(results: Results) -> str:
     return "\n".join([*_overview(benchmarks), *sections]).rstrip() + "\n"
 
 
-def write_into(path: Path, markdown: str) -> None:
-    """Puts the tables between the two marks of a Markdown file.
+def glance_markdown(results: Results) -> str:
+    """One row a data set: HR@10 of FAME, of SASRec and of what only counts."""
+    columns = ("HR@10", "paired seeds", "FAME", "SASRec", "FAME over SASRec", *_COUNTING.values())
+    lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
+    compared = {"": ("fame", "sasrec"), ", from clicks alone": ("fame-clicks", "sasrec-clicks")}
+    for data, fingerprint in _data_sets(results):
+        if fingerprint is None:
+            continue
+        counting = _counting(results, data, fingerprint)
+        for suffix, names in compared.items():
+            table = _lines(results, data, fingerprint, [variant(name) for name in names])
+            for _, _, found in _pairs(results, table):
+                cells = (
+                    f"{_title(data)}{suffix}",
+                    str(found.seeds),
+                    _spread(found.ours, "HR@10"),
+                    _spread(found.theirs, "HR@10"),
+                    found.gains["HR@10"].in_words(),
+                    *(counting[name]["HR@10"] if name in counting else "" for name in _COUNTING),
+                )
+                lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+# What stands between a page's marks ``<!-- name: begin -->`` and ``<!-- name: end -->``.
+TABLES: dict[str, Callable[[Results], str]] = {
+    "results": results_markdown,
+    "glance": glance_markdown,
+}
+
+
+def marks(name: str) -> tuple[str, str]:
+    """The lines around one of :data:`TABLES`."""
+    return f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+
+
+def write_into(path: Path, results: Results) -> None:
+    """Puts each of :data:`TABLES` between its marks in a Markdown file that has them.
 
     Raises:
-        FameError: where the file cannot be read or does not have each mark once, in this order.
+        FameError: where the file cannot be read, or has no pair of marks, or half of one.
     """
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise FameError(f"{path} cannot be read ({error}).") from None
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise FameError(f"{path} needs the lines {BEGIN} and {END}; the tables go between them.")
-    write_text(path, f"{before}{BEGIN}\n\n{markdown}\n{END}{after}")
+    written = text
+    for name, table in TABLES.items():
+        begin, end = marks(name)
+        before, found, rest = written.partition(begin)
+        _, closed, after = rest.partition(end)
+        if found and closed:
+            written = f"{before}{begin}\n\n{table(results)}\n{end}{after}"
+        elif begin in written or end in written:
+            raise FameError(
+                f"{path} has one of the lines {begin} and {end}; it needs both in turn."
+            )
+    if not any(marks(name)[0] in written for name in TABLES):
+        known = " or ".join(" and ".join(marks(name)) for name in TABLES)
+        raise FameError(f"{path} needs the lines {known}; the tables go between them.")
+    write_text(path, written)

@@ -6,24 +6,19 @@ import numpy as np
 
 from fame.lens.faithfulness import Verdict
 from fame.lens.trace import item_ranks
-from fame.lens.words import (
+from fame.presentation.names import head_name
+from fame.presentation.palette import NEUTRAL
+from fame.presentation.sentences import (
     account_sentence,
     because_sentence,
-    changes,
-    count,
-    head_name,
     held_out_sentence,
     history_sentence,
-    percent,
-    points,
-    quoted,
-    shortened,
     without_head_sentence,
 )
+from fame.presentation.text import changes, count, percent, points, quoted, shortened
 from fame.report.charts import LedgerRow, chip, head_chip, ledger_bars, share_bar
 from fame.report.content import Content
 from fame.report.markup import Child, Html, element
-from fame.report.palette import NEUTRAL
 from fame.report.parts import Line, list_name, ranked_list, section
 
 _OTHERS = {

@@ -26,9 +26,9 @@ from fame.lens.faithfulness import DeletionCurve, Measure, deletion_curves
 from fame.lens.influence import Influence, because, history_influence, item_effects
 from fame.lens.steps import Steps, history_steps
 from fame.lens.trace import SequenceTrace, fused_table, head_table, leave_out, trace_history
-from fame.lens.words import one_line
 from fame.model import Intervention
-from fame.report.facts import item_facts_of_all
+from fame.presentation.facts import item_facts_of_all
+from fame.presentation.text import one_line
 from fame.survey import Faithfulness, People, read_faithfulness, read_people
 
 FORMAT = "fame-lens report 1"

@@ -13,11 +13,11 @@ import fame
 from fame.errors import FameError
 from fame.evaluate import PROTOCOL
 from fame.files import write_text
+from fame.presentation.glossary import TERMS
+from fame.presentation.palette import AGAINST, FOR, HELD_OUT, NEUTRAL
 from fame.report import account, what_if
 from fame.report.content import Content, document
-from fame.report.glossary import TERMS
 from fame.report.markup import Html, element, json_block
-from fame.report.palette import AGAINST, FOR, HELD_OUT, NEUTRAL
 from fame.report.parts import section
 
 _TERMS = (

@@ -16,7 +16,7 @@ import pytest
 
 from fame.checkpoint import load_checkpoint
 from fame.data import Dataset
-from fame.experiments.results_page import BEGIN, END
+from fame.experiments.results_page import marks
 from fame.projection import read_projection
 from fame.survey import read_faithfulness, read_people
 from tests.integration.conftest import CommandLine
@@ -271,7 +271,7 @@ def test_results_prints_the_tables_and_writes_them_into_a_page(
     done = fame("results", "--out", str(tmp_path))
     assert done.returncode == 0 and "### walks" in done.stdout
     page = tmp_path / "page.md"
-    page.write_text(f"{BEGIN}\n{END}\n")
+    page.write_text("\n".join(marks("results")) + "\n")
     assert fame("results", "--out", str(tmp_path), "--write", str(page)).returncode == 0
     assert done.stdout in page.read_text()
     page.write_text("no marks")

@@ -9,10 +9,10 @@ import components
 import pickers
 import resources
 import tables
-import words
 from fame.errors import CheckpointError
 from fame.lens.faithfulness import MEASURES, Measure
-from sections.scene import Scene
+from fame.presentation import sentences
+from lens_parts.scene import Scene
 
 _PATIENCE = 0.8  # seconds that the page waits before it shows that it is waiting
 
@@ -53,7 +53,7 @@ def _of_this_list(scene: Scene, measure: Measure) -> None:
         components.quiet("The test failed for a reason of ours; the app's log has it.")
         return
     curve = test.curves.get(measure)
-    components.words(words.faithfulness_sentence(curve))
+    components.words(sentences.faithfulness_sentence(curve))
     if curve is not None:
         table = tables.deletion_table(curve)
         figure = charts.deletion_curves(table, _axis(measure), share=measure == "list")
@@ -88,7 +88,7 @@ def _of_the_checkpoint(scene: Scene, measure: Measure) -> None:
     if measured is None:
         components.quiet("Nobody in the sample had a history that is long enough to test.")
         return
-    components.words(words.checkpoint_sentence(measure, measured))
+    components.words(sentences.checkpoint_sentence(measure, measured))
     table = tables.measured_table(measured)
     figure = charts.deletion_curves(table, _axis(measure), share=measure == "list")
     components.chart(figure, "deletion-all")

@@ -7,8 +7,9 @@ import components
 import resources
 import state
 import tables
-from palette import head_colour, head_name
-from sections.scene import Scene
+from fame.presentation.names import head_name
+from fame.presentation.palette import head_colour
+from lens_parts.scene import Scene
 
 
 def mix(scene: Scene) -> None:

@@ -9,13 +9,15 @@ import charts
 import components
 import state
 import tables
-import words
 from fame.errors import FameError
 from fame.lens.compare import Comparison
 from fame.model import Intervention
-from palette import head_colour, head_name
-from sections import scene as change
-from sections.scene import UNTOUCHED, Scene
+from fame.presentation import sentences
+from fame.presentation.names import head_name
+from fame.presentation.palette import head_colour
+from fame.presentation.text import percent
+from lens_parts import scene as change
+from lens_parts.scene import UNTOUCHED, Scene
 
 _A_ROW = 4  # heads beside one another
 _DIGITS = 4  # of a weight: enough for any list, few enough for an address
@@ -59,7 +61,7 @@ def faders(scene: Scene, *, experts: bool) -> None:
 
 def _head(scene: Scene, head: int, weights: tuple[float, ...]) -> None:
     share = float(scene.trace.gate[head])  # not the faders', which are rounded
-    remark = f"{words.percent(share)} of the mix"
+    remark = f"{percent(share)} of the mix"
     cards.head_line(head_name(head), head_colour(head), remark)
     st.session_state[_fader(head)] = weights[head]
     st.slider(
@@ -112,7 +114,7 @@ def _experts(scene: Scene, head: int, choice: str, label: str) -> None:
 def changed(scene: Scene) -> None:
     """Before and after side by side."""
     comparison = scene.comparison()
-    components.words(words.comparison_sentence(comparison))
+    components.words(sentences.comparison_sentence(comparison))
     moves = tables.moves_table(scene.opened.items, comparison, scene.person.held_out)
     left, right = st.columns([4, 1], vertical_alignment="center")
     with left:

@@ -12,15 +12,17 @@ import components
 import resources
 import state
 import tables
-import words
 from cards import Line
 from fame.errors import CheckpointError
 from fame.lens.compare import new_without_head
 from fame.lens.influence import because
-from palette import NEUTRAL, head_colour, head_name
-from sections import scene as change
-from sections.scene import Scene
-from text import for_markdown, shortened
+from fame.presentation import sentences
+from fame.presentation.names import head_name
+from fame.presentation.palette import NEUTRAL, head_colour
+from fame.presentation.text import count, percent, shortened
+from lens_parts import scene as change
+from lens_parts.scene import Scene
+from text import for_markdown
 
 MOST_COLUMNS = 5  # lists beside one another
 FUSED = "Fused list"
@@ -29,22 +31,22 @@ FUSED = "Fused list"
 def summary(scene: Scene) -> str:
     """What the numbers of the page say."""
     trace, said = scene.trace, []
-    if changed := words.desk_sentence(scene.desk, len(scene.without)):
+    if changed := sentences.desk_sentence(scene.desk, len(scene.without)):
         said.append(f"Changed: {changed}.")
     listed = new_without_head(trace, scene.k)
     length = min(scene.k, int(trace.candidates.sum()))
-    said.append(words.history_sentence(len(trace.history), len(trace.read)))
-    said.append(words.without_head_sentence(trace.gate, listed, length))
+    said.append(sentences.history_sentence(len(trace.history), len(trace.read)))
+    said.append(sentences.without_head_sentence(trace.gate, listed, length))
     if scene.person.held_out is not None:
         rank, by_head, candidates = tables.held_out_ranks(trace, scene.person.held_out)
         title = tables.item_title(scene.opened.items, scene.person.held_out)
-        said.append(words.held_out_sentence(title, rank, by_head, candidates))
+        said.append(sentences.held_out_sentence(title, rank, by_head, candidates))
     try:
         tested = resources.faithfulness(scene.opened)
     except CheckpointError:  # told where the test is shown
         tested = None
     if tested is not None and (measured := tested.measures.get("list")):
-        said.append(words.tested_sentence(measured.verdict, measured.people))
+        said.append(sentences.tested_sentence(measured.verdict, measured.people))
     return " ".join(said)
 
 
@@ -64,7 +66,7 @@ def history(scene: Scene) -> None:
     if state.presenting():
         return
     whole = right.popover(
-        f"All {words.count(len(trace.history), 'click')}", key="whole-history", on_change="rerun"
+        f"All {count(len(trace.history), 'click')}", key="whole-history", on_change="rerun"
     )
     if whole.open:
         with whole:
@@ -136,7 +138,7 @@ def lists(scene: Scene, *, by_head: bool = True, causes: bool = True) -> DeltaGe
         if head and not head % (MOST_COLUMNS - 1):
             columns = st.columns(widths)
         with columns[1 + head % (MOST_COLUMNS - 1)]:
-            remark = f"gate share {words.percent(share)}"
+            remark = f"gate share {percent(share)}"
             lines = _lines(scene, table[table["head"] == head])
             cards.ranked_list(head_name(head), head_colour(head), remark, lines)
     return place
@@ -159,7 +161,7 @@ def _fused(
         scene.opened.items, scene.trace, scene.k, scene.person.held_out, raw=False
     )
     notes = {
-        item: unknown if causes is None else words.because_line(causes.get(item, []))
+        item: unknown if causes is None else sentences.because_line(causes.get(item, []))
         for item in fused["item"]
     }
     with place:

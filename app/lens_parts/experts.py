@@ -14,11 +14,12 @@ import pickers
 import resources
 import state
 import tables
-import words
 from fame.lens.experts import ExpertAccount
-from palette import NEUTRAL, head_colour, head_name
-from sections.answer import line
-from sections.scene import Scene
+from fame.presentation.names import head_name
+from fame.presentation.palette import NEUTRAL, head_colour
+from fame.presentation.text import percent
+from lens_parts.answer import line
+from lens_parts.scene import Scene
 from text import for_markdown
 
 _SHOWN = 8  # people whom an expert serves
@@ -98,7 +99,7 @@ def _sentence(account: ExpertAccount, scene: Scene) -> str:
         )
     k = len(account.alone)
     said = (
-        f"{_name((account.head, account.expert))} has {words.percent(account.share)} of its head. "
+        f"{_name((account.head, account.expert))} has {percent(account.share)} of its head. "
         f"With it alone there, {account.shared_alone} of the {k} items stay"
     )
     if account.shared_without is None:
@@ -128,7 +129,7 @@ def _served(scene: Scene, pair: tuple[int, int]) -> None:
     can_open = pickers.people_of(scene.opened) is not None
     for row in people.experts[pair[0]][pair[1]][:_SHOWN]:
         st.button(
-            for_markdown(f"User {row['user']} · {words.percent(row['share'])}"),
+            for_markdown(f"User {row['user']} · {percent(row['share'])}"),
             key=f"served-{row['user']}",
             on_click=pickers.show_user,
             args=(row["user"],),

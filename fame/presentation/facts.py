@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from fame.data.catalogue import facet_columns
-from fame.lens.words import one_line
+from fame.presentation.text import one_line
 
 
 def facet_text(value: Any) -> str:

@@ -15,7 +15,7 @@ import state
 from fame.lens.answer import trace_answer
 from fame.report.content import Subject, gather
 from fame.report.page import render_report
-from sections.scene import Scene
+from lens_parts.scene import Scene
 
 
 def take_along(scene: Scene, names: tuple[str, ...]) -> None:

@@ -12,13 +12,13 @@ import components
 import pickers
 import resources
 import state
-import words
 from fame.checkpoint import Checkpoint
 from fame.errors import CheckpointError
-from palette import head_name
-from sections import answer, desk
-from sections import scene as change
-from sections.scene import Scene
+from fame.presentation import sentences
+from fame.presentation.names import head_name
+from lens_parts import answer, desk
+from lens_parts import scene as change
+from lens_parts.scene import Scene
 
 _CHOSEN_FROM = ("one_head_better", "gate_flips", "heads_disagree")  # who makes a good tour
 
@@ -36,8 +36,8 @@ def _history(scene: Scene) -> str:
     return (
         f"This is {scene.person.name}. All that the model knows of them is what they clicked, "
         f"here with the latest on the right. "
-        f"{words.history_sentence(len(scene.history), len(scene.trace.read))} From that it has to "
-        "guess what comes next."
+        f"{sentences.history_sentence(len(scene.history), len(scene.trace.read))} From that it has "
+        "to guess what comes next."
     )
 
 
@@ -49,7 +49,7 @@ def _list(scene: Scene) -> str:
 
 
 def _heads(scene: Scene) -> str:
-    said = words.gate_sentence(scene.trace.gate)
+    said = sentences.gate_sentence(scene.trace.gate)
     return (
         f"Behind the one list stand {scene.trace.heads} heads. Each ranks the whole catalogue in "
         f"its own way, and a gate decides how much it counts. {said}"

@@ -13,9 +13,9 @@ import tables
 from cards import Line
 from fame.errors import FameError
 from fame.lens.trace import fused_table
-from palette import NEUTRAL
-from sections.answer import FUSED
-from sections.scene import Scene
+from fame.presentation.palette import NEUTRAL
+from lens_parts.answer import FUSED
+from lens_parts.scene import Scene
 
 _NAMES = {
     "sasrec": ("SASRec", "one query, no heads"),

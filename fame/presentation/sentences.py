@@ -5,61 +5,22 @@ Heads count from 1 for people. Titles come in as they are: whoever shows a sente
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
+import pandas as pd
 
+from fame.facets.agreement import Agreement
 from fame.lens.account import ItemAccount
 from fame.lens.compare import Comparison
-from fame.lens.faithfulness import DeletionCurve, Measure, MeasuredFaithfulness
+from fame.lens.faithfulness import DeletionCurve, Measure, MeasuredFaithfulness, Verdict
+from fame.lens.people import RULES
+from fame.model import Intervention
+from fame.presentation.names import head_name, space_name
+from fame.presentation.text import changes, count, percent, points, quoted
 
 _EVEN = 1.15  # a largest share below this many times the even one is called even
-
-
-def one_line(text: str) -> str:
-    return " ".join(str(text).split())
-
-
-def shortened(text: str, length: int) -> str:
-    """At most ``length`` characters, cut at a word where that costs little."""
-    text = one_line(text)
-    if len(text) <= length:
-        return text
-    cut = text[: length - 1]
-    word = cut.rfind(" ")
-    return (cut[:word] if word > length * 0.7 else cut).rstrip(" ,;:-(") + "…"
-
-
-def quoted(title: str) -> str:
-    return f"“{shortened(title, 70)}”"
-
-
-def percent(share: float) -> str:
-    return f"{share:.0%}".replace("%", " %").replace("-", "−")
-
-
-def count(number: int, thing: str) -> str:
-    return f"{number:,} {thing}{'s' * (number != 1)}"
-
-
-def head_name(head: int) -> str:
-    """What a head is called as long as no evidence names it; people count from 1."""
-    return f"Head {head + 1}"
-
-
-def points(value: float) -> str:
-    """A score to two digits with its sign, a true minus, and none where it rounds to nothing."""
-    rounded = f"{value:+.2f}"
-    return "0.00" if rounded in ("+0.00", "-0.00") else rounded.replace("-", "−")
-
-
-def changes(changed: int, k: int) -> str:
-    """``7 of the 10 items change``."""
-    if k == 1:
-        return "the one item changes" if changed else "the one item stays"
-    if changed == k:
-        return f"all {k} items change"
-    return f"{changed or 'none'} of the {k} items {'change' if changed > 1 else 'changes'}"
 
 
 def history_sentence(length: int, read: int) -> str:
@@ -226,3 +187,115 @@ def checkpoint_sentence(measure: Measure, measured: MeasuredFaithfulness) -> str
         "unclear": f"Explanations of this checkpoint cannot be told from chance: {figures}.",
         "fails": f"Explanations of this checkpoint do not hold: {figures}.",
     }[measured.verdict]
+
+
+def overlap_sentence(lists: pd.DataFrame, k: int) -> str:
+    """How much of the fused list every head would have shown by itself."""
+    shared = lists.groupby("head")["fused_rank"].count()
+    best = int(shared.to_numpy().argmax())
+    return (
+        f"Of the {count(k, 'recommendation')}, {head_name(best)} alone would also have shown "
+        f"{int(shared.iloc[best])}, the most of any head."
+    )
+
+
+def trust_sentence(preservation: float, neighbours: int, space: str) -> str:
+    """How far a picture can be trusted, in plain words."""
+    kept = preservation * neighbours
+    verdict = (
+        "groups are real, but look up neighbours in the lists"
+        if preservation >= 0.5
+        else "take groups as hints, and neighbours from the lists only"
+        if preservation >= 0.25
+        else "hardly any neighbourhood survives, so trust the lists only"
+    )
+    return (
+        f"{space}: of an item's {neighbours} nearest items, {kept:.1f} on average are also "
+        f"among its {neighbours} nearest in the picture ({percent(preservation)}); {verdict}."
+    )
+
+
+_AHEAD = 1.2  # by how much a share has to be larger before it is called ahead
+
+
+def agreement_sentence(found: Mapping[str, Agreement]) -> str:
+    """Which head's nearest items agree more in which facet, in plain words."""
+    asked = (
+        "Two items agree where they have the same brand, category or other attribute. A head that "
+        "stands for an attribute has items near each other that agree in it. "
+    )
+    if all(len(facet.spaces) <= 2 for facet in found.values()):  # the whole, and one head at most
+        return asked + "This model has one space alone, so there is nothing to tell apart."
+    told: dict[str, list[str]] = {}
+    for column, facet in found.items():
+        shares = {space: share for space, share in facet.spaces.items() if space != "all"}
+        first, last = max(shares, key=shares.__getitem__), min(shares, key=shares.__getitem__)
+        if shares[first] > _AHEAD * shares[last]:
+            label = column.replace("_", " ")
+            said = f"{label} ({percent(shares[first])} to {percent(shares[last])})"
+            told.setdefault(space_name(first), []).append(said)
+    if not told:
+        return (
+            asked + "Here the heads' nearest items agree alike in all of them: the heads are views "
+            "of the same thing, not facets."
+        )
+    ahead = "; ".join(f"{name} is ahead in {', '.join(parts)}" for name, parts in told.items())
+    in_all = " That is in all of them: a better view of the same thing, not another facet."
+    everywhere = len(told) == 1 and len(next(iter(told.values()))) == len(found)
+    return f"{asked}{ahead}.{in_all if everywhere else ''}"
+
+
+def because_line(causes: Sequence[str]) -> str:
+    """The clicks that an item hangs on, by title, for the line below it."""
+    return "no single click speaks for it" if not causes else f"because of {' and '.join(causes)}"
+
+
+_TESTED: dict[Verdict, str] = {
+    "holds": "explanations by clicks hold as a rule",
+    "unclear": "explanations by clicks cannot be told from chance",
+    "fails": "explanations by clicks do not hold",
+}
+
+
+def tested_sentence(verdict: Verdict, people: int) -> str:
+    """Whether the clicks that are named below can be believed."""
+    return f"Tested on {count(people, 'person').replace('persons', 'people')}, {_TESTED[verdict]}."
+
+
+def desk_sentence(desk: Intervention, left_out: int) -> str:
+    """What has been changed before the list was made; empty where nothing was."""
+    said = []
+    if left_out:
+        said.append(f"{count(left_out, 'item')} left out of the history")
+    if desk.gate is not None:
+        total = sum(desk.gate)
+        shares = ", ".join(
+            f"{head_name(head)} {percent(weight / total)}" for head, weight in enumerate(desk.gate)
+        )
+        said.append(f"the gate set to {shares}")
+    for verb, pairs in (("muted", desk.muted), ("alone in its head", desk.solo)):
+        said += [f"expert {expert + 1} of {head_name(head)} {verb}" for head, expert in pairs]
+    return "; ".join(said)
+
+
+def rule_label(rule: str) -> str:
+    """What puts people on a list, as an entry of a menu."""
+    shows = RULES[rule].shows
+    return shows[0].upper() + shows[1:]
+
+
+_FIGURES: dict[str, Callable[[Mapping[str, Any]], str]] = {
+    "one_head_rules": lambda row: f"{head_name(row['gate_head'])} has {percent(row['gate'])}",
+    "heads_disagree": lambda row: f"{percent(row['shared'])} shared",
+    "gate_flips": lambda row: f"{percent(row['gate_move'])} of the gate moved",
+    "fusion_hits": lambda row: f"rank {row['rank']:,}, best head {row['best_head_rank']:,}",
+    "one_head_better": lambda row: (
+        f"{head_name(row['best_head'])} rank {row['best_head_rank']:,}, fused {row['rank']:,}"
+    ),
+    "longest": lambda row: count(row["length"], "click"),
+}
+
+
+def figures_text(rule: str, row: Mapping[str, Any]) -> str:
+    """The figures that put somebody on a list."""
+    return _FIGURES[rule](row)

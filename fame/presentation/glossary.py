@@ -78,3 +78,8 @@ TERMS: dict[str, str] = {
     ),
     "HR@10": "The share of people whose held-out item is among the first ten.",
 }
+
+
+def explain(*terms: str) -> str:
+    """The help text for some terms, ready for a widget's or a heading's ``help``."""
+    return "\n\n".join(f"**{term}.** {TERMS[term]}" for term in terms)

@@ -8,11 +8,11 @@ import charts
 import components
 import resources
 import tables
-import words
 from fame.lens.account import item_account
-from palette import head_name
+from fame.presentation import sentences
+from fame.presentation.names import head_name
+from lens_parts.scene import Scene
 from pickers import item_search
-from sections.scene import Scene
 
 
 def item(scene: Scene) -> None:
@@ -31,7 +31,7 @@ def _account(scene: Scene, index: int) -> None:
     items = scene.opened.items
     account = item_account(scene.trace, index, scene.k)
     rival = "" if account.rival is None else tables.item_title(items, account.rival)
-    components.words(words.account_sentence(account, tables.item_title(items, index), rival))
+    components.words(sentences.account_sentence(account, tables.item_title(items, index), rival))
     if tables.unseen(items, index):
         components.quiet(
             "Nobody clicked this item in training, so the model has learnt nothing of it: its "

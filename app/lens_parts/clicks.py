@@ -12,15 +12,15 @@ import components
 import resources
 import state
 import tables
-import words
 from fame.lens.influence import (
     Influence,
     because,
     item_influence_table,
     list_influence_table,
 )
-from sections import scene as change
-from sections.scene import Scene
+from fame.presentation import sentences
+from lens_parts import scene as change
+from lens_parts.scene import Scene
 
 _FEW = 12  # past items that are shown before somebody asks for all
 _MOST = 100
@@ -108,7 +108,7 @@ def _because(scene: Scene, found: Influence, item: int) -> str:
     named = [
         (tables.item_title(scene.opened.items, row.cause), row.effect) for row in table.itertuples()
     ]
-    return words.because_sentence(tables.item_title(scene.opened.items, item), named)
+    return sentences.because_sentence(tables.item_title(scene.opened.items, item), named)
 
 
 def _rows(count: int) -> int:

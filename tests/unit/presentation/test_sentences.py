@@ -4,25 +4,33 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from fame.facets.agreement import Agreement
 from fame.lens.account import item_account
 from fame.lens.compare import compare
 from fame.lens.faithfulness import DeletionCurve, Estimate, MeasuredFaithfulness
+from fame.lens.people import RULES, worth_showing
 from fame.lens.trace import trace_history
-from fame.lens.words import (
+from fame.model import Intervention
+from fame.presentation import sentences
+from fame.presentation.sentences import (
     account_sentence,
+    agreement_sentence,
+    because_line,
     because_sentence,
-    changes,
     checkpoint_sentence,
     comparison_sentence,
+    desk_sentence,
     faithfulness_sentence,
+    figures_text,
     gate_sentence,
     held_out_sentence,
     history_sentence,
-    quoted,
-    shortened,
+    overlap_sentence,
+    rule_label,
+    trust_sentence,
     without_head_sentence,
 )
-from fame.model import Intervention
+from fame.presentation.text import changes, quoted, shortened
 from tests.tiny import TINY, TINY_SASREC, random_model
 
 MODEL = random_model(TINY, 20)
@@ -211,3 +219,84 @@ def test_the_checkpoints_sentence_follows_its_interval(low, said):
     assert "replaces more of the list" in sentence
     assert "just the latest ones it does more for 45 % and less for 20 %" in sentence
     assert "takes more off the first item's score" in checkpoint_sentence("item", measured)
+
+
+def test_overlap_sentence_counts_the_shared_items():
+    lists = pd.DataFrame({"head": [0, 0, 1, 1], "fused_rank": pd.array([1, None, 1, 2])})
+    assert "Head 2 alone would also have shown 2" in overlap_sentence(lists, 2)
+
+
+def test_trust_is_worded_by_the_figure():
+    assert "6.0 on average" in trust_sentence(0.4, 15, "Head 1")
+    verdicts = {trust_sentence(share, 15, "x").split(";")[1] for share in (0.1, 0.3, 0.6)}
+    assert len(verdicts) == 3
+
+
+def test_what_was_changed_is_said():
+    assert desk_sentence(Intervention(), 0) == ""
+    changed = Intervention(gate=(1.0, 3.0), muted=((0, 1),), solo=((1, 0),))
+    assert desk_sentence(changed, 1) == (
+        "1 item left out of the history; the gate set to Head 1 25 %, Head 2 75 %; expert 2 of "
+        "Head 1 muted; expert 1 of Head 2 alone in its head"
+    )
+
+
+def test_causes_below_an_item():
+    assert because_line(["A", "B"]) == "because of A and B"
+    assert "no single click" in because_line([])
+
+
+def test_every_list_of_people_tells_its_figures():
+    rng = np.random.default_rng(0)
+    people = pd.DataFrame(
+        {
+            "length": [3, 4000],
+            "gate": [0.9, 0.5],
+            "gate_head": [1, 0],
+            "gate_move": [0.25, 0.1],
+            "shared": rng.random(2),
+            "rank": [3, 30],
+            "best_head": [0, 1],
+            "best_head_rank": [20, 4],
+        }
+    )
+    lists = worth_showing(people, ["a", "b"])
+    assert set(lists) == set(RULES)
+    told = {name: figures_text(name, rows[0]) for name, rows in lists.items()}
+    assert told["one_head_rules"] == "Head 2 has 90 %"
+    assert told["longest"] == "4,000 clicks"
+    assert told["fusion_hits"] == "rank 3, best head 20"
+    assert told["one_head_better"] == "Head 2 rank 4, fused 30"
+    assert all(rule_label(name)[0].isupper() for name in RULES)
+
+
+def test_how_far_the_clicks_can_be_believed():
+    said = {sentences.tested_sentence(verdict, 500) for verdict in ("holds", "unclear", "fails")}
+    assert len(said) == 3
+    assert all(sentence.startswith("Tested on 500 people, ") for sentence in said)
+
+
+def agreements(**by_facet: tuple[float, ...]) -> dict[str, Agreement]:
+    return {
+        name: Agreement(10, 0.1, {"all": 0.5, **{f"head_{h}": s for h, s in enumerate(shares)}})
+        for name, shares in by_facet.items()
+    }
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        (agreements(brand=(0.3, 0.15), category_1=(0.4, 0.6)), "Head 1 is ahead in brand (30 % to"),
+        (agreements(brand=(0.3, 0.15), category_1=(0.4, 0.6)), "Head 2 is ahead in category 1 (60"),
+        (agreements(brand=(0.3, 0.29), genre=(0.4, 0.45)), "views of the same thing, not facets"),
+        (agreements(brand=(0.3, 0.2), genre=(0.4, 0.1)), "a better view of the same thing"),
+        (agreements(brand=()), "nothing to tell apart"),
+    ],
+)
+def test_agreement_says_which_head_is_ahead_in_what(found, said):
+    assert said in agreement_sentence(found)
+
+
+def test_a_head_ahead_in_one_of_two_facets_is_not_called_better():
+    found = agreements(brand=(0.3, 0.15), genre=(0.4, 0.4))
+    assert "better view" not in agreement_sentence(found)
