@@ -27,7 +27,7 @@ from fame.lens.words import (
     percent,
     without_head_sentence,
 )
-from fame.model import Intervention
+from fame.models.sequence_model import Intervention
 from palette import space_name
 
 __all__ = [

@@ -14,7 +14,7 @@ from fame.checkpoint import load_checkpoint, write_description, write_metrics, w
 from fame.config import ModelConfig, TrainConfig
 from fame.data import import_file, load
 from fame.facets.spaces import space_names
-from fame.model import build_model
+from fame.models.registry import build_model
 from fame.projection import Projection, write_projection
 
 NAME = "made-up"

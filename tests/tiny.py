@@ -8,7 +8,8 @@ from torch import Tensor
 
 from fame.config import ModelConfig
 from fame.data.sequences import Interactions
-from fame.model import SequenceModel, build_model
+from fame.models.registry import build_model
+from fame.models.sequence_model import SequenceModel
 
 TINY = ModelConfig(model="fame", width=8, heads=2, experts=3, layers=2, max_length=5, dropout=0.0)
 TINY_SASREC = ModelConfig(model="sasrec", width=8, heads=2, layers=2, max_length=5, dropout=0.0)

@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from fame.config import ModelConfig
-from fame.model import SequenceModel
+from fame.models.sequence_model import SequenceModel
 from tests import reference
 
 

@@ -12,7 +12,7 @@ import tables
 import words
 from fame.errors import FameError
 from fame.lens.compare import Comparison
-from fame.model import Intervention
+from fame.models.sequence_model import Intervention
 from palette import head_colour, head_name
 from sections import scene as change
 from sections.scene import UNTOUCHED, Scene

@@ -20,16 +20,17 @@ from fame.lens.words import (
     shortened,
     without_head_sentence,
 )
+from fame.models.registry import MODELS
 from fame.report.charts import LedgerRow, chip, head_chip, ledger_bars, share_bar
 from fame.report.content import Content
 from fame.report.markup import Child, Html, element
 from fame.report.palette import NEUTRAL
 from fame.report.parts import Line, list_name, ranked_list, section
 
-_OTHERS = {
+_OTHERS: dict[str, tuple[str, str]] = {
     "popularity": ("Popularity", "clicked most by everybody"),
     "markov": ("Markov chain", "what followed the latest click"),
-    "sasrec": ("SASRec", "one query, no heads of its own"),
+    **{name: (spec.title, spec.remark) for name, spec in MODELS.items()},
 }
 
 

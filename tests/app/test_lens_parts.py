@@ -16,7 +16,7 @@ from fame.checkpoint import load_checkpoint
 from fame.cli import app as command_line
 from fame.data import load
 from fame.lens.trace import fused_table, leave_out, trace_history
-from fame.model import Intervention
+from fame.models.sequence_model import Intervention
 from fame.survey import survey
 from tests import made_up
 from tests.app.walk import assert_calm, charts_of, headings, html_of, labelled, query, warnings

@@ -16,7 +16,7 @@ from examples import EXAMPLES, offers
 from fame.data.catalogue import read_items
 from fame.facets.agreement import Agreement
 from fame.lens.people import RULES, worth_showing
-from fame.model import Intervention
+from fame.models.sequence_model import Intervention
 from tests.made_up import HTML_TITLE, SHORTCODE_TITLE
 
 

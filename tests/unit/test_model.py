@@ -14,14 +14,10 @@ from fame.config import ModelConfig, Score, TrainConfig
 from fame.errors import FameError
 from fame.lens.trace import trace_history
 from fame.losses import linear_cross_entropy
-from fame.model import (
-    Fame,
-    Intervention,
-    SASRec,
-    SequenceModel,
-    build_model,
-    last_positions,
-)
+from fame.models.fame import Fame
+from fame.models.registry import build_model
+from fame.models.sasrec import SASRec
+from fame.models.sequence_model import Intervention, SequenceModel, last_positions
 from fame.training.objective import Objective
 from tests import reference
 from tests.tiny import TINY, TINY_SASREC, padded, random_model

@@ -11,7 +11,8 @@ from fame.bench.loss import LossStep, implementations
 from fame.bench.machine import MatrixPeak
 from fame.bench.reference_loss import ReferenceEpoch, reference_loss
 from fame.config import ModelConfig
-from fame.model import Fame, build_model
+from fame.models.fame import Fame
+from fame.models.registry import build_model
 
 
 @pytest.mark.parametrize("rows", [3, 256])

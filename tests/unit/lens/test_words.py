@@ -22,7 +22,7 @@ from fame.lens.words import (
     shortened,
     without_head_sentence,
 )
-from fame.model import Intervention
+from fame.models.sequence_model import Intervention
 from tests.tiny import TINY, TINY_SASREC, random_model
 
 MODEL = random_model(TINY, 20)

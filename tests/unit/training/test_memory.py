@@ -12,7 +12,7 @@ from fame.config import ModelConfig, TrainConfig
 from fame.data.sequences import Windows
 from fame.errors import FameError
 from fame.evaluate import CPU_BATCH
-from fame.model import build_model
+from fame.models.registry import build_model
 from fame.training import memory
 from fame.training.loop import new_state
 from fame.training.memory import (
