@@ -81,7 +81,7 @@ MODELS = (
 OTHERS = tuple(
     Variant(name, spec.title, name, {}, model=name)
     for name, spec in registry.MODELS.items()
-    if name not in ("fame", "sasrec")
+    if name not in {variant.model for variant in MODELS}
 )
 # Where a recipe starts from what the catalogue says: the two models without that. Elsewhere they
 # are the models themselves.

@@ -17,7 +17,7 @@ from fame.errors import ConfigError
 from fame.models.registry import MODELS
 
 # What a recipe may speak of beside the models as they are trained here, and whose table holds where
-# there is none: FAME and SASRec from clicks alone, FAME by the paper's equations, SASRec as plainly.
+# there is none: both models from clicks alone; FAME by the paper's equations, SASRec as plainly.
 _SPECIAL = {
     "fame-clicks": "fame",
     "sasrec-clicks": "sasrec",

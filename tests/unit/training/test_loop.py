@@ -17,7 +17,14 @@ from fame.training.loop import (
     resolve_device,
     resolve_precision,
 )
-from tests.tiny import TINY, TINY_SASREC, cyclic_interactions, interactions_of, random_model
+from tests.tiny import (
+    TINY,
+    TINY_SASREC,
+    cyclic_interactions,
+    every_model,
+    interactions_of,
+    random_model,
+)
 
 CPU = torch.device("cpu")
 MODEL = dataclasses.replace(TINY, experts=2, dropout=0.1)
@@ -132,7 +139,7 @@ def test_precision_follows_the_device_unless_it_is_given():
     assert resolve_precision("fp32", torch.device("cuda")) is torch.float32
 
 
-@pytest.mark.parametrize("config", [TINY, TINY_SASREC], ids=["fame", "sasrec"])
+@every_model
 def test_weight_decay_spares_biases_and_norms(config):
     model = random_model(config)
     decayed, spared = make_optimizer(model, TrainConfig(weight_decay=0.3)).param_groups

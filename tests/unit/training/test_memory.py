@@ -38,6 +38,8 @@ SHAPES = [
     ModelConfig(width=32, positions="relative", heads=4, experts=8, layers=1),
     ModelConfig(width=32, facets="off", positions="relative", score="cosine"),
     ModelConfig(model="sasrec", width=32, layers=3, positions="relative", score="cosine"),
+    ModelConfig(model="bsarec", width=32, layers=3),
+    ModelConfig(model="bsarec", width=32, layers=1, positions="relative", score="cosine"),
 ]
 
 
