@@ -44,15 +44,16 @@ from fame.models.sasrec import SASRec
 from fame.models.sequence_model import relative_positions
 
 
-def low_pass_response(length: int, cutoff: int) -> Tensor:
+def low_pass_response(length: int, cutoff: int, device: torch.device | None = None) -> Tensor:
     """What a click leaves in the low-pass signal so many clicks later, ``(length,)``, float64.
 
     The impulse response of a filter that keeps ``cutoff`` of ``length`` frequencies: the constant
-    one and ``cutoff // 2`` pairs, all of them where there are no more.
+    one and ``cutoff // 2`` pairs of waves, all of them where there are no more.
     """
-    spectrum = torch.zeros(length // 2 + 1, dtype=torch.float64)
-    spectrum[: cutoff // 2 + 1] = 1
-    return torch.fft.irfft(spectrum, n=length)
+    place = torch.arange(length, device=device, dtype=torch.float64)
+    waves = torch.arange(1, min(cutoff, length) // 2 + 1, device=device, dtype=torch.float64)
+    pair = 2 - (2 * waves == length).double()  # the fastest wave of an even length is alone
+    return (1 + torch.cos(2 * torch.pi * place[:, None] * waves / length) @ pair) / length
 
 
 class FrequencyFilter(nn.Module):
@@ -61,11 +62,9 @@ class FrequencyFilter(nn.Module):
     ``LFC_t = sum over s <= t of r_(t - s) x_s`` with r the :func:`low_pass_response`.
     """
 
-    response: Tensor
-
     def __init__(self, width: int, max_length: int, cutoff: int) -> None:
         super().__init__()
-        self.register_buffer("response", low_pass_response(max_length, cutoff), persistent=False)
+        self.max_length, self.cutoff = max_length, cutoff
         self.sqrt_beta = nn.Parameter(torch.randn(width))  # drawn as the authors do
 
     def forward(self, x_BTD: Tensor, only_B: Tensor | None = None) -> Tensor:
@@ -73,7 +72,8 @@ class FrequencyFilter(nn.Module):
         place = torch.arange(x_BTD.shape[1], device=x_BTD.device)
         ends_XT = place[:, None] if only_B is None else only_B[:, None]
         back_XT = ends_XT - place
-        response = self.response.to(x_BTD.dtype)
+        # Made anew each time, because a tensor that is no weight would be left out of checkpoints.
+        response = low_pass_response(self.max_length, self.cutoff, x_BTD.device).to(x_BTD.dtype)
         share_XT = response[back_XT.clamp(min=0)] * (back_XT >= 0)
         if only_B is None:
             low_BTD = share_XT @ x_BTD

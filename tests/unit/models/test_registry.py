@@ -4,6 +4,7 @@ import dataclasses
 from typing import get_args
 
 import pytest
+import torch
 
 from fame.config import ModelConfig, ModelName, TrainConfig
 from fame.experiments.recipes import KINDS, build_configs, load_recipe
@@ -16,7 +17,7 @@ from fame.models.registry import (
     settings_of_others,
     spec_of,
 )
-from tests.tiny import TINY, TINY_MODELS, every_model
+from tests.tiny import TINY, TINY_MODELS, every_model, padded, random_model
 
 FIELDS = {field.name for kind in (ModelConfig, TrainConfig) for field in dataclasses.fields(kind)}
 
@@ -33,6 +34,17 @@ def test_a_model_is_what_its_row_says(config):
         assert bool(model.experts) == spec_of(changed).ranks_by_head(changed)
         costs = costs_of(changed)
         assert len(costs.blocks) == changed.layers
+
+
+@every_model
+def test_a_model_is_whole_where_only_its_weights_were_kept(config):
+    """A checkpoint is opened into a model that was built without memory."""
+    model = random_model(config)
+    with torch.device("meta"):
+        opened = build_model(config, 9)
+    opened.load_state_dict(model.state_dict(), assign=True)
+    items_BT = padded([[3, 1, 4], [5]])
+    assert torch.equal(opened.to("cpu").eval()(items_BT).query, model(items_BT).query)
 
 
 @every_model

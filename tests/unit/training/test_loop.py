@@ -147,7 +147,7 @@ def test_weight_decay_spares_biases_and_norms(config):
     names = {id(parameter): name for name, parameter in model.named_parameters()}
     for group, parameters in (("decayed", decayed["params"]), ("spared", spared["params"])):
         for name in (names.pop(id(parameter)) for parameter in parameters):
-            is_spared = name.endswith("bias") or "norm" in name
+            is_spared = name.endswith(("bias", "sqrt_beta")) or "norm" in name
             assert is_spared == (group == "spared"), name
     assert not names  # every parameter is trained
 
