@@ -22,6 +22,7 @@ from examples import offers
 from fame.checkpoint import Checkpoint
 from fame.data import Dataset
 from fame.errors import CheckpointError, DataError, FameError
+from fame.models.registry import spec_of
 from fame.presentation import sentences
 from fame.survey import People
 from tables import item_title
@@ -79,11 +80,7 @@ def checkpoint_picker() -> Checkpoint:
         state.keep("checkpoint", name)
         opened = resources.checkpoint(name)
         model = opened.model_config
-        shape = (
-            f"FAME, {model.heads} heads of {model.experts} experts"
-            if model.model == "fame"
-            else "SASRec, the baseline without heads"
-        )
+        shape = spec_of(model).shape_of(model)
         quiet(f"{shape}, width {model.width} · {len(opened.items):,} items of {opened.data.name}")
     return opened
 

@@ -14,10 +14,12 @@ import torch
 from torch import Tensor
 
 from fame.checkpoint import Checkpoint, list_checkpoints, read_config
+from fame.config import ModelName
 from fame.data.sequences import HeldOut, Interactions, Split, held_out, places
 from fame.errors import CheckpointError
 from fame.evaluate import Scorer, rank_targets
 from fame.lens.trace import top_items
+from fame.models.registry import MODELS, spec_of
 
 
 def popularity_scorer(data: Interactions) -> Scorer:
@@ -88,14 +90,18 @@ class CountingBaselines:
         return {name: top_items(score, candidates, k) for name, score in scores.items()}
 
 
-def sasrec_beside(checkpoint: Checkpoint) -> Path | None:
-    """A SASRec checkpoint of the same histories in the same folder; the first one by name."""
+def baselines_beside(checkpoint: Checkpoint) -> dict[ModelName, Path]:
+    """Checkpoints of other models without heads in the same folder, trained on the same histories.
+
+    The first one of each model by name, in the order of the registry.
+    """
+    found: dict[ModelName, Path] = {}
     for path in list_checkpoints(checkpoint.path.parent):
         try:
             model_config, _, data = read_config(path)
         except CheckpointError:
             continue  # another checkpoint's damage is told where that one is opened
         same = data.fingerprint == checkpoint.data.fingerprint and path != checkpoint.path
-        if same and model_config.model == "sasrec":
-            return path
-    return None
+        if same and not spec_of(model_config).heads_rank:
+            found.setdefault(model_config.model, path)
+    return {name: found[name] for name in MODELS if name in found}

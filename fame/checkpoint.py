@@ -31,7 +31,8 @@ from fame.data.catalogue import read_items, write_items
 from fame.data.sequences import Interactions, Repeats
 from fame.errors import CheckpointError, ConfigError
 from fame.files import file_hash, replacing, write_json
-from fame.model import SequenceModel, build_model
+from fame.models.registry import build_model
+from fame.models.sequence_model import SequenceModel
 
 FORMAT = 1
 CONFIG, WEIGHTS, ITEMS = "config.json", "model.safetensors", "items.parquet"

@@ -23,13 +23,14 @@ from typer.core import TyperGroup
 
 from fame import data
 from fame.errors import FameError
+from fame.models.registry import MODELS
 
 if TYPE_CHECKING:
     import numpy as np
 
     from fame.checkpoint import Checkpoint
     from fame.data import Interactions
-    from fame.model import Intervention
+    from fame.models.sequence_model import Intervention
     from fame.training.loop import Progress
 
 # Modules that need torch or UMAP are imported inside their commands: `--help` and `data` start
@@ -221,7 +222,10 @@ def train(
     config: Annotated[
         Path | None, typer.Option(help="A TOML file of settings, in place of the set's recipe.")
     ] = None,
-    model: Annotated[str | None, typer.Option(help="fame, or sasrec as the baseline.")] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(help=f"One of {', '.join(MODELS)}; all but the first are baselines."),
+    ] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="One setting; may be repeated."),
@@ -521,7 +525,7 @@ def reproduce(
         typer.Option(
             help="Rows, joined by commas: fame, paper (the paper's equations), sasrec; no-experts, "
             "no-facets, uniform-gate, neither; heads x experts such as 4x2, or 4x2-clicks from "
-            "clicks alone; or the groups models, clicks, wide, ablations, sweep."
+            "clicks alone; bsarec; or the groups models, others, clicks, wide, ablations, sweep."
         ),
     ] = "models",
     seeds: Annotated[int, typer.Option(min=1, help="Runs of every model, seeds from 0.")] = 5,
@@ -729,7 +733,7 @@ def _history(
 
 
 def _intervention(gate: str | None, mute: list[str] | None, solo: list[str] | None) -> Intervention:
-    from fame.model import Intervention
+    from fame.models.sequence_model import Intervention
 
     return Intervention(
         gate=None if gate is None else tuple(_number(part) for part in gate.split(",")),

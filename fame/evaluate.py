@@ -27,7 +27,7 @@ from fame.data.sequences import (
 )
 from fame.errors import DataError
 from fame.metrics import summarise_ranks, target_ranks
-from fame.model import SequenceModel
+from fame.models.sequence_model import SequenceModel
 
 PROTOCOL = (
     "leave-one-out, full ranking of the catalogue, everything in the history excluded, "

@@ -1,17 +1,23 @@
 """Small models and histories made for the tests, from nobody's data."""
 
+import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
+import pytest
 import torch
 from torch import Tensor
 
 from fame.config import ModelConfig
 from fame.data.sequences import Interactions
-from fame.model import SequenceModel, build_model
+from fame.models.registry import MODELS, build_model
+from fame.models.sequence_model import SequenceModel
 
 TINY = ModelConfig(model="fame", width=8, heads=2, experts=3, layers=2, max_length=5, dropout=0.0)
-TINY_SASREC = ModelConfig(model="sasrec", width=8, heads=2, layers=2, max_length=5, dropout=0.0)
+TINY_SASREC = dataclasses.replace(TINY, model="sasrec")
+TINY_MODELS = {name: dataclasses.replace(TINY, model=name) for name in MODELS}
+# For tests of what must hold for every model of the registry.
+every_model = pytest.mark.parametrize("config", list(TINY_MODELS.values()), ids=list(TINY_MODELS))
 
 
 def random_model(

@@ -11,7 +11,7 @@ import state
 import tables
 from fame.errors import FameError
 from fame.lens.compare import Comparison
-from fame.model import Intervention
+from fame.models.sequence_model import Intervention
 from fame.presentation import sentences
 from fame.presentation.names import head_name
 from fame.presentation.palette import head_colour

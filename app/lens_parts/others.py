@@ -1,4 +1,4 @@
-"""What would others recommend? SASRec, popularity and the Markov chain beside the list."""
+"""What would others recommend? Trained baselines, popularity and the Markov chain beside it."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ import tables
 from cards import Line
 from fame.errors import FameError
 from fame.lens.trace import fused_table
+from fame.models.registry import MODELS
 from fame.presentation.palette import NEUTRAL
 from lens_parts.answer import FUSED
 from lens_parts.scene import Scene
 
 _NAMES = {
-    "sasrec": ("SASRec", "one query, no heads"),
+    **{name: (spec.title, spec.remark) for name, spec in MODELS.items()},
     "popularity": ("Popularity", "clicked most"),
     "markov": ("Markov chain", "after the latest click"),
 }
@@ -33,7 +34,9 @@ def others(scene: Scene) -> None:
     own = fused_table(scene.trace, scene.k)["item"].to_numpy()
     shown = {FUSED: ("what the person gets", own)}
     shown |= {_NAMES[name][0]: (_NAMES[name][1], found[name]) for name in _NAMES if name in found}
-    for (label, (remark, items)), column in zip(shown.items(), st.columns(4), strict=False):
+    for (label, (remark, items)), column in zip(
+        shown.items(), st.columns(max(4, len(shown))), strict=False
+    ):
         with column:
             ranks = {} if label == FUSED else {item: place + 1 for place, item in enumerate(own)}
             cards.ranked_list(label, NEUTRAL, remark, _lines(scene, items, ranks))
@@ -52,15 +55,15 @@ def _lists(scene: Scene) -> tuple[dict[str, np.ndarray], list[str]]:
     else:
         found |= resources.baselines(data).lists(scene.history, scene.k)
     try:
-        sasrec = resources.sasrec(scene.opened)
-        if sasrec is None:
+        trained = resources.baselines_trained(scene.opened)
+        if "sasrec" not in trained:
             missing.append(
                 "No SASRec that was trained on the same histories lies beside this checkpoint; "
                 "the Train page makes one."
             )
-        else:
-            traced = resources.trace(sasrec, scene.history)
-            found["sasrec"] = fused_table(traced, scene.k)["item"].to_numpy()
+        for name, baseline in trained.items():
+            traced = resources.trace(baseline, scene.history)
+            found[name] = fused_table(traced, scene.k)["item"].to_numpy()
     except FameError as error:
         missing.append(str(error))
     return found, missing

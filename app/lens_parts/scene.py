@@ -12,7 +12,7 @@ from fame.checkpoint import Checkpoint
 from fame.errors import FameError
 from fame.lens.compare import Comparison, compare
 from fame.lens.trace import SequenceTrace
-from fame.model import Intervention
+from fame.models.sequence_model import Intervention
 from pickers import Person
 
 UNTOUCHED = Intervention()

@@ -17,8 +17,19 @@ from fame.config import ModelConfig
 from fame.data.registry import SETS
 from fame.errors import FameError
 from fame.experiments.results import Comparison, Results, RunKey, paired_comparison
-from fame.experiments.variants import ABLATIONS, CLICKS_ALONE, MODELS, WIDE, Variant, grids, variant
+from fame.experiments.variants import (
+    ABLATIONS,
+    CLICKS_ALONE,
+    MODELS,
+    OTHERS,
+    WIDE,
+    Variant,
+    grids,
+    is_grid,
+    variant,
+)
 from fame.files import write_text
+from fame.models import registry
 
 _FIGURES = ("HR@10", "NDCG@10")
 _COUNTING = {"markov": "first-order Markov chain", "popularity": "popularity"}
@@ -103,7 +114,7 @@ class _Benchmark:
 
     Attributes:
         main: The models of the recipe.
-        groups: Both models with something changed for both, by the name of the group.
+        groups: Other models, and both with something changed for both, by the name of the group.
         shown: The rows of both, so all but those of the ablations and the sweep.
         pairs: Every shown row with the row that it is compared with, and the comparison.
     """
@@ -125,6 +136,7 @@ def _benchmark(results: Results, data: str, fingerprint: str) -> _Benchmark:
     main = _lines(results, data, fingerprint, MODELS)
     from_clicks = map(variant, grids(results.rows(), data, from_clicks=True))
     groups = {
+        "others": _lines(results, data, fingerprint, OTHERS),
         "clicks": _lines(results, data, fingerprint, [*CLICKS_ALONE, *from_clicks]),
         "wide": _lines(results, data, fingerprint, WIDE),
     }
@@ -171,7 +183,7 @@ def _changed(results: Results, benchmark: _Benchmark) -> list[str]:
     data = benchmark.data
     wanted = [*ABLATIONS, *map(variant, grids(results.rows(), data))]
     changed = _lines(results, data, benchmark.fingerprint, wanted)
-    fame = next((line for line in benchmark.main if line.variant.name == "fame"), None)
+    fame = next((line for line in benchmark.main if line.variant == variant("fame")), None)
     if not changed or fame is None:
         return []
     title = "FAME with one thing changed: without its parts, and heads x experts"
@@ -213,8 +225,8 @@ def _overview(benchmarks: Sequence[_Benchmark]) -> list[str]:
     rows = []
     for benchmark in benchmarks:
         for line, _, found in benchmark.pairs:
-            if not line.variant.name.startswith(("fame", "paper")):
-                continue  # SASRec, and FAME with other numbers of heads and experts
+            if not registry.MODELS[line.variant.model].heads_rank or is_grid(line.variant.name):
+                continue  # baselines, and FAME with other numbers of heads and experts
             both = (found.ours, found.theirs)
             figures = (_spread(runs, figure) for runs in both for figure in _FIGURES)
             cells = (benchmark.title, line.variant.label, str(found.seeds), *figures)

@@ -21,7 +21,7 @@ import numpy as np
 
 from fame.lens.influence import Influence, history_influence, item_effects, leaving, list_order
 from fame.lens.reading import contributions, exclude, fused_scores, read_histories, top_lists
-from fame.model import Intervention, SequenceModel
+from fame.models.sequence_model import Intervention, SequenceModel
 
 Measure = Literal["list", "item"]
 MEASURES: dict[Measure, str] = {

@@ -20,7 +20,7 @@ import torch
 from fame.lens.influence import leaving
 from fame.lens.reading import exclude, fused_scores, head_scores, read_histories, top_lists
 from fame.metrics import target_ranks
-from fame.model import SequenceModel
+from fame.models.sequence_model import SequenceModel
 
 HIT = 10  # a list holds the held-out item where its rank is at most this
 COMPARED = 20  # length of the heads' lists when their agreement is measured

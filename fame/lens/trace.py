@@ -15,7 +15,7 @@ import pandas as pd
 import torch
 
 from fame.errors import FameError
-from fame.model import Intervention, SequenceModel
+from fame.models.sequence_model import Intervention, SequenceModel
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from fame.lens.account import ItemAccount
 from fame.lens.compare import Comparison
 from fame.lens.faithfulness import DeletionCurve, Measure, MeasuredFaithfulness, Verdict
 from fame.lens.people import RULES
-from fame.model import Intervention
+from fame.models.sequence_model import Intervention
 from fame.presentation.names import head_name, space_name
 from fame.presentation.text import changes, count, percent, points, quoted
 

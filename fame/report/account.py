@@ -6,6 +6,7 @@ import numpy as np
 
 from fame.lens.faithfulness import Verdict
 from fame.lens.trace import item_ranks
+from fame.models.registry import MODELS
 from fame.presentation.names import head_name
 from fame.presentation.palette import NEUTRAL
 from fame.presentation.sentences import (
@@ -21,10 +22,10 @@ from fame.report.content import Content
 from fame.report.markup import Child, Html, element
 from fame.report.parts import Line, list_name, ranked_list, section
 
-_OTHERS = {
+_OTHERS: dict[str, tuple[str, str]] = {
     "popularity": ("Popularity", "clicked most by everybody"),
     "markov": ("Markov chain", "what followed the latest click"),
-    "sasrec": ("SASRec", "one query, no heads of its own"),
+    **{name: (spec.title, spec.remark) for name, spec in MODELS.items()},
 }
 
 

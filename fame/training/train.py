@@ -23,6 +23,7 @@ from fame.checkpoint import (
 )
 from fame.config import ModelConfig, TrainConfig
 from fame.data import Dataset
+from fame.data.attributes import ItemAttributes
 from fame.errors import FameError
 from fame.evaluate import PROTOCOL, evaluate, head_report
 from fame.files import write_text
@@ -125,6 +126,7 @@ def train(
                 state,
                 data,
                 train_config,
+                attributes=ItemAttributes.of(dataset.items),
                 workers=workers,
                 on_step=record.step if record else ignore,
                 on_epoch=record.epoch if record else ignore,

@@ -10,14 +10,14 @@ import torch
 from fame.baselines import (
     CountingBaselines,
     baseline_ranks,
+    baselines_beside,
     markov_scorer,
     popularity_scorer,
-    sasrec_beside,
 )
 from fame.checkpoint import load_checkpoint, write_description, write_weights
 from fame.config import ModelConfig, TrainConfig
 from fame.data.sequences import Interactions, held_out
-from tests.tiny import TINY, TINY_SASREC, interactions_of, random_model
+from tests.tiny import TINY, TINY_MODELS, TINY_SASREC, interactions_of, random_model
 
 NUM_ITEMS = 5
 # The last two clicks of each are held back: training has [1 2 3], [2 3 2], [1 2] and [].
@@ -100,14 +100,18 @@ def write_checkpoint(path: Path, config: ModelConfig, histories: Interactions) -
     write_weights(path, random_model(config, histories.num_items).state_dict())
 
 
-def test_sasrec_is_found_where_it_is_of_the_same_histories(tmp_path: Path):
+def test_baselines_are_found_where_they_are_of_the_same_histories(tmp_path: Path):
     write_checkpoint(tmp_path / "a-fame", TINY, data())
     checkpoint = load_checkpoint(tmp_path / "a-fame")
     other = interactions_of([[1, 2, 3]], NUM_ITEMS)
     write_checkpoint(tmp_path / "b-other", TINY_SASREC, other)
     write_checkpoint(tmp_path / "c-damaged", TINY_SASREC, data())
     (tmp_path / "c-damaged" / "config.json").write_text("{")
-    assert sasrec_beside(checkpoint) is None
+    assert baselines_beside(checkpoint) == {}
     write_checkpoint(tmp_path / "d-sasrec", TINY_SASREC, data())
-    assert sasrec_beside(checkpoint) == tmp_path / "d-sasrec"
-    assert sasrec_beside(load_checkpoint(tmp_path / "d-sasrec")) is None
+    assert baselines_beside(checkpoint) == {"sasrec": tmp_path / "d-sasrec"}
+    assert baselines_beside(load_checkpoint(tmp_path / "d-sasrec")) == {}
+    write_checkpoint(tmp_path / "e-sasrec", TINY_SASREC, data())
+    write_checkpoint(tmp_path / "a-bsarec", TINY_MODELS["bsarec"], data())
+    both = {"sasrec": tmp_path / "d-sasrec", "bsarec": tmp_path / "a-bsarec"}
+    assert list(baselines_beside(checkpoint).items()) == list(both.items())

@@ -9,7 +9,7 @@ import pytest
 from fame.checkpoint import Checkpoint, DataInfo
 from fame.config import TrainConfig
 from fame.errors import CheckpointError
-from fame.model import SequenceModel
+from fame.models.sequence_model import SequenceModel
 from fame.projection import (
     PROJECTION,
     Projection,

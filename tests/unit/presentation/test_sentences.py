@@ -10,7 +10,7 @@ from fame.lens.compare import compare
 from fame.lens.faithfulness import DeletionCurve, Estimate, MeasuredFaithfulness
 from fame.lens.people import RULES, worth_showing
 from fame.lens.trace import trace_history
-from fame.model import Intervention
+from fame.models.sequence_model import Intervention
 from fame.presentation import sentences
 from fame.presentation.sentences import (
     account_sentence,

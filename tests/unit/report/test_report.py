@@ -16,7 +16,7 @@ from fame.lens.answer import trace_answer
 from fame.lens.faithfulness import deletion_curves
 from fame.lens.influence import history_influence, item_effects
 from fame.lens.trace import fused_table, item_ranks, leave_out, trace_history
-from fame.model import Intervention
+from fame.models.sequence_model import Intervention
 from fame.presentation import text
 from fame.presentation.glossary import TERMS
 from fame.report import content as content_module

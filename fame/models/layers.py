@@ -141,10 +141,14 @@ class TransformerBlock(nn.Module):
 
     def forward(self, x_BTD: Tensor, only_B: Tensor | None = None) -> Tensor:
         """``(B, T, D)``, or ``(B, 1, D)`` where only one position of each sequence is asked for."""
-        mixed = self.attention(x_BTD, only_B)
-        residual = x_BTD if only_B is None else at_position(x_BTD, only_B)
-        x_BTD = self.attention_norm(residual + self.dropout(mixed))
+        x_BTD = self.mixed(x_BTD, only_B)
         return self.feed_forward_norm(x_BTD + self.dropout(self.feed_forward(x_BTD)))
+
+    def mixed(self, x_BTD: Tensor, only_B: Tensor | None) -> Tensor:
+        """The half in which positions look at one another: ``LN(x + dropout(attention(x)))``."""
+        found = self.attention(x_BTD, only_B)
+        residual = x_BTD if only_B is None else at_position(x_BTD, only_B)
+        return self.attention_norm(residual + self.dropout(found))
 
 
 INIT_STD = 0.02  # of every random weight, as in BERT and SASRec's modern form

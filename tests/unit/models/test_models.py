@@ -14,22 +14,18 @@ from fame.config import ModelConfig, Score, TrainConfig
 from fame.errors import FameError
 from fame.lens.trace import trace_history
 from fame.losses import linear_cross_entropy
-from fame.model import (
-    Fame,
-    Intervention,
-    SASRec,
-    SequenceModel,
-    build_model,
-    last_positions,
-)
+from fame.models.fame import Fame
+from fame.models.registry import build_model, settings_of_others
+from fame.models.sequence_model import Intervention, SequenceModel, last_positions
 from fame.training.objective import Objective
 from tests import reference
-from tests.tiny import TINY, TINY_SASREC, padded, random_model
+from tests.tiny import TINY, TINY_MODELS, TINY_SASREC, every_model, padded, random_model
 from tests.twin import fame_twin, leaves_of, twin_parameters
 
 NUM_ITEMS = 9
 EXACT = {"rtol": 1e-9, "atol": 1e-11}
 HISTORIES = [[3, 1, 4, 1, 5], [9, 2], [6]]
+TINY_BSAREC = TINY_MODELS["bsarec"]
 COSINE = dataclasses.replace(TINY, score="cosine", temperature=0.3)
 SHAPES = [
     TINY,
@@ -52,6 +48,9 @@ UNDIVIDED = [
     dataclasses.replace(TINY, facets="off", experts=1, layers=1),
     dataclasses.replace(TINY, facets="off", positions="relative", score="cosine"),
     dataclasses.replace(TINY_SASREC, score="fused-cosine", temperature=0.3),
+    *(dataclasses.replace(TINY_BSAREC, layers=layers) for layers in (1, 3)),
+    dataclasses.replace(TINY_BSAREC, filter_weight=0.2, frequency_cutoff=1, max_length=6),
+    dataclasses.replace(TINY_BSAREC, positions="relative", score="cosine", frequency_cutoff=3),
 ]
 
 histories = st.lists(st.integers(1, NUM_ITEMS), min_size=1, max_size=5)
@@ -91,9 +90,6 @@ def as_ordinary_attention(weights: dict[str, Tensor], mixture: str, attention: s
         del weights[f"{mixture}.router_{kind}"]  # one expert has the whole router anyway
     by_distance = weights.pop(f"{mixture}.relative.by_distance")
     weights[f"{attention}.relative.by_distance"] = by_distance
-
-
-both_models = pytest.mark.parametrize("config", [TINY, TINY_SASREC], ids=["fame", "sasrec"])
 
 
 # --- against the twin -------------------------------------------------------------------------
@@ -421,7 +417,7 @@ def test_shares_sum_to_one_and_are_no_less_than_zero(history, seed):
         torch.testing.assert_close(shares.sum(-1), torch.ones_like(shares.sum(-1)), **EXACT)
 
 
-@both_models
+@every_model
 @given(history=histories, future=histories)
 @settings(max_examples=15)
 def test_the_future_never_changes_the_past(config, history, future):
@@ -434,7 +430,7 @@ def test_the_future_never_changes_the_past(config, history, future):
         )
 
 
-@both_models
+@every_model
 @given(rows=st.lists(histories, min_size=1, max_size=4), random=st.randoms(use_true_random=False))
 @settings(max_examples=15)
 def test_padding_and_the_order_of_a_batch_change_nothing(config, rows, random):
@@ -460,7 +456,7 @@ def test_padding_and_the_order_of_a_batch_change_nothing(config, rows, random):
             assert not getattr(together, path)[place, length:].any()
 
 
-@both_models
+@every_model
 def test_padding_is_never_recommended(config):
     model = random_model(config, NUM_ITEMS)
     with torch.no_grad():
@@ -474,7 +470,7 @@ def test_padding_is_never_recommended(config):
 # --- trace ------------------------------------------------------------------------------------
 
 
-@both_models
+@every_model
 def test_trace_equals_forward_with_the_fused_kernel(config):
     model = random_model(config, NUM_ITEMS)
     trace = model.trace(padded(HISTORIES))
@@ -521,7 +517,7 @@ def test_a_sequence_without_items_is_refused():
         random_model(TINY).trace(torch.tensor([[1, 2], [0, 0]]))
 
 
-@both_models
+@every_model
 def test_more_positions_than_the_model_has_are_refused(config):
     with pytest.raises(ValueError, match="6 positions are more than max_length 5"):
         random_model(config)(torch.ones(1, 6, dtype=torch.int64))
@@ -695,11 +691,15 @@ def seen_in_training(model: SequenceModel) -> bool:
     return not torch.equal(first, second)
 
 
+def first_query(model: SequenceModel) -> list[float]:
+    return model(padded(HISTORIES)).query[0, -1].tolist()
+
+
 # What each field of the configuration must change; a new field fails the test until it has a row.
 OBSERVED: dict[str, tuple[object, Callable[[SequenceModel], object]]] = {
-    "model": ("sasrec", lambda model: isinstance(model, SASRec)),
+    "model": ("sasrec", type),
     "width": (16, lambda model: model(padded(HISTORIES)).query.shape),
-    "heads": (4, lambda model: model(padded(HISTORIES)).gate.shape),
+    "heads": (4, lambda model: (model.heads, first_query(model))),
     "experts": (2, lambda model: model(padded(HISTORIES)).router.shape),
     "layers": (3, lambda model: len(model.blocks)),
     "max_length": (2, lambda model: trace_history(model, [1, 2, 3]).seen_from),
@@ -708,6 +708,8 @@ OBSERVED: dict[str, tuple[object, Callable[[SequenceModel], object]]] = {
     "score": ("cosine", lambda model: bool((model.item_table.norm(dim=-1) > 1.01).any())),
     "gate": ("uniform", lambda model: bool((model(padded(HISTORIES)).gate == 0.5).all())),
     "facets": ("off", lambda model: model.heads),
+    "filter_weight": (0.2, first_query),
+    "frequency_cutoff": (3, first_query),
 }
 
 
@@ -721,11 +723,15 @@ def test_no_field_of_the_configuration_is_dead(field):
         torch.testing.assert_close(scores[0][:, 1:], 10 * scores[1][:, 1:], **EXACT)
         return
     value, observe = OBSERVED[field]
-    changed = dataclasses.replace(TINY, **{field: value})
-    assert observe(random_model(TINY)) != observe(random_model(changed))
+    for name, config in TINY_MODELS.items():
+        changed = dataclasses.replace(config, **{field: value})
+        if changed == config:
+            continue  # the field is the model, and this is the one
+        differs = observe(random_model(config)) != observe(random_model(changed))
+        assert differs == (field not in settings_of_others(name)), name
 
 
-@both_models
+@every_model
 def test_dropout_is_off_in_evaluation(config):
     model = random_model(dataclasses.replace(config, dropout=0.5))
     first, second = (model(padded(HISTORIES)).query for _ in range(2))

@@ -1,7 +1,8 @@
-"""FAME, and SASRec as its baseline behind the same interface.
+"""What every model shares: one interface, the item table, the backbone, scoring and tracing.
 
-Shapes: ``B`` batch · ``T`` positions · ``D`` width · ``H`` heads · ``K`` head width (``D / H``; for
-SASRec ``H = 1`` and ``K = D``) · ``E`` experts in each head · ``V`` items with the padding id 0.
+Shapes: ``B`` batch · ``T`` positions · ``D`` width · ``H`` heads · ``K`` head width (``D / H``) ·
+``E`` experts in each head · ``V`` items with the padding id 0. A model whose heads do not rank by
+themselves has ``H = 1``, ``K = D`` and ``E = 0``.
 
 A model answers one question, "what comes next?", in three steps that everything else is built on:
 
@@ -25,16 +26,12 @@ from torch import Tensor, nn
 
 from fame.config import ModelConfig
 from fame.errors import FameError
-from fame.layers import (
+from fame.models.layers import (
     CausalSelfAttention,
     Dropout,
-    FeedForward,
     RelativePositions,
     TransformerBlock,
-    at_position,
-    initialise,
 )
-from fame.moe_attention import MergedExperts, MoEAttention
 
 
 @dataclass(frozen=True)
@@ -107,7 +104,7 @@ class Encoding:
             cosine scores F_h is scaled so that ``W^f_h^T F_h`` has length 1 / temperature; where
             the fused query has that length, all heads' are longer by the same factor.
         gate: ``(B, T, H)`` shares of the heads, each row sums to 1.
-        router: ``(B, T, H, E)`` shares of the experts in each head; SASRec: ``(B, T, 1, 0)``.
+        router: ``(B, T, H, E)`` shares of the experts in each head, or ``(B, T, 1, 0)``.
     """
 
     query: Tensor
@@ -122,7 +119,7 @@ class FameTrace:
 
     Attributes:
         gate: ``(B, H)`` shares of the heads, as applied.
-        router: ``(B, H, E)`` shares of the experts, as applied; SASRec: ``(B, 1, 0)``.
+        router: ``(B, H, E)`` shares of the experts, as applied, or ``(B, 1, 0)``.
         attention: ``(B, H, E, T)`` what each expert attends to; 0 at padding.
         head_queries: ``(B, H, K)`` F_h.
         head_scores: ``(B, H, V)`` P_h(v) for every item; the padding's column is ``-inf``.
@@ -142,7 +139,11 @@ class FameTrace:
 
 
 class SequenceModel(nn.Module):
-    """What FAME and SASRec share: the item table, the backbone, scoring and tracing."""
+    """What every model shares: the item table, the backbone, scoring and tracing.
+
+    A model adds its last block and what it ranks with: :meth:`encode`, :meth:`seen_by_heads` and
+    :meth:`attention_at`.
+    """
 
     heads: int
     experts: int
@@ -156,16 +157,14 @@ class SequenceModel(nn.Module):
             self.position_embedding = nn.Embedding(config.max_length, config.width)
         self.embedding_norm = nn.LayerNorm(config.width)
         self.embedding_dropout = Dropout(config.dropout)
-        self.blocks = nn.ModuleList(
-            TransformerBlock(
-                config.width,
-                CausalSelfAttention(
-                    config.width, config.heads, relative_positions(config, config.heads)
-                ),
-                config.dropout,
-            )
-            for _ in range(ordinary_blocks)
-        )
+        self.blocks = nn.ModuleList(self.new_block() for _ in range(ordinary_blocks))
+
+    def new_block(self) -> TransformerBlock:
+        """One block of the backbone, untrained."""
+        config = self.config
+        relative = relative_positions(config, config.heads)
+        attention = CausalSelfAttention(config.width, config.heads, relative)
+        return TransformerBlock(config.width, attention, config.dropout)
 
     def backbone(self, items_BT: Tensor) -> Tensor:
         """S ``(B, T, D)``, what the last block reads: embeddings and the first L - 1 blocks.
@@ -280,142 +279,6 @@ def relative_positions(config: ModelConfig, query_heads: int) -> RelativePositio
     return RelativePositions(query_heads, config.max_length)
 
 
-def mixture_of(config: ModelConfig) -> MoEAttention:
-    """FAME's attention: experts inside every head."""
-    relative = relative_positions(config, config.heads * config.experts)
-    return MoEAttention(config.width, config.heads, config.experts, relative)
-
-
 def last_positions(items_BT: Tensor) -> Tensor:
     """The last real position of every right-padded sequence, ``(B,)``; 0 where there is none."""
     return ((items_BT != 0).sum(1) - 1).clamp(min=0)
-
-
-class Fame(SequenceModel):
-    """Facet-aware multi-head mixture-of-experts model (Liu, Zhang, Long; WSDM 2025)."""
-
-    def __init__(self, config: ModelConfig, num_items: int) -> None:
-        super().__init__(config, num_items, ordinary_blocks=config.layers - 1)
-        self.heads, self.experts = config.heads, config.experts
-        D, H, K = config.width, config.heads, config.head_width
-        self.attention = mixture_of(config)
-        self.head_attention_norm = nn.LayerNorm(K)
-        self.head_feed_forward = FeedForward(K)
-        self.head_feed_forward_norm = nn.LayerNorm(K)
-        self.head_dropout = Dropout(config.dropout)
-        self.facet_maps = nn.Parameter(torch.empty(H, K, D))
-        if config.gate == "learned":
-            self.gate = nn.Linear(D, H)
-        self.apply(initialise)
-        with torch.no_grad():
-            # The untrained fused query is then the plain concatenation of the heads, so that
-            # training starts where SASRec's does; small random maps learn several times slower.
-            self.facet_maps.copy_(H * torch.eye(D).view(H, K, D))
-            if config.gate == "learned":
-                self.gate.weight.zero_()
-
-    def seen_by_heads(self, x_ND: Tensor) -> Tensor:
-        return torch.einsum("hkd,nd->hnk", self.facet_maps, x_ND)
-
-    def encode(
-        self,
-        s_BTD: Tensor,
-        *,
-        only_B: Tensor | None = None,
-        intervention: Intervention | None = None,
-    ) -> Encoding:
-        H, K = self.heads, self.config.head_width
-        gate_H = expert_mask_HE = None
-        if intervention is not None:
-            gate_H = intervention.gate_weights(H)
-            expert_mask_HE = intervention.expert_mask(H, self.experts)
-
-        found_BTHK, router_BTHE = self.attention(
-            s_BTD, only_B=only_B, expert_mask_HE=expert_mask_HE
-        )
-        if only_B is not None:
-            s_BTD = at_position(s_BTD, only_B)
-        B, T, D = s_BTD.shape
-        u_BTHK = self.head_attention_norm(s_BTD.view(B, T, H, K) + self.head_dropout(found_BTHK))
-        state_BTHK = self.head_feed_forward_norm(
-            u_BTHK + self.head_dropout(self.head_feed_forward(u_BTHK))
-        )
-        if gate_H is None and self.config.gate == "uniform":
-            gate_H = s_BTD.new_full((H,), 1 / H)
-        if gate_H is None:
-            gate_BTH = self.gate(state_BTHK.reshape(B, T, D)).softmax(-1, dtype=state_BTHK.dtype)
-        else:
-            gate_BTH = gate_H.to(state_BTHK).expand(B, T, H)
-        if self.config.score != "dot":
-            state_BTHK = self._scaled(state_BTHK)
-        # q = sum_h g_h W^f_h^T F_h: with the maps stacked to (D, D), one product fuses all heads.
-        weighted_BTD = (gate_BTH[..., None] * state_BTHK).reshape(B, T, D)
-        query_BTD = weighted_BTD @ self.facet_maps.view(D, D)
-        if self.config.score == "fused-cosine":
-            length_BT1 = torch.linalg.vector_norm(query_BTD, dim=-1, keepdim=True)
-            factor_BT1 = 1 / (self.config.temperature * length_BT1.clamp_min(1e-12))
-            query_BTD = query_BTD * factor_BT1
-            # A constant to the heads' own loss: else they would gain by disagreeing, which makes
-            # the fused query short and their own scores large.
-            state_BTHK = state_BTHK * factor_BT1.detach()[..., None]
-        return Encoding(query_BTD, state_BTHK, gate_BTH, router_BTHE)
-
-    def _scaled(self, state_BTHK: Tensor) -> Tensor:
-        """F_h such that each head's query ``W^f_h^T F_h`` has length 1 / temperature.
-
-        ``|W^T F|^2 = F^T (W W^T) F`` needs no query of width D for every head.
-        """
-        gram_HKK = self.facet_maps @ self.facet_maps.mT
-        squared_BTH = torch.einsum("bthk,hkj,bthj->bth", state_BTHK, gram_HKK, state_BTHK)
-        length_BTH = squared_BTH.clamp_min(1e-24).sqrt()
-        return state_BTHK / (self.config.temperature * length_BTH[..., None])
-
-    def attention_at(self, s_BTD: Tensor, position_B: Tensor) -> Tensor:
-        return self.attention.attention_at(s_BTD, position_B)
-
-
-class SASRec(SequenceModel):
-    """The baseline: the same backbone, one more ordinary block and ``P(v) = <x_v, S>``.
-
-    It answers the same calls with one head that is the whole embedding, gate 1 and no experts.
-    FAME without facets is the same, with experts inside the heads of its last block.
-    """
-
-    def __init__(self, config: ModelConfig, num_items: int) -> None:
-        super().__init__(config, num_items, ordinary_blocks=config.layers)
-        self.heads, self.experts = 1, 0
-        if config.model == "fame":
-            self.blocks[-1].attention = MergedExperts(mixture_of(config))
-        self.apply(initialise)
-
-    def seen_by_heads(self, x_ND: Tensor) -> Tensor:
-        return x_ND[None]
-
-    def encode(
-        self,
-        s_BTD: Tensor,
-        *,
-        only_B: Tensor | None = None,
-        intervention: Intervention | None = None,
-    ) -> Encoding:
-        if intervention is not None:
-            intervention.gate_weights(1)  # one head: any valid weight is share 1
-            intervention.expert_mask(1, 0)
-        s_BTD = self.blocks[-1](s_BTD, only_B)
-        if self.config.score != "dot":
-            s_BTD = F.normalize(s_BTD, dim=-1) / self.config.temperature
-        B, T, _ = s_BTD.shape
-        return Encoding(
-            query=s_BTD,
-            head_states=s_BTD[:, :, None],
-            gate=s_BTD.new_ones(B, T, 1),
-            router=s_BTD.new_zeros(B, T, 1, 0),
-        )
-
-    def attention_at(self, s_BTD: Tensor, position_B: Tensor) -> Tensor:
-        return s_BTD.new_zeros(len(s_BTD), 1, 0, s_BTD.shape[1])
-
-
-def build_model(config: ModelConfig, num_items: int) -> SequenceModel:
-    """The model that ``config`` describes, for a catalogue of ``num_items`` real items."""
-    return (Fame if config.has_facets else SASRec)(config, num_items)

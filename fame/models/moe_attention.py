@@ -24,7 +24,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fame.layers import RelativePositions, at_position, seen_from
+from fame.models.layers import RelativePositions, at_position, seen_from
 
 
 def masked_router(router: Tensor, expert_mask_HE: Tensor) -> Tensor:

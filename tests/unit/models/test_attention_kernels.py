@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from fame.config import ModelConfig, TrainConfig
-from fame.model import build_model
+from fame.models.registry import build_model
 from fame.training.objective import Objective
 
 SHAPE = ModelConfig(width=16, heads=2, experts=3, layers=3, max_length=8, dropout=0.3)

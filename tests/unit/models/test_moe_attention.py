@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from fame.moe_attention import MoEAttention, grouped_causal_attention, masked_router
+from fame.models.moe_attention import MoEAttention, grouped_causal_attention, masked_router
 from tests import reference
 
 B, T, D, H, E = 2, 5, 6, 2, 3

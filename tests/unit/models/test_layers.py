@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from fame.layers import Dropout
+from fame.models.layers import Dropout
 
 
 @pytest.mark.parametrize("p", [0.001, 0.1, 0.4, 0.5, 0.9])
