@@ -50,7 +50,8 @@ def _lists(scene: Scene) -> tuple[dict[str, np.ndarray], list[str]]:
         missing.append("Popularity and the Markov chain are counted over the data set, which is "
                        "not on this machine.")  # fmt: skip
     else:
-        found |= resources.baselines(data).lists(scene.history, scene.k)
+        baselines, repeats = resources.baselines(data), scene.opened.data.repeats
+        found |= baselines.lists(scene.history, scene.k, repeats=repeats)
     try:
         sasrec = resources.sasrec(scene.opened)
         if sasrec is None:

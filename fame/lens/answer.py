@@ -32,8 +32,9 @@ def trace_answer(
         ``history`` (ids, whole), ``seen_from``, ``gate`` ``[H]`` and ``router`` ``[[E] x H]`` as
         applied, ``heads`` ``[[{item, title, score, rank} x K] x H]``, ``fused``
         ``[{item, title, score, by_head} x K]``, ``held_out`` ``{item, title, rank,
-        rank_by_head}`` or ``None``, ``ledger`` ``"centred"`` or ``"raw"``. The ``by_head`` of an
-        item sum to its ``score``.
+        rank_by_head}`` or ``None``, ``ledger`` ``"centred"`` or ``"raw"``, ``repeats``
+        ``"exclude"`` or ``"recommend"``. The ``by_head`` of an item sum to its ``score``; the
+        ranks of a held-out item that is in the history are ``None`` where that is excluded.
     """
     ids, titles = items["item_id"].to_numpy(), items["title"].to_numpy()
 
@@ -61,6 +62,7 @@ def trace_answer(
         ],
         "held_out": None,
         "ledger": "raw" if raw else "centred",
+        "repeats": trace.repeats,
     }
     if held_out is not None:
         rank, rank_by_head = item_ranks(trace, held_out)
