@@ -353,9 +353,9 @@ def evaluate(
         "users": figures.pop("users"),
         "split": split,
         **figures,
-        "repeats": histories.repeats,
         "seconds": time.perf_counter() - started,
         "fingerprint": histories.fingerprint,
+        "repeats": histories.repeats,
     }
     if as_json:
         print_json(answer)
