@@ -789,6 +789,8 @@ def _head_expert(text: str) -> tuple[int, int]:
 
 
 def _print_trace(answer: dict[str, Any]) -> None:
+    from fame.lens.compare import NOTHING_LEFT
+
     seen = len(answer["history"]) - answer["seen_from"]
     typer.echo(f"History of {len(answer['history'])} clicks; the model reads the latest {seen}.")
     for head, (share, ranking) in enumerate(zip(answer["gate"], answer["heads"], strict=True)):
@@ -802,6 +804,8 @@ def _print_trace(answer: dict[str, Any]) -> None:
     for rank, row in enumerate(answer["fused"], 1):
         shares = "  ".join(f"{share:+.3f}" for share in row["by_head"])
         typer.echo(f"  {rank:>3}  {row['score']:+8.3f} = {shares}  {row['title']}")
+    if not answer["fused"]:
+        typer.echo(NOTHING_LEFT)
     if held_out := answer["held_out"]:
         by_head = ", ".join(str(rank) for rank in held_out["rank_by_head"])
         where = f"rank {held_out['rank']} (by head: {by_head})"

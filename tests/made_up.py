@@ -59,8 +59,8 @@ def make(home: Path) -> None:
     """Imports the data set and writes the checkpoints ``made-up`` and ``sasrec`` below ``home``."""
     with at_home(home):
         _import(home)
-        _checkpoint(home / "checkpoints" / NAME, FAME, seed=1)
-        _checkpoint(home / "checkpoints" / "sasrec", SASREC, seed=2)
+        make_checkpoint(home / "checkpoints" / NAME, FAME, seed=1)
+        make_checkpoint(home / "checkpoints" / "sasrec", SASREC, seed=2)
 
 
 def _import(home: Path) -> None:
@@ -89,8 +89,9 @@ def _import(home: Path) -> None:
     import_file(home / "clicks.csv", NAME, items=home / "items.csv")
 
 
-def _checkpoint(path: Path, config: ModelConfig, seed: int) -> None:
-    dataset = load(NAME, offline=True)
+def make_checkpoint(path: Path, config: ModelConfig, seed: int, name: str = NAME) -> None:
+    """Writes a checkpoint of an imported set, with random weights and a made-up projection."""
+    dataset = load(name, offline=True)
     data = dataset.interactions
     torch.manual_seed(seed)
     model = build_model(config, data.num_items)

@@ -49,9 +49,7 @@ def repeats_sentence(repeats: Repeats, share: float, chosen_by: ChosenBy) -> str
         return f"{told}; {done}"
     if chosen_by == "given":
         return f"{told}; as asked for with --repeats {repeats}, {done}"
-    side = "at least" if share >= REPEATED_FROM else "less than"
+    least = f"{100 * REPEATED_FROM:g} %"
+    side = f"{least} or more" if share >= REPEATED_FROM else f"less than {least}"
     other = {"recommend": "exclude", "exclude": "recommend"}[repeats]
-    return (
-        f"{told}, {side} {100 * REPEATED_FROM:g} %, so {done} "
-        f"(import with --repeats {other} to change that)"
-    )
+    return f"{told} ({side}), so {done} (import with --repeats {other} to change that)"

@@ -52,9 +52,11 @@ def trace_answer(
         "heads": [
             [
                 {**named(item), "score": score, "rank": rank}
-                for item, score, rank in block[["item", "score", "rank"]].itertuples(index=False)
+                for item, score, rank in lists.loc[
+                    lists["head"] == head, ["item", "score", "rank"]
+                ].itertuples(index=False)
             ]
-            for _, block in lists.groupby("head")
+            for head in range(trace.heads)  # also where a history leaves nothing to recommend
         ],
         "fused": [
             {**named(item), "score": score, "by_head": by_head}
