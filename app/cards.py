@@ -188,11 +188,14 @@ def ranked_list(label: str, colour: str, remark: str, lines: Sequence[Line]) -> 
     )
 
 
-def rank_card(label: str, colour: str, rank: int, candidates: int) -> str:
-    """Where an item stands in one list, as HTML."""
+def rank_card(label: str, colour: str, rank: int | None, candidates: int) -> str:
+    """Where an item stands in one list, as HTML; ``None``: in none, it is in the history."""
+    figure, remark = (
+        ("–", "in the history") if rank is None else (f"{rank:,}", f"of {candidates:,}")
+    )
     return (
-        f'<div class="lens-rank">{chip(label, colour)}<br><b>{rank:,}</b> '
-        f'<span class="of">of {candidates:,}</span></div>'
+        f'<div class="lens-rank">{chip(label, colour)}<br><b>{figure}</b> '
+        f'<span class="of">{remark}</span></div>'
     )
 
 

@@ -138,6 +138,14 @@ def data_import(
     replace: Annotated[
         bool, typer.Option("--replace", help="Replace the imported set of that name.")
     ] = False,
+    repeats: Annotated[
+        str | None,
+        typer.Option(
+            metavar="recommend|exclude",
+            help="Whether what is in the history may be recommended again. Default: recommend "
+            "where at least 5 % of the test targets were chosen before.",
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Brings your own interactions in.
@@ -145,7 +153,9 @@ def data_import(
     Tables have columns user (or user_id), item (or item_id) and, unless the lines are in order of
     time already, timestamp (or time). A .txt file has a line "user item item ..." for every user.
     """
-    data.import_file(path, name, items=items, replace=replace)
+    if repeats not in (None, "recommend", "exclude"):
+        raise FameError(f"--repeats must be recommend or exclude, not {repeats!r}.")
+    data.import_file(path, name, items=items, replace=replace, repeats=repeats)  # type: ignore[arg-type]
     _describe(data.load(name), as_json)
 
 
@@ -208,6 +218,7 @@ def _describe(dataset: data.Dataset, as_json: bool) -> None:
         "too short": f"{left_out['valid']:,} users for valid, {left_out['test']:,} for test",
         "facets": ", ".join(facets) or "none",
         "filters": summary["filters"],
+        "repeats": summary["repeats_reason"],
         "fingerprint": summary["fingerprint"],
     }
     typer.echo(summary["name"])
@@ -323,14 +334,23 @@ def evaluate(
     device: Device = "auto",
     as_json: AsJson = False,
 ) -> None:
-    """Ranks the whole catalogue for every person of a split."""
-    from fame.evaluate import PROTOCOL
+    """Ranks the whole catalogue for every person of a split.
+
+    Where targets repeat, also tells the figures over novel and over repeated targets apart.
+    """
     from fame.evaluate import evaluate as run_evaluation
+    from fame.evaluate import protocol
 
     if split not in ("test", "valid"):
         raise FameError(f"--split must be test or valid, not {split!r}.")
     loaded = _load_checkpoint(checkpoint, device)
     histories = _histories(loaded, data_name)
+    if histories.repeats != loaded.data.repeats:
+        typer.echo(
+            f"Note: {loaded.name} was trained on a set with repeats={loaded.data.repeats} and "
+            f"{histories.name} has repeats={histories.repeats}, which these figures follow.",
+            err=True,
+        )
     started = time.perf_counter()
     figures = run_evaluation(loaded.model, histories, split)  # type: ignore[arg-type]
     answer = {
@@ -339,13 +359,23 @@ def evaluate(
         **figures,
         "seconds": time.perf_counter() - started,
         "fingerprint": histories.fingerprint,
+        "repeats": histories.repeats,
     }
     if as_json:
         print_json(answer)
         return
-    typer.echo(f"{split} split of {histories.name}, {answer['users']:,} people; {PROTOCOL}")
-    for name, value in figures.items():
-        typer.echo(f"  {name:<8} {value:.4f}")
+    how = protocol(histories.repeats)
+    typer.echo(f"{split} split of {histories.name}, {answer['users']:,} people; {how}")
+    apart = {name: figures.pop(name) for name in ("novel", "repeated") if name in figures}
+    if apart:
+        heads = "".join(f"{name:>10}" for name in ("all", *apart))
+        typer.echo(f"  {'targets':<8}{heads}")
+        users = "".join(f"{own['users']:>10,}" for own in (answer, *apart.values()))
+        typer.echo(f"  {'people':<8}{users}")
+    for name in figures:
+        values = [own[name] for own in (figures, *apart.values())]
+        cells = "".join("         –" if value is None else f"{value:>10.4f}" for value in values)
+        typer.echo(f"  {name:<8}{cells if apart else f' {figures[name]:.4f}'}")
     typer.echo(f"  {answer['seconds']:.1f} s")
 
 
@@ -388,7 +418,12 @@ def trace(
     history, held_out, _ = _history(loaded, user, items)
     for item in without or []:
         history = leave_out(history, loaded.item_index(item))
-    traced = trace_history(loaded.model, history, intervention=_intervention(gate, mute, solo))
+    traced = trace_history(
+        loaded.model,
+        history,
+        repeats=loaded.data.repeats,
+        intervention=_intervention(gate, mute, solo),
+    )
     answer = trace_answer(traced, loaded.items, top_k=top_k, held_out=held_out, raw=raw)
     if as_json:
         print_json(answer)
@@ -757,6 +792,8 @@ def _head_expert(text: str) -> tuple[int, int]:
 
 
 def _print_trace(answer: dict[str, Any]) -> None:
+    from fame.lens.compare import NOTHING_LEFT
+
     seen = len(answer["history"]) - answer["seen_from"]
     typer.echo(f"History of {len(answer['history'])} clicks; the model reads the latest {seen}.")
     for head, (share, ranking) in enumerate(zip(answer["gate"], answer["heads"], strict=True)):
@@ -770,9 +807,11 @@ def _print_trace(answer: dict[str, Any]) -> None:
     for rank, row in enumerate(answer["fused"], 1):
         shares = "  ".join(f"{share:+.3f}" for share in row["by_head"])
         typer.echo(f"  {rank:>3}  {row['score']:+8.3f} = {shares}  {row['title']}")
-    if answer["held_out"]:
-        by_head = ", ".join(str(rank) for rank in answer["held_out"]["rank_by_head"])
-        typer.echo(
-            f"\nWhat came next: {answer['held_out']['title']}, rank {answer['held_out']['rank']} "
-            f"(by head: {by_head})"
-        )
+    if not answer["fused"]:
+        typer.echo(NOTHING_LEFT)
+    if held_out := answer["held_out"]:
+        by_head = ", ".join(str(rank) for rank in held_out["rank_by_head"])
+        where = f"rank {held_out['rank']} (by head: {by_head})"
+        if held_out["rank"] is None:
+            where = "which is in the history and so in no list: it has no rank and counts as a miss"
+        typer.echo(f"\nWhat came next: {held_out['title']}, {where}")

@@ -101,7 +101,11 @@ def survey(
 
     text = f"Looking at {len(histories):,} people"
     figures = everybodys_figures(
-        checkpoint.model, histories, examples.targets, on_person=progress(text)
+        checkpoint.model,
+        histories,
+        examples.targets,
+        repeats=checkpoint.data.repeats,
+        on_person=progress(text),
     )
     people = People(
         looked_at=len(histories),
@@ -118,6 +122,7 @@ def survey(
         k=LIST_LENGTH,
         draws=DRAWS,
         seed=seed,
+        repeats=checkpoint.data.repeats,
         on_person=progress(f"Testing the explanations of {size:,} people"),
     )
     faithfulness = Faithfulness(size, seed, DRAWS, LIST_LENGTH, measures)

@@ -89,9 +89,9 @@ def _import(home: Path) -> None:
     import_file(home / "clicks.csv", NAME, items=home / "items.csv")
 
 
-def write_checkpoint(path: Path, config: ModelConfig, seed: int) -> None:
-    """A checkpoint of the imported data set whose weights are noise, with a projection of noise."""
-    dataset = load(NAME, offline=True)
+def write_checkpoint(path: Path, config: ModelConfig, seed: int, name: str = NAME) -> None:
+    """A checkpoint of an imported set whose weights are noise, with a projection of noise."""
+    dataset = load(name, offline=True)
     data = dataset.interactions
     torch.manual_seed(seed)
     model = build_model(config, data.num_items)

@@ -320,13 +320,33 @@ def cross_entropy(scores: Tensor, target: int, label_smoothing: float = 0.0) -> 
     return loss
 
 
-def rank(scores: list[float], target: int, history: set[int]) -> int:
+def candidates(items: int, history: set[int], repeats: str) -> list[int]:
+    """The items that may be recommended: all, or all but the history's."""
+    return [item for item in range(1, items + 1) if repeats == "recommend" or item not in history]
+
+
+def rank(
+    scores: list[float], target: int, history: set[int], repeats: str = "exclude"
+) -> int | None:
     """Place of the target, best is 1: behind every other candidate that scores at least as much.
 
-    Candidates are the real items outside the history; the target is always one.
+    ``None`` where the target itself is no candidate: it is in no list, however long.
     """
+    allowed = candidates(len(scores) - 1, history, repeats)
+    if target not in allowed:
+        return None
     ahead = 0
-    for item in range(1, len(scores)):
-        if item != target and item not in history and scores[item] >= scores[target]:
+    for item in allowed:
+        if item != target and scores[item] >= scores[target]:
             ahead += 1
     return ahead + 1
+
+
+def figure(ranks: list[int | None], name: str) -> float:
+    """HR@k, NDCG@k or MRR, by name: the mean over targets; a target without a rank adds 0."""
+    measure, _, k = name.partition("@")
+    total = 0.0
+    for own in ranks:
+        if own is not None and (not k or own <= int(k)):
+            total += {"HR": 1.0, "NDCG": 1 / math.log2(own + 1), "MRR": 1 / own}[measure]
+    return total / len(ranks)

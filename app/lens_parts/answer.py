@@ -58,9 +58,10 @@ def history(scene: Scene) -> None:
     trace = scene.trace
     cards.history_strip(scene.opened.items, trace.history, trace.seen_from, scene.person.held_out)
     if trace.seen_from:
+        known = ", though it never recommends them again" if trace.repeats == "exclude" else ""
         components.quiet(
             f"The model reads the last {len(trace.read):,} of {len(trace.history):,} clicks; older "
-            "ones are too far back for it, though it never recommends them again."
+            f"ones are too far back for it{known}."
         )
     _left_out(scene)
     if state.presenting():
@@ -259,7 +260,10 @@ def held_out(scene: Scene) -> None:
     fused, by_head, candidates = tables.held_out_ranks(scene.trace, item)
     title = tables.item_title(scene.opened.items, item)
     components.section("Would they have found what they really chose?", "Held-out item")
-    components.quiet(f"◎ {title}: its rank among everything that could be recommended.")
+    where = "its rank among everything that could be recommended"
+    if fused is None:
+        where = "it is in the history, and what is in the history is in no list here"
+    components.quiet(f"◎ {title}: {where}.")
     ranks = [cards.rank_card(FUSED, NEUTRAL, fused, candidates)]
     if scene.trace.experts:
         ranks += [

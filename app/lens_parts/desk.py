@@ -138,9 +138,9 @@ def _figures(comparison: Comparison) -> None:
     cards.figures(pairs)
 
 
-def _arrow(ranks: tuple[int, int]) -> str:
-    before, after = ranks
-    return f"{before:,} → {after:,}" if before != after else f"{before:,}"
+def _arrow(ranks: tuple[int | None, int | None]) -> str:
+    before, after = ("in the history" if rank is None else f"{rank:,}" for rank in ranks)
+    return f"{before} → {after}" if before != after else before
 
 
 # --- weights and callbacks ----------------------------------------------------------------------

@@ -53,7 +53,8 @@ def _lists(scene: Scene) -> tuple[dict[str, np.ndarray], list[str]]:
         missing.append("Popularity and the Markov chain are counted over the data set, which is "
                        "not on this machine.")  # fmt: skip
     else:
-        found |= resources.baselines(data).lists(scene.history, scene.k)
+        baselines, repeats = resources.baselines(data), scene.opened.data.repeats
+        found |= baselines.lists(scene.history, scene.k, repeats=repeats)
     try:
         trained = resources.baselines_trained(scene.opened)
         if "sasrec" not in trained:

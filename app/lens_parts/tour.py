@@ -43,7 +43,7 @@ def _history(scene: Scene) -> str:
 
 def _list(scene: Scene) -> str:
     return (
-        "From that it ranks everything else, and this is the top of its list. Below each item "
+        "From that it ranks the catalogue, and this is the top of its list. Below each item "
         "stand the clicks that it hangs on most: without them it would score lower."
     )
 

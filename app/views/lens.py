@@ -14,7 +14,7 @@ from pickers import Person
 
 QUESTION = "Why does this person get this list?"
 LEDE = (
-    "The model reads what somebody clicked and ranks everything else, with several heads that each "
+    "The model reads what somebody clicked and ranks the catalogue, with several heads that each "
     "see the items in their own way: what each of them said, and how much it counted."
 )
 # What this page keeps in its address, beside the person.

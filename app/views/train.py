@@ -127,6 +127,8 @@ def _new_run() -> None:
     sets = {info.name: info for info in list_sets()}
     data = st.selectbox("Data set", list(sets), format_func=lambda name: _label(sets[name]))
     components.quiet(f"{sets[data].description}.")
+    if told := sets[data].repeats:
+        components.quiet(f"{told[0].upper()}{told[1:]}.")
     left, right = st.columns(2)
     model = left.segmented_control(
         "Model",

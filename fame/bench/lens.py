@@ -92,7 +92,7 @@ def account_seconds(checkpoint: Checkpoint, people: People) -> dict[str, float]:
     whole, forward = [], []
     for history, target in people.drawn:
         started = time.perf_counter()
-        trace = trace_history(checkpoint.model, history)
+        trace = trace_history(checkpoint.model, history, repeats=checkpoint.data.repeats)
         traced = time.perf_counter()
         trace_answer(trace, checkpoint.items, top_k=TOP_K, held_out=target)
         whole.append(time.perf_counter() - started)
@@ -105,7 +105,7 @@ def influence_seconds(checkpoint: Checkpoint, people: People) -> dict[str, float
     seconds = []
     for history in people.long:
         started = time.perf_counter()
-        history_influence(checkpoint.model, history)
+        history_influence(checkpoint.model, history, repeats=checkpoint.data.repeats)
         seconds.append(time.perf_counter() - started)
     return _quantiles(seconds)
 

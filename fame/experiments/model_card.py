@@ -6,6 +6,7 @@ from typing import Any
 
 from fame.checkpoint import Checkpoint
 from fame.config import ModelConfig, ModelName, TrainConfig
+from fame.data.repeats import repeats_sentence
 from fame.experiments.recipes import load_recipe
 from fame.experiments.results import (
     Comparison,
@@ -41,6 +42,38 @@ def train_command(checkpoint: Checkpoint) -> str:
 
 def _row(name: str, figures: dict[str, float]) -> str:
     return f"| {name} | " + " | ".join(f"{figures[column]:.4f}" for column in FIGURES) + " |"
+
+
+def _repeats(checkpoint: Checkpoint, metrics: dict[str, Any]) -> str:
+    """How many test targets repeat and what is done about it; no share is kept where none does."""
+    said = repeats_sentence(
+        checkpoint.data.repeats, metrics.get("repeated_targets", 0.0), chosen_by="set"
+    )
+    return f"{said[0].upper()}{said[1:]}."
+
+
+def _apart(name: str, metrics: dict[str, Any]) -> list[str]:
+    """The figures over novel and over repeated targets, where targets repeat."""
+    if "repeated" not in metrics["test"]:
+        return []
+    lines = [
+        "",
+        "Novel targets are not in their history, repeated ones are:",
+        "",
+        "| model | targets | people | " + " | ".join(FIGURES) + " |",
+        "|---" * (len(FIGURES) + 3) + "|",
+    ]
+    rows = {
+        name: metrics["test"],
+        "first-order Markov chain": metrics["baselines"]["markov"],
+        "popularity": metrics["baselines"]["popularity"],
+    }
+    for label, figures in rows.items():
+        for kind in ("novel", "repeated"):
+            own = figures[kind]
+            cells = ["–" if own[column] is None else f"{own[column]:.4f}" for column in FIGURES]
+            lines.append(f"| {label} | {kind} | {own['users']:,} | {' | '.join(cells)} |")
+    return lines
 
 
 def _start(training: TrainConfig) -> list[str]:
@@ -178,6 +211,7 @@ def render_card(checkpoint: Checkpoint) -> str:
         f"{data.users:,} people, {data.items:,} items, {data.interactions:,} interactions. "
         f"Filters: {data.filters}. Fingerprint `{data.fingerprint}`. The checkpoint holds the "
         "catalogue, never the histories.",
+        _repeats(checkpoint, metrics),
         "",
         "## Figures",
         "",
@@ -191,6 +225,7 @@ def render_card(checkpoint: Checkpoint) -> str:
         _row("first-order Markov chain", metrics["baselines"]["markov"]),
         _row("popularity", metrics["baselines"]["popularity"]),
         _row(f"{name}, validation split", metrics["valid"]),
+        *_apart(name, metrics),
     ]
     if metrics["heads"]:
         lines += _heads_section(metrics["heads"])

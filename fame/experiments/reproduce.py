@@ -24,7 +24,7 @@ from fame.checkpoint import (
 from fame.config import ModelConfig, TrainConfig
 from fame.data import Dataset
 from fame.errors import FameError
-from fame.evaluate import PROTOCOL, model_ranks
+from fame.evaluate import model_ranks, protocol
 from fame.experiments.model_card import render_card
 from fame.experiments.results import Results, RunKey, paired_comparison, told_settings
 from fame.experiments.variants import Variant
@@ -107,7 +107,7 @@ def reproduce(
     return {
         "data": data.name,
         "fingerprint": data.fingerprint,
-        "protocol": PROTOCOL,
+        "protocol": protocol(data.repeats),
         "seeds": seeds,
         "models": {row.variant.name: summarise(results, row) for row in table},
         "baselines": counting,

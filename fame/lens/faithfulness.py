@@ -19,8 +19,9 @@ from typing import Literal
 
 import numpy as np
 
+from fame.candidates import Repeats, only_candidates
 from fame.lens.influence import Influence, history_influence, item_effects, leaving, list_order
-from fame.lens.reading import contributions, exclude, fused_scores, read_histories, top_lists
+from fame.lens.reading import contributions, fused_scores, read_histories, top_lists
 from fame.models.sequence_model import Intervention, SequenceModel
 
 Measure = Literal["list", "item"]
@@ -121,7 +122,8 @@ def deletion_curves(
         for count in range(1, most + 1)
     ]
     readings = read_histories(model, variants, intervention=intervention)
-    scores = exclude(fused_scores(model, readings), [history] * len(variants))
+    known = [history] * len(variants)
+    scores = only_candidates(fused_scores(model, readings), known, influence.repeats)
     left = leaving(influence.fused, top_lists(scores, len(influence.fused))) / len(influence.fused)
     before = contributions(model, influence.readings[:1], top).sum()
     loss = before - contributions(model, readings, top)[:, 0].sum(-1)
@@ -199,6 +201,7 @@ def faithfulness_of_people(
     k: int = 10,
     draws: int = 5,
     seed: int = 0,
+    repeats: Repeats = "exclude",
     on_person: Callable[[int, int], None] = lambda done, total: None,
 ) -> dict[Measure, MeasuredFaithfulness]:
     """Tests the explanations of many people; empty where no history is long enough.
@@ -206,11 +209,12 @@ def faithfulness_of_people(
     Args:
         histories: One a person, ``(length,)`` item indices each.
         draws: Random orders a person; person i draws with seed ``seed + i``.
+        repeats: The checkpoint's choice: whether the history's items may be recommended again.
         on_person: Called with how many are done, and of how many.
     """
     curves: dict[Measure, list[DeletionCurve]] = {measure: [] for measure in MEASURES}
     for done, history in enumerate(histories):
-        influence = history_influence(model, history, k)
+        influence = history_influence(model, history, k, repeats=repeats)
         found = deletion_curves(model, influence, draws=draws, seed=seed + done)
         for measure, curve in found.items():
             curves[measure].append(curve)

@@ -141,14 +141,6 @@ def head_scores(model: SequenceModel, readings: Readings) -> Tensor:
     return F.pad(scores, (1, 0), value=-math.inf)
 
 
-def exclude(scores: Tensor, histories: Sequence[np.ndarray]) -> Tensor:
-    """Sets what history i holds to ``-inf`` in row i of ``(.., n, V)``; in place."""
-    rows = np.repeat(np.arange(len(histories)), [len(history) for history in histories])
-    items = np.concatenate(histories).astype(np.int64)
-    scores[..., torch.from_numpy(rows), torch.from_numpy(items)] = -math.inf
-    return scores
-
-
 def top_lists(scores: Tensor, k: int) -> np.ndarray:
     """The k best items of every row ``(.., V)`` as ``(.., k)``, 0 where fewer may be recommended.
 

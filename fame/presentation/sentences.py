@@ -71,17 +71,25 @@ def without_head_sentence(
     return f"{said}; without {head_name(1 - most)}, {changes(changed[1 - most] or 0, k)}."
 
 
-def held_out_sentence(title: str, rank: int, by_head: Sequence[int], candidates: int) -> str:
-    """Where the item stands that the person really chose."""
+def held_out_sentence(
+    title: str, rank: int | None, by_head: Sequence[int | None], candidates: int
+) -> str:
+    """Where the item stands that the person really chose; ``None`` for no candidate."""
+    ranks = [own for own in by_head if own is not None]
+    if rank is None or not ranks:
+        return (
+            f"What they really chose next, {quoted(title)}, is in their history, and what is in "
+            "the history is in no list here: it has no rank, and counts as a miss."
+        )
     start = (
         f"What they really chose next, {quoted(title)}, stands at rank {rank:,} of {candidates:,}"
     )
-    if len(by_head) == 1:
+    if len(ranks) == 1:
         return f"{start}."
-    best = int(np.argmin(by_head))
-    if by_head[best] < rank:
-        return f"{start}; {head_name(best)} alone would have put it at {by_head[best]:,}."
-    if rank < by_head[best]:
+    best = int(np.argmin(ranks))
+    if ranks[best] < rank:
+        return f"{start}; {head_name(best)} alone would have put it at {ranks[best]:,}."
+    if rank < ranks[best]:
         return f"{start}, higher than any head alone would have put it."
     return f"{start}, where {head_name(best)} alone puts it too."
 
@@ -103,15 +111,18 @@ def because_sentence(title: str, causes: Sequence[tuple[str, float]]) -> str:
 
 def account_sentence(account: ItemAccount, title: str, rival_title: str) -> str:
     """Why an item is in the list or not, by the heads' parts of its distance to its rival."""
-    start = f"{quoted(title)} stands at rank {account.rank:,} of {account.candidates:,}"
-    if account.in_history:
-        return f"{start}, but was clicked before, so it is not recommended."
+    if account.rank is None:
+        start = f"{quoted(title)} was clicked before, so it is not recommended here"
+    else:
+        start = f"{quoted(title)} stands at rank {account.rank:,} of {account.candidates:,}"
     if account.rival is None:
         return f"{start}."
     side = "ahead of" if account.lead >= 0 else "behind"
     distance = (
         f"{abs(account.lead):.2f} {side} {quoted(rival_title)} at rank {account.rival_rank:,}"
     )
+    if account.rank is None:
+        distance = f"whatever its score, {distance}"
     if len(account.by_head) == 1:
         return f"{start}, {distance}."
     leads = account.by_head["lead"].tolist()
@@ -134,9 +145,17 @@ def comparison_sentence(comparison: Comparison) -> str:
     if comparison.held_out is None:
         return f"{said}."
     before, after = comparison.held_out
-    if before == after:
-        return f"{said}; what they really chose next stays at rank {before:,}."
-    return f"{said}; what they really chose next moves from rank {before:,} to {after:,}."
+    if before is None and after is None:
+        where = "is in the history, so in neither list"
+    elif before is None:
+        where = f"was in the history and can now be recommended, at rank {after:,}"
+    elif after is None:
+        where = f"was at rank {before:,} and is now in the history, so in no list"
+    elif before == after:
+        where = f"stays at rank {before:,}"
+    else:
+        where = f"moves from rank {before:,} to {after:,}"
+    return f"{said}; what they really chose next {where}."
 
 
 _EFFECT: dict[Measure, str] = {

@@ -282,7 +282,7 @@ def _apart(places: list[float], least: float) -> list[float]:
 
 @dataclass(frozen=True)
 class Move:
-    """An item, by its id, of either list; a rank is ``None`` where the history holds it."""
+    """An item, by its id, of either list; a rank is ``None`` where the history excludes it."""
 
     key: str
     title: str

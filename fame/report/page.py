@@ -11,7 +11,7 @@ from pathlib import Path
 
 import fame
 from fame.errors import FameError
-from fame.evaluate import PROTOCOL
+from fame.evaluate import protocol
 from fame.files import write_text
 from fame.models.registry import spec_of
 from fame.presentation.glossary import TERMS
@@ -145,7 +145,7 @@ def _made_of(content: Content, made: datetime) -> Html:
         "Data": f"{data.name}: {data.users:,} people, {data.items:,} items, "
         f"{data.interactions:,} interactions; {data.filters}",
         "Data fingerprint": data.fingerprint,
-        "Protocol": PROTOCOL,
+        "Protocol": protocol(data.repeats),
         "Changes": " ".join(what_if.desk_changes(content)) or "none: the model as it is",
         "Command": element("code", _command(content)),
         "Made": f"{made:%Y-%m-%d %H:%M %Z} by FAME Lens {fame.__version__}".replace("  ", " "),

@@ -24,10 +24,10 @@ from fame.checkpoint import (
 from fame.config import ModelConfig, TrainConfig
 from fame.data import Dataset
 from fame.data.attributes import ItemAttributes
+from fame.data.repeats import repeated_share
 from fame.errors import FameError
-from fame.evaluate import PROTOCOL, evaluate, head_report
+from fame.evaluate import evaluate, head_report, protocol, summarise_targets
 from fame.files import write_text
-from fame.metrics import summarise_ranks
 from fame.projection import project, write_projection
 from fame.training.item_start import catalogue_vectors
 from fame.training.loop import (
@@ -178,7 +178,9 @@ def _finish(
 def _final_metrics(state: TrainState, dataset: Dataset, device: str) -> dict[str, Any]:
     data = dataset.interactions
     return {
-        "protocol": PROTOCOL,
+        "protocol": protocol(data.repeats),
+        "repeats": data.repeats,
+        "repeated_targets": repeated_share(data),
         "selection": f"best validation {SELECTION}",
         "best_epoch": state.best_epoch,
         "epochs": state.epoch,
@@ -188,7 +190,8 @@ def _final_metrics(state: TrainState, dataset: Dataset, device: str) -> dict[str
         "valid": evaluate(state.model, data, "valid"),
         "test": evaluate(state.model, data, "test"),
         "baselines": {
-            name: summarise_ranks(ranks) for name, ranks in baseline_ranks(data, "test").items()
+            name: summarise_targets(ranks, data, "test")
+            for name, ranks in baseline_ranks(data, "test").items()
         },
         "heads": head_report(state.model, data, "test"),
     }
@@ -240,6 +243,12 @@ def _check_resumable(
             f"The run in {out} was started on other data ({info.name}, fingerprint "
             f"{info.fingerprint[:12]}, now {dataset.interactions.fingerprint[:12]}); start a new "
             "run."
+        )
+    if info.repeats != dataset.interactions.repeats:
+        raise FameError(
+            f"The run in {out} was started with repeats={info.repeats} and {info.name} has now "
+            f"repeats={dataset.interactions.repeats}; import the data set with --repeats "
+            f"{info.repeats} again, or start a new run."
         )
 
 

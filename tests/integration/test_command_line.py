@@ -63,7 +63,9 @@ def test_evaluate_gives_the_figures_of_the_card(
     assert done.returncode == 0, done.stderr
     answer = json.loads(done.stdout)
     figures = [f"{kind}@{k}" for kind in ("HR", "NDCG") for k in (5, 10, 20)]
-    assert list(answer) == ["users", "split", *figures, "MRR", "seconds", "fingerprint"]
+    about = ["seconds", "fingerprint", "repeats"]
+    assert list(answer) == ["users", "split", *figures, "MRR", *about]  # no target repeats
+    assert answer["repeats"] == "exclude"
     stored = json.loads((checkpoint / "metrics.json").read_text())["test"]
     # Equal up to the order in which a product sums: at most one person on the edge of a cut-off.
     for name in (*figures, "MRR"):
@@ -80,7 +82,7 @@ def test_trace_of_a_person(fame: CommandLine, checkpoint: Path, dataset: Dataset
     data = dataset.interactions
     history = data.item_ids[data.sequence(3)[:-1]].tolist()
     assert list(answer) == [
-        "history", "seen_from", "gate", "router", "heads", "fused", "held_out", "ledger"
+        "history", "seen_from", "gate", "router", "heads", "fused", "held_out", "ledger", "repeats"
     ]  # fmt: skip
     assert answer["history"] == history
     assert answer["seen_from"] == len(history) - 8

@@ -302,6 +302,22 @@ def test_a_run_of_other_data_is_not_resumed(dataset: Dataset, tmp_path: Path) ->
         train(other, SHAPE, TRAINING, tmp_path, resume=True)
 
 
+def test_a_run_under_another_choice_about_repeats_is_not_resumed(
+    dataset: Dataset, tmp_path: Path
+) -> None:
+    """The histories are the same, but its best epoch was chosen by another ranking."""
+
+    def interrupt(progress: Progress) -> None:
+        if progress.epoch == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    train(dataset, SHAPE, TRAINING, tmp_path, on_step=interrupt)
+    again = replace(dataset.interactions, repeats="recommend")
+    assert again.fingerprint == dataset.interactions.fingerprint
+    with pytest.raises(FameError, match="repeats=exclude and walks has now repeats=recommend"):
+        train(replace(dataset, interactions=again), SHAPE, TRAINING, tmp_path, resume=True)
+
+
 def test_two_processes_cannot_train_in_one_folder(dataset: Dataset, tmp_path: Path) -> None:
     with RunFolder(tmp_path).held(), pytest.raises(FameError, match="Another process is training"):
         train(dataset, SHAPE, TRAINING, tmp_path)

@@ -1,5 +1,6 @@
 """Popularity and the Markov chain, counted by hand."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from fame.baselines import (
 from fame.checkpoint import load_checkpoint, write_description, write_weights
 from fame.config import ModelConfig, TrainConfig
 from fame.data.sequences import Interactions, held_out
+from fame.metrics import UNRANKED
 from tests.tiny import TINY, TINY_MODELS, TINY_SASREC, interactions_of, random_model
 
 NUM_ITEMS = 5
@@ -58,15 +60,15 @@ def test_ranks_of_both_by_hand():
     """Ties go against the target, and everything in the history is excluded."""
     ranks = baseline_ranks(data(), "test")
     # Targets 5, 4, 1, 4. Candidates {5}; {1 4 5} with counts 2 0 0, the target level with 5;
-    # {1 4 5}, the target best of them though it stands in the history; {1 2 3 4} with 2 4 2 0.
-    assert ranks["popularity"].tolist() == [1, 3, 1, 4]
+    # {4 5}, where 1 is not, so it has no rank; {1 2 3 4} with 2 4 2 0.
+    assert ranks["popularity"].tolist() == [1, 3, UNRANKED, 4]
     # The chain saw 2 after 3, which is in both histories that end in 3: popularity decides again.
-    assert ranks["markov"].tolist() == [1, 3, 1, 4]
+    assert ranks["markov"].tolist() == [1, 3, UNRANKED, 4]
 
 
 def test_the_chain_knows_what_popularity_does_not():
     """3 follows 2 always, and 5 is the most popular."""
-    sequences = [[2, 3, 1, 1], [2, 3, 1, 1], [5, 5, 5, 4, 4], [1, 2, 3]]
+    sequences = [[2, 3, 1, 1], [2, 3, 1, 1], [5, 5, 5, 4, 4], [1, 2, 3]]  # the last one is ranked
     ranks = baseline_ranks(interactions_of(sequences, NUM_ITEMS), "test")
     assert ranks["popularity"][3] == 2  # behind 5, of 3, 4 and 5
     assert ranks["markov"][3] == 1
@@ -107,6 +109,8 @@ def test_baselines_are_found_where_they_are_of_the_same_histories(tmp_path: Path
     write_checkpoint(tmp_path / "b-other", TINY_SASREC, other)
     write_checkpoint(tmp_path / "c-damaged", TINY_SASREC, data())
     (tmp_path / "c-damaged" / "config.json").write_text("{")
+    again = dataclasses.replace(data(), repeats="recommend")
+    write_checkpoint(tmp_path / "c-other-choice", TINY_SASREC, again)
     assert baselines_beside(checkpoint) == {}
     write_checkpoint(tmp_path / "d-sasrec", TINY_SASREC, data())
     assert baselines_beside(checkpoint) == {"sasrec": tmp_path / "d-sasrec"}
