@@ -184,7 +184,7 @@ def test_the_heads_lists_overlap_as_the_twins_do():
         history, target = people.split_user(user)
         candidates = sorted(set(range(1, 51)) - set(history.tolist()))
         scores = [s.tolist() for s in fame_twin(model, history.tolist())[-1].head_scores]
-        first = [set(sorted(candidates, key=lambda v: -own[v])[:20]) for own in scores]  # noqa: B023
+        first = [set(sorted(candidates, key=lambda v: -own[v])[:20]) for own in scores]
         pairs = [(a, b) for place, a in enumerate(first) for b in first[:place]]
         overlaps.append(np.mean([len(a & b) / min(20, len(candidates)) for a, b in pairs]))
         ranks.append([reference.rank(own, target, set(history.tolist())) for own in scores])
