@@ -2,6 +2,8 @@
 
 import dataclasses
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -67,3 +69,22 @@ def cyclic_interactions(people: int, num_items: int, length: int, *, seed: int =
         [[int((start + step) % num_items) + 1 for step in range(length)] for start in starts],
         num_items,
     )
+
+
+def with_first_choices(
+    data: Interactions, split: Literal["valid", "test"], model: SequenceModel
+) -> Interactions:
+    """The same histories, but the target of a split is what ``model`` (in eval mode) ranks first.
+
+    If it is untrained, training can only lose what it has there: the first epoch is that split's
+    best one, while what is certain is learnt later. So validation and test choose apart.
+    """
+    items = data.items.copy()
+    for user in range(len(data)):
+        history, _ = data.split_user(user, split)
+        read = padded([history[-model.config.max_length :].tolist()])
+        with torch.no_grad():
+            scores = model.item_table @ model(read, last_only=True).query[0, 0]
+        scores[data.sequence(user) - 1] = -torch.inf  # never what was certain, or a repeat
+        items[data.offsets[user] + len(history)] = int(scores.argmax()) + 1
+    return replace(data, items=items)

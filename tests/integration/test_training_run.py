@@ -26,7 +26,7 @@ from fame.data import Dataset
 from fame.data.catalogue import align
 from fame.data.sequences import bucketed_batches, training_windows
 from fame.errors import FameError
-from fame.evaluate import evaluate, model_ranks
+from fame.evaluate import evaluate, head_report, model_ranks
 from fame.losses import linear_cross_entropy
 from fame.metrics import summarise_ranks
 from fame.models.registry import MODELS
@@ -37,7 +37,7 @@ from fame.training.objective import Step, Term
 from fame.training.runs import RunFolder
 from fame.training.train import _stop_signals, train
 from tests.integration.conftest import SHAPE, TRAINING, environment
-from tests.tiny import interactions_of
+from tests.tiny import cyclic_interactions, interactions_of, with_first_choices
 
 CPU = torch.device("cpu")
 
@@ -144,6 +144,41 @@ def test_a_checkpoint_comes_back_bit_for_bit(dataset: Dataset, tmp_path: Path) -
     ranks = model_ranks(loaded.model, data, "test")
     assert loaded.metrics is not None
     assert loaded.metrics["test"] == {"users": len(ranks), **summarise_ranks(ranks)}
+
+
+def test_a_checkpoint_is_the_best_epoch_and_says_its_figures(
+    dataset: Dataset, tmp_path: Path
+) -> None:
+    """On data whose validation is best in the first epoch, while training goes on to others."""
+    training = replace(TRAINING, learning_rate=1e-3, weight_average=0.5)
+    untrained = new_state(SHAPE, training, 40, CPU).model.eval()
+    walks = cyclic_interactions(people=96, num_items=40, length=11)
+    data = replace(with_first_choices(walks, "valid", untrained), name="contrary")
+    contrary = Dataset(data, align(None, data.item_ids[1:].tolist()), source="made up for a test")
+    out, after_first = tmp_path / "run", []
+
+    def look(progress: Progress) -> None:
+        if (progress.epoch, progress.step) == (2, 1):
+            after_first.append(weights_of(out))
+
+    assert train(contrary, SHAPE, training, out, projection=False, on_step=look)
+    checkpoint = load_checkpoint(out)
+    metrics, history = checkpoint.metrics, RunFolder(out).history()
+    assert metrics is not None
+    assert (metrics["best_epoch"], metrics["epochs"]) == (1, 4)
+    for name, tensor in weights_of(out).items():
+        assert torch.equal(tensor, after_first[0][name]), name
+    valid, test = (evaluate(checkpoint.model, data, split) for split in ("valid", "test"))
+    assert metrics["valid"] == valid != test == metrics["test"]
+    assert valid["NDCG@10"] == history[0]["valid_NDCG@10"] > history[-1]["valid_NDCG@10"]
+    for name, ranks in baseline_ranks(data, "test").items():
+        assert metrics["baselines"][name] == summarise_ranks(ranks)
+    of_heads = {split: head_report(checkpoint.model, data, split) for split in ("valid", "test")}
+    assert metrics["heads"] == of_heads["test"] != of_heads["valid"]
+    assert metrics["train_seconds"] == sum(row["train_seconds"] for row in history)
+    status = RunFolder(out).status()
+    assert status is not None
+    assert (status.best_epoch, status.best_score) == (1, valid["NDCG@10"])
 
 
 @pytest.mark.parametrize("item_start", ["random", "catalogue"])

@@ -74,6 +74,14 @@ def test_the_chain_knows_what_popularity_does_not():
     assert ranks["markov"][3] == 1
 
 
+def test_in_validation_the_chain_reads_the_click_before_its_own_target():
+    """3 follows 2 twice, 5 is more popular, and nothing is known to follow 3."""
+    sequences = [[2, 3, 1, 4], [2, 3, 4, 1], [5, 1, 4], [5, 4, 1], [5, 1, 2], [1, 2, 3, 4]]
+    ranks = baseline_ranks(interactions_of(sequences, NUM_ITEMS), "valid")
+    assert ranks["popularity"][5] == 2  # behind 5, of 3, 4 and 5
+    assert ranks["markov"][5] == 1
+
+
 def test_an_unknown_continuation_is_ranked_by_popularity():
     sequences = [[1, 2, 2, 3, 4], [4, 3]]
     ranks = baseline_ranks(interactions_of(sequences, NUM_ITEMS), "test")

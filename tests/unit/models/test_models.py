@@ -664,6 +664,33 @@ def test_an_untrained_models_query_is_the_concatenation_of_its_heads():
     torch.testing.assert_close(encoding.query, encoding.head_states.flatten(2))
 
 
+@pytest.mark.parametrize(
+    "config",
+    [
+        ModelConfig(heads=4, layers=3),
+        ModelConfig(positions="relative"),
+        ModelConfig(facets="off", positions="relative"),
+        ModelConfig(model="sasrec"),
+    ],
+    ids=shape_name,
+)
+def test_training_starts_from_small_noise_in_every_matrix_and_from_nothing_elsewhere(config):
+    torch.manual_seed(0)
+    model = build_model(config, 500)
+    for name, tensor in model.named_parameters():
+        if name.endswith("norm.weight"):
+            assert (tensor == 1).all(), name
+        elif name == "facet_maps":
+            assert torch.equal(tensor.flatten(0, 1), config.heads * torch.eye(config.width))
+        elif name.endswith(("bias", "by_distance")) or name == "gate.weight":
+            assert not tensor.any(), name
+        else:
+            drawn = tensor[1:] if name == "item_embedding.weight" else tensor
+            # A standard deviation of n numbers is known to 1 / sqrt(2 n) of itself.
+            spread, known = float(drawn.detach().std()), (2 * drawn.numel()) ** -0.5
+            assert spread == pytest.approx(0.02, rel=4 * known), name
+
+
 def test_every_parameter_of_fame_is_drawn_or_set():
     """No parameter is left as memory happened to be, and the padding's row is 0."""
     torch.manual_seed(0)
@@ -729,6 +756,36 @@ def test_no_field_of_the_configuration_is_dead(field):
             continue  # the field is the model, and this is the one
         differs = observe(random_model(config)) != observe(random_model(changed))
         assert differs == (field not in settings_of_others(name)), name
+
+
+@pytest.mark.parametrize("config", [TINY, TINY_SASREC], ids=["fame", "sasrec"])
+@pytest.mark.parametrize("layers", [1, 3])
+def test_dropout_falls_on_the_embeddings_and_on_whole_residual_branches(config, layers):
+    """With every branch taken away, what is left of the blocks are their norms."""
+    config = dataclasses.replace(config, dropout=0.3, layers=layers)
+    model = random_model(config, NUM_ITEMS).train()
+    rates = []
+
+    def take_away(module, inputs, output):
+        rates.append(module.p)
+        return inputs[0] if module is model.embedding_dropout else torch.zeros_like(output)
+
+    for module in model.modules():
+        if type(module).__name__ == "Dropout":
+            module.register_forward_hook(take_away)
+    encoding = model(padded(HISTORIES))
+    assert rates == [0.3] * (1 + 2 * layers)
+
+    items = model.item_embedding(padded(HISTORIES))
+    x_BTD = model.embedding_norm(items + model.position_embedding.weight)
+    for block in model.blocks:
+        x_BTD = block.feed_forward_norm(block.attention_norm(x_BTD))
+    if config.model == "sasrec":
+        torch.testing.assert_close(encoding.query, x_BTD, **EXACT)
+    else:
+        by_head = model.head_attention_norm(x_BTD.unflatten(-1, (config.heads, -1)))
+        states = model.head_feed_forward_norm(by_head)
+        torch.testing.assert_close(encoding.head_states, states, **EXACT)
 
 
 @every_model

@@ -58,6 +58,22 @@ def test_many_drawn_items_give_the_loss_over_the_catalogue():
     assert abs(whole - fused_alone) > 0.1 * whole  # so the heads' part is seen too
 
 
+def test_every_step_draws_from_the_whole_catalogue_anew():
+    """Seen in whose embedding a step pulls at: the drawn items', beside the clicks and target."""
+    model = random_model(TINY)
+    objective = Objective(model, TrainConfig(negatives=2))
+    torch.manual_seed(0)
+    pulled = []
+    for _ in range(60):
+        model.zero_grad()
+        objective(torch.tensor([[3]]), torch.tensor([0]), torch.tensor([4])).backward()
+        rows = model.item_embedding.weight.grad.any(dim=1).nonzero().flatten().tolist()
+        pulled.append(frozenset(rows) - {3, 5})
+    assert len(set(pulled)) > 20  # of 29 ways to draw two
+    # An item is left out of 120 draws once in 1.4 million times.
+    assert frozenset().union(*pulled) == set(range(1, 10)) - {3, 5}
+
+
 @every_model
 @pytest.mark.parametrize(
     "changes",
