@@ -230,12 +230,16 @@ def _worth_showing(opened: Checkpoint) -> None:
         people = people_found(opened)
         if people is None:
             return
-        quiet(f"Chosen from {people.looked_at:,} people by what the model does with them.")
+        quiet("Picked with hindsight, by what the model does with them; each list says how usual.")
         names = [name for name, rows in people.lists.items() if rows]
         rule = st.selectbox(
             "What they show", names, format_func=sentences.rule_label, key="people-rule"
         )
-        for row in people.lists[rule] if rule else []:
+        if not rule:
+            return
+        usual = sentences.base_rate_phrase(rule, people.base_rates[rule], people.looked_at)
+        quiet(f"{usual[0].upper()}{usual[1:]}.")
+        for row in people.lists[rule]:
             st.button(
                 for_markdown(f"{row['user']} · {sentences.figures_text(rule, row)}"),
                 key=f"people-{row['user']}",

@@ -487,7 +487,7 @@ def survey(
     Stores both with the checkpoint, as people.json and faithfulness.json: user ids and figures.
     """
     from fame.lens.people import RULES
-    from fame.presentation.sentences import checkpoint_sentence
+    from fame.presentation.sentences import base_rate_phrase, checkpoint_sentence
     from fame.survey import survey as run_survey
 
     loaded = _load_checkpoint(checkpoint, device)
@@ -500,7 +500,8 @@ def survey(
         return
     for name, rows in people.lists.items():
         users = ", ".join(str(row["user"]) for row in rows[:5]) or "nobody"
-        typer.echo(f"{name:<16} {RULES[name].shows}: {users}")
+        usual = base_rate_phrase(name, people.base_rates[name], people.looked_at)
+        typer.echo(f"{name:<16} {RULES[name].shows} ({usual}): {users}")
     for measure, measured in faithfulness.measures.items():
         typer.echo(checkpoint_sentence(measure, measured))
 

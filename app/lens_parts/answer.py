@@ -46,7 +46,7 @@ def summary(scene: Scene) -> str:
     except CheckpointError:  # told where the test is shown
         tested = None
     if tested is not None and (measured := tested.measures.get("list")):
-        said.append(sentences.tested_sentence(measured.verdict, measured.people))
+        said.append(sentences.tested_sentence(measured))
     return " ".join(said)
 
 

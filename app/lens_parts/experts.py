@@ -15,6 +15,7 @@ import resources
 import state
 import tables
 from fame.lens.experts import ExpertAccount
+from fame.presentation import sentences
 from fame.presentation.names import head_name
 from fame.presentation.palette import NEUTRAL, head_colour
 from fame.presentation.text import percent
@@ -126,6 +127,7 @@ def _served(scene: Scene, pair: tuple[int, int]) -> None:
     people = pickers.people_found(scene.opened)
     if people is None:
         return
+    components.quiet(f"Here are {sentences.most_routed_phrase(people.looked_at)}.")
     can_open = pickers.people_of(scene.opened) is not None
     for row in people.experts[pair[0]][pair[1]][:_SHOWN]:
         st.button(

@@ -14,6 +14,7 @@ import resources
 import state
 from fame.checkpoint import Checkpoint
 from fame.errors import CheckpointError
+from fame.lens.people import RULES
 from fame.presentation import sentences
 from fame.presentation.names import head_name
 from lens_parts import answer, desk
@@ -21,6 +22,14 @@ from lens_parts import scene as change
 from lens_parts.scene import Scene
 
 _CHOSEN_FROM = ("one_head_better", "gate_flips", "heads_disagree")  # who makes a good tour
+
+
+@dataclass(frozen=True)
+class Picked:
+    """Somebody who makes a good tour, and what they show."""
+
+    user: str
+    shows: str
 
 
 @dataclass(frozen=True)
@@ -34,8 +43,8 @@ class Step:
 
 def _history(scene: Scene) -> str:
     return (
-        f"This is {scene.person.name}. All that the model knows of them is what they clicked, "
-        f"here with the latest on the right. "
+        f"This is {scene.person.name}{_why_them(scene)}. All that the model knows of them is what "
+        f"they clicked, here with the latest on the right. "
         f"{sentences.history_sentence(len(scene.history), len(scene.trace.read))} From that it has "
         "to guess what comes next."
     )
@@ -150,16 +159,32 @@ def _start(opened: Checkpoint) -> None:
     change.reset_desk()
     state.put("without", ())
     state.put("tour", 1)
+    picked = _picked(opened)
+    if picked is not None:  # else whoever is shown now is as good as any
+        pickers.show_user(picked.user)
+
+
+def _picked(opened: Checkpoint) -> Picked | None:
+    """Who is shown, where the data set is at hand and a survey has found somebody."""
     try:
         people = resources.people(opened)
     except CheckpointError:  # told where the lists are shown
         people = None
     if people is None or pickers.people_of(opened) is None:
-        return  # whoever is shown now is as good as any
+        return None
     for rule in _CHOSEN_FROM:
         if people.lists[rule]:
-            pickers.show_user(people.lists[rule][0]["user"])
-            return
+            usual = sentences.base_rate_phrase(rule, people.base_rates[rule], people.looked_at)
+            return Picked(people.lists[rule][0]["user"], f"{RULES[rule].shows} ({usual})")
+    return None
+
+
+def _why_them(scene: Scene) -> str:
+    """That the tour picked them with hindsight, and how usual what they show is."""
+    picked = _picked(scene.opened)
+    if picked is None or state.get("source") != state.PERSON or state.get("user") != picked.user:
+        return ""
+    return f", picked with hindsight because {picked.shows}"
 
 
 def _go(to: int, scene: Scene) -> None:

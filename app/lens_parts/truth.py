@@ -10,7 +10,7 @@ import pickers
 import resources
 import tables
 from fame.errors import CheckpointError
-from fame.lens.faithfulness import MEASURES, Measure
+from fame.lens.faithfulness import DRAWS, MEASURES, Measure
 from fame.presentation import sentences
 from lens_parts.scene import Scene
 
@@ -20,9 +20,10 @@ _PATIENCE = 0.8  # seconds that the page waits before it shows that it is waitin
 def truth(scene: Scene) -> None:
     components.section("Is the explanation true?", "Deletion test", "Influence")
     components.quiet(
-        "The explanation names the clicks that the list hangs on. If it is true, taking those away "
-        "changes more than taking away as many at random. One click counts for nothing here, "
-        "because the first was found that way; two and more are the test."
+        "The explanation names the clicks that the list hangs on. Its first one was found by "
+        "taking clicks away, so that one proves nothing, and every order here begins with it. If "
+        "the explanation is true beyond it, taking away those it names next changes more than "
+        "taking away as many others at random."
     )
     measure = st.segmented_control(
         "Measured by",
@@ -58,14 +59,21 @@ def _of_this_list(scene: Scene, measure: Measure) -> None:
         table = tables.deletion_table(curve)
         figure = charts.deletion_curves(table, _axis(measure), share=measure == "list")
         components.chart(figure, "deletion")
-        components.quiet("The grey band holds 95 % of the random draws.")
+        components.quiet(
+            f"The grey band holds 95 % of {len(curve.random)} random orders. The explanation holds "
+            "where at most 2.5 % of the orders do as much, so an order drawn at random hardly ever "
+            "would; it fails where at most 2.5 % do as little."
+        )
 
 
 @st.fragment(run_every=0.7)
 def _wait(test: resources.DeletionTest) -> None:
     """Says that the test is under way; the page is drawn anew when it has ended."""
     if test.thread is not None and test.thread.is_alive():
-        components.quiet("Running the model on the history with clicks taken away …")
+        components.quiet(
+            f"Running the model on the history with clicks taken away in {DRAWS} random orders; "
+            "that takes a few seconds where the history is long …"
+        )
     else:
         st.rerun()
 
@@ -94,6 +102,7 @@ def _of_the_checkpoint(scene: Scene, measure: Measure) -> None:
     components.chart(figure, "deletion-all")
     components.quiet(
         f"Mean over {measured.people:,} people drawn with seed {tested.seed}, lists of "
-        f"{tested.list_length}, {tested.draws} random orders each. Further to the right there are "
-        "fewer people, because not everybody has that many clicks."
+        f"{tested.list_length}, {tested.draws} random orders each, which begin with the same "
+        "click as the explanation. Further to the right there are fewer people, because not "
+        "everybody has that many clicks."
     )

@@ -47,9 +47,11 @@ TERMS: dict[str, str] = {
         "Effects of several clicks do not add up, since clicks can stand in for one another."
     ),
     "Deletion test": (
-        "Whether an explanation is true: taking away the clicks that it names must change more "
-        "than taking away as many at random. One click alone proves nothing, because the most "
-        "influential one was found that way; so the test counts from two on."
+        "Whether an explanation is true beyond its first click: taking away that click and those "
+        "named next must change more than taking away the same first click and as many others at "
+        "random. The first click proves nothing, because it was found by taking clicks away; so "
+        "all orders share it, and the test counts from two on. An order drawn at random would "
+        "hold for at most 2.5 % of people, and fail for as many."
     ),
     "Rank-biased overlap": (
         "How alike two lists are, from 0 to 1, where the first ranks count most: with p = 0.9 the "

@@ -15,7 +15,7 @@ from fame.facets.agreement import Agreement
 from fame.lens.account import ItemAccount
 from fame.lens.compare import Comparison
 from fame.lens.faithfulness import DeletionCurve, Measure, MeasuredFaithfulness, Verdict
-from fame.lens.people import RULES
+from fame.lens.people import RULES, BaseRate
 from fame.models.sequence_model import Intervention
 from fame.presentation.names import head_name, space_name
 from fame.presentation.text import changes, count, percent, points, quoted
@@ -162,10 +162,18 @@ _EFFECT: dict[Measure, str] = {
     "list": "replaces {} of the list",
     "item": "takes {} off the first item's score",
 }
+_ON_LATEST: dict[Verdict, str] = {
+    "holds": "Removing just the latest clicks instead does less",
+    "unclear": "Removing just the latest clicks instead does as much on average",
+    "fails": "But removing just the latest clicks instead does more",
+}
 
 
 def _size(measure: Measure, size: float) -> str:
-    return percent(size) if measure == "list" else f"{size:.2f}".replace("-", "−")
+    if measure == "list":
+        return percent(size)
+    rounded = f"{size:.2f}"
+    return "0.00" if rounded == "-0.00" else rounded.replace("-", "−")
 
 
 def faithfulness_sentence(curve: DeletionCurve | None) -> str:
@@ -174,38 +182,66 @@ def faithfulness_sentence(curve: DeletionCurve | None) -> str:
         return "Too short to test: with fewer than three different items nothing can be compared."
     measure, (low, high) = curve.measure, curve.interval
     named, drawn, latest = (
-        values[..., 2:].mean() for values in (curve.influential, curve.random, curve.latest)
+        _size(measure, values[..., 2:].mean())
+        for values in (curve.influential, curve.random, curve.latest)
     )
+    more = "as much" if latest == named else "less" if curve.lead_on_latest > 0 else "more"
     figures = (
-        f"removing the clicks it names {_EFFECT[measure].format(_size(measure, named))}, removing "
-        f"as many at random {_size(measure, drawn)} (the difference is {_size(measure, low)} to "
-        f"{_size(measure, high)} over 95 % of random draws)"
+        f"removing its first click and those it names next {_EFFECT[measure].format(named)}, the "
+        f"same first click and as many others at random {drawn} (the difference is "
+        f"{_size(measure, low)} to {_size(measure, high)} over 95 % of random orders); "
+        f"{'but ' * (more == 'more')}the same first click and just the latest ones do {more}, "
+        f"{latest}"
     )
-    if latest > named and _size(measure, latest) != _size(measure, named):
-        figures += f"; but removing just the latest clicks does more, {_size(measure, latest)}"
+    few = "" if curve.can_be_judged else ", and with so few clicks it hardly could be"
     return {
-        "holds": f"The explanation holds: {figures}.",
-        "unclear": f"The explanation is not borne out, chance does about as much: {figures}.",
-        "fails": f"The explanation does not hold, random clicks matter more: {figures}.",
+        "holds": f"Beyond its first click the explanation holds: {figures}.",
+        "unclear": (
+            f"Beyond its first click the explanation cannot be told from chance{few}: {figures}."
+        ),
+        "fails": (
+            f"Beyond its first click the explanation does not hold, random clicks matter more: "
+            f"{figures}."
+        ),
     }[curve.verdict]
 
 
 def checkpoint_sentence(measure: Measure, measured: MeasuredFaithfulness) -> str:
     """Whether a checkpoint's explanations hold, over many people."""
-    share, area = measured.above_zero, measured.area
-    more = _EFFECT[measure].format("more")
-    figures = (
-        f"removing the clicks named {more} than removing random ones for {percent(share.mean)} of "
-        f"{measured.people:,} people ({percent(share.low)} to {percent(share.high)}), by "
-        f"{_size(measure, area.mean)} on average ({_size(measure, area.low)} to "
-        f"{_size(measure, area.high)}); than removing just the latest ones it does more for "
-        f"{percent(measured.above_latest.mean)} and less for {percent(measured.below_latest.mean)}"
-    )
-    return {
-        "holds": f"Explanations of this checkpoint hold as a rule: {figures}.",
-        "unclear": f"Explanations of this checkpoint cannot be told from chance: {figures}.",
-        "fails": f"Explanations of this checkpoint do not hold: {figures}.",
+    area, lead = measured.area, measured.lead_on_latest
+    shares = {kind: percent(share.mean) for kind, share in measured.verdicts.items()}
+    more = _EFFECT[measure].format(f"{_size(measure, area.mean)} more")
+    said = {
+        "holds": "Beyond the first click, explanations of this checkpoint hold on average",
+        "unclear": "Beyond the first click, explanations of this checkpoint cannot be told from "
+        "chance",
+        "fails": "Beyond the first click, explanations of this checkpoint do not hold",
     }[measured.verdict]
+    return (
+        f"{said}: over {measured.people:,} people, removing the first click and those named next "
+        f"{more} than the same first click and as many others at random ({_size(measure, area.low)}"
+        f" to {_size(measure, area.high)}). Person by person they hold for {shares['holds']}, fail "
+        f"for {shares['fails']}, and cannot be told from chance for {shares['unclear']}. "
+        f"{_ON_LATEST[measured.verdict_on_latest]}: the explanation leads by "
+        f"{_size(measure, lead.mean)} ({_size(measure, lead.low)} to {_size(measure, lead.high)}), "
+        f"does more for {percent(measured.above_latest.mean)} of people and less for "
+        f"{percent(measured.below_latest.mean)}."
+    )
+
+
+def base_rate_phrase(rule: str, rate: BaseRate, looked_at: int) -> str:
+    """How usual it is what a list of people shows; it was picked with hindsight."""
+    if rate.median is None:
+        share = rate.meeting / looked_at
+        rounded = "under 0.1 %" if 0 < share < 0.0005 else f"{share:.1%}".replace("%", " %")
+        return f"for {rounded} of {looked_at:,} people"
+    usual = f"{rate.median:,.0f} clicks" if rule == "longest" else percent(rate.median)
+    return f"the extremes of {rate.meeting:,} people, whose median is {usual}"
+
+
+def most_routed_phrase(looked_at: int) -> str:
+    """What an expert's list of people is."""
+    return f"the largest shares among {looked_at:,} people, so the extremes and not what is usual"
 
 
 def overlap_sentence(lists: pd.DataFrame, k: int) -> str:
@@ -270,15 +306,25 @@ def because_line(causes: Sequence[str]) -> str:
 
 
 _TESTED: dict[Verdict, str] = {
-    "holds": "explanations by clicks hold as a rule",
-    "unclear": "explanations by clicks cannot be told from chance",
-    "fails": "explanations by clicks do not hold",
+    "holds": "explanations by clicks hold on average beyond their first click",
+    "unclear": "explanations by clicks cannot be told from chance beyond their first click",
+    "fails": "explanations by clicks do not hold beyond their first click",
+}
+_BESIDE_LATEST: dict[Verdict, str] = {
+    "holds": "do more than naming the latest clicks",
+    "unclear": "do no more than naming the latest clicks",
+    "fails": "do less than naming the latest clicks",
 }
 
 
-def tested_sentence(verdict: Verdict, people: int) -> str:
+def tested_sentence(measured: MeasuredFaithfulness) -> str:
     """Whether the clicks that are named below can be believed."""
-    return f"Tested on {count(people, 'person').replace('persons', 'people')}, {_TESTED[verdict]}."
+    people = count(measured.people, "person").replace("persons", "people")
+    return (
+        f"Tested on {people}, {_TESTED[measured.verdict]} (taken one by one, for "
+        f"{percent(measured.verdicts['holds'].mean)}) and "
+        f"{_BESIDE_LATEST[measured.verdict_on_latest]}."
+    )
 
 
 def desk_sentence(desk: Intervention, left_out: int) -> str:

@@ -86,8 +86,8 @@ def facts(content: Content) -> Html:
 
 
 _VERDICTS: dict[Verdict, tuple[str, str]] = {
-    "holds": ("Holds", "beats random deletion"),
-    "unclear": ("Not borne out", "no better than chance"),
+    "holds": ("Holds", "beyond its first click"),
+    "unclear": ("Unclear", "beyond its first click, like chance"),
     "fails": ("Does not hold", "random clicks matter more"),
 }
 

@@ -274,9 +274,9 @@ def document(content: Content) -> dict[str, Any]:
         "deletion": {
             measure: {
                 "removed": ids(curve.removed),
-                "influential": curve.influential.tolist(),
-                "latest": curve.latest.tolist(),
-                "random": curve.random.tolist(),
+                "influential": np.round(curve.influential, 6).tolist(),
+                "latest": np.round(curve.latest, 6).tolist(),
+                "random": np.round(curve.random, 6).tolist(),
                 "area": curve.area,
                 "interval": list(curve.interval),
                 "verdict": curve.verdict,

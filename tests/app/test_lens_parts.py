@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 
@@ -246,13 +247,17 @@ def test_what_a_chosen_item_hangs_on(open_app):
     assert query(app, "of") == "7"
 
 
-def test_an_expert_is_chosen(open_app):
+def test_an_expert_is_chosen(open_app, home):
     app = open_app(checkpoint=made_up.NAME, user="u3", part="experts", expert="1:0")
     assert_calm(app)
     assert "attention" in charts_of(app)
     assert "Head 2, expert 1 has" in html_of(app)
     assert html_of(app).count('class="lens-list"') == 4 + 2
     assert "survey" in app.code[0].value  # whom it serves is not known before the survey
+    surveyed(home)
+    app = open_app(checkpoint=made_up.NAME, user="u3", part="experts", expert="1:0")
+    assert_calm(app)
+    assert "Here are the largest shares among 31 people, so the extremes" in html_of(app)
 
 
 def test_other_models_stand_beside(open_app):
@@ -288,6 +293,7 @@ def test_whether_the_explanation_is_true(open_app, home):
     assert "deletion-all" in charts_of(app)
     assert "xplanations of this checkpoint" in html_of(app)
     assert "Tested on" in html_of(app)  # at the top, where the clicks are named
+    assert "begin with the same click as the explanation" in html_of(app)
 
 
 # --- people, tour, stage ------------------------------------------------------------------------
@@ -304,6 +310,7 @@ def test_people_worth_showing(open_app, home):
     assert rows[0]["user"] == made_up.LONG
     button = app.button(key=f"people-{made_up.LONG}")
     assert f"{rows[0]['length']} clicks" in button.label
+    assert "The extremes of 31 people, whose median is " in html_of(app)
     button.click().run()
     assert query(app, "user") == made_up.LONG
     assert_calm(app)
@@ -323,6 +330,7 @@ def test_the_tour_is_walked_and_left(open_app, home):
     surveyed(home)
     app = open_app(checkpoint=made_up.NAME, user="u3")
     labelled(app, "Guided tour").click().run()
+    assert re.search(r"picked with hindsight because .+ \((for|the extremes of) ", html_of(app))
     seen = []
     for number in range(1, state.TOUR_STEPS + 1):
         assert_calm(app)

@@ -149,7 +149,8 @@ def test_a_survey_is_stored_and_printed(
     for line in ("Looking at 96 people", "Testing the explanations of 6 people"):
         assert line in done.stderr
     said = fame("survey", str(checkpoint), "--sample", "6").stdout
-    assert "longest" in said and "Explanations of this checkpoint" in said
+    assert "the longest histories (the extremes of 96 people, whose median is " in said
+    assert "in no head's own (for " in said and "explanations of this checkpoint" in said
 
 
 def test_project_writes_the_same_picture_again(fame: CommandLine, checkpoint: Path) -> None:

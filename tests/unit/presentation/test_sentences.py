@@ -1,5 +1,7 @@
 """Sentences say what the figures say, and no more: also at their edges."""
 
+from itertools import product
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,14 +9,15 @@ import pytest
 from fame.facets.agreement import Agreement
 from fame.lens.account import item_account
 from fame.lens.compare import compare
-from fame.lens.faithfulness import DeletionCurve, Estimate, MeasuredFaithfulness
-from fame.lens.people import RULES, worth_showing
+from fame.lens.faithfulness import VERDICTS, DeletionCurve, Estimate, MeasuredFaithfulness
+from fame.lens.people import RULES, BaseRate, worth_showing
 from fame.lens.trace import trace_history
 from fame.models.sequence_model import Intervention
 from fame.presentation import sentences
 from fame.presentation.sentences import (
     account_sentence,
     agreement_sentence,
+    base_rate_phrase,
     because_line,
     because_sentence,
     checkpoint_sentence,
@@ -25,6 +28,7 @@ from fame.presentation.sentences import (
     gate_sentence,
     held_out_sentence,
     history_sentence,
+    most_routed_phrase,
     overlap_sentence,
     rule_label,
     trust_sentence,
@@ -179,46 +183,92 @@ def curve(measure, influential, random, latest=None):
 
 
 def test_an_explanation_that_does_not_hold_says_so():
-    holds = curve("list", [0, 0.9, 0.6, 0.8], [[0, 0, 0.1, 0.3]])
+    random = [[0, 0.5, 0.1, 0.3]] * 39
+    holds = curve("list", [0, 0.5, 0.6, 0.8], random, [0, 0.5, 0.3, 0.3])
     assert faithfulness_sentence(holds) == (
-        "The explanation holds: removing the clicks it names replaces 70 % of the list, removing "
-        "as many at random 20 % (the difference is 50 % to 50 % over 95 % of random draws)."
+        "Beyond its first click the explanation holds: removing its first click and those it names "
+        "next replaces 70 % of the list, the same first click and as many others at random 20 % "
+        "(the difference is 50 % to 50 % over 95 % of random orders); the same first click and "
+        "just the latest ones do less, 30 %."
     )
-    unclear = curve("item", [0, 1, 0.5], [[0, 0, 0.2], [0, 0, 0.9]])
-    assert "is not borne out, chance does about as much" in faithfulness_sentence(unclear)
+    unclear = curve("item", [0, 1, 0.5], [[0, 1, 0.2], [0, 1, 0.9]])
+    assert "click the explanation cannot be told from chance" in faithfulness_sentence(unclear)
     assert "takes 0.50 off the first item's score" in faithfulness_sentence(unclear)
-    fails = curve("list", [0, 1, 0.1], [[0, 0, 0.4]])
+    fails = curve("list", [0, 1, 0.1], [[0, 1, 0.4]] * 39)
     assert "does not hold, random clicks matter more" in faithfulness_sentence(fails)
     assert faithfulness_sentence(None).startswith("Too short to test")
 
 
-@pytest.mark.parametrize(("latest", "told"), [(0.9, True), (0.701, False), (0.1, False)])
-def test_an_explanation_that_the_latest_clicks_beat_says_so(latest, told):
-    """Only where the difference shows in the figures."""
-    found = curve("list", [0, 0.9, 0.7], [[0, 0, 0.1]], latest=[0, 0.9, latest])
-    sentence = faithfulness_sentence(found)
-    assert sentence.endswith("but removing just the latest clicks does more, 90 %.") == told
-    assert ("latest" in sentence) == told
+@pytest.mark.parametrize(("removed", "told"), [(4, True), (5, False)])
+def test_a_history_that_is_too_short_for_a_verdict_says_so(removed, told):
+    flat = [0.0] * (removed + 1)
+    found = DeletionCurve("list", np.arange(removed), *map(np.array, (flat, flat, [flat])))
+    assert ("with so few clicks it hardly could be" in faithfulness_sentence(found)) == told
 
 
 @pytest.mark.parametrize(
-    ("low", "said"),
-    [(0.2, "hold as a rule"), (-0.2, "cannot be told from chance"), (-0.9, "do not hold")],
+    ("latest", "told"),
+    [
+        (0.9, "; but the same first click and just the latest ones do more, 90 %."),
+        (0.701, "; the same first click and just the latest ones do as much, 70 %."),
+        (0.1, "; the same first click and just the latest ones do less, 10 %."),
+    ],
 )
-def test_the_checkpoints_sentence_follows_its_interval(low, said):
+def test_what_the_latest_clicks_do_is_always_said(latest, told):
+    """More or less only where the difference shows in the figures."""
+    found = curve("list", [0, 0.9, 0.7], [[0, 0.9, 0.1]], latest=[0, 0.9, latest])
+    assert faithfulness_sentence(found).endswith(told)
+
+
+@pytest.mark.parametrize(
+    ("low", "said", "latest"),
+    [
+        (0.2, "hold on average", "Removing just the latest clicks instead does less: "),
+        (-0.2, "cannot be told from", "latest clicks instead does as much on average: "),
+        (-0.9, "do not hold", "But removing just the latest clicks instead does more: "),
+    ],
+)
+def test_the_checkpoints_sentence_follows_its_intervals(low, said, latest):
     measured = MeasuredFaithfulness(
         people=500,
+        verdicts={
+            "holds": Estimate(0.09, 0.06, 0.12),
+            "unclear": Estimate(0.89, 0.86, 0.92),
+            "fails": Estimate(0.02, 0.01, 0.03),
+        },
         above_zero=Estimate(0.97, 0.95, 0.99),
         above_latest=Estimate(0.45, 0.4, 0.5),
         below_latest=Estimate(0.2, 0.1, 0.3),
+        lead_on_latest=Estimate(low + 0.1, low, low + 0.4),
         area=Estimate(low + 0.1, low, low + 0.4),
         curve=[],
     )
     sentence = checkpoint_sentence("list", measured)
-    assert said in sentence and "97 % of 500 people (95 % to 99 %)" in sentence
-    assert "replaces more of the list" in sentence
-    assert "just the latest ones it does more for 45 % and less for 20 %" in sentence
-    assert "takes more off the first item's score" in checkpoint_sentence("item", measured)
+    assert sentence.startswith("Beyond the first click") and said in sentence
+    assert "over 500 people" in sentence and latest in sentence
+    ends = [f"{end:.0%}".replace("%", " %").replace("-", "−") for end in (low, low + 0.4)]
+    assert f"({ends[0]} to {ends[1]})" in sentence
+    assert "hold for 9 %, fail for 2 %, and cannot be told from chance for 89 %" in sentence
+    assert "does more for 45 % of people and less for 20 %" in sentence
+    item = checkpoint_sentence("item", measured)
+    assert f"takes {low + 0.1:.2f} more off the first item's score".replace("-", "−") in item
+
+
+def test_how_usual_it_is_what_a_list_shows():
+    assert base_rate_phrase("fusion_hits", BaseRate(134, None), 22363) == (
+        "for 0.6 % of 22,363 people"
+    )
+    assert base_rate_phrase("one_head_better", BaseRate(2, None), 22363) == (
+        "for under 0.1 % of 22,363 people"
+    )
+    assert base_rate_phrase("fusion_hits", BaseRate(0, None), 50) == "for 0.0 % of 50 people"
+    assert base_rate_phrase("gate_flips", BaseRate(940, 0.084), 943) == (
+        "the extremes of 940 people, whose median is 8 %"
+    )
+    assert base_rate_phrase("longest", BaseRate(943, 1064.0), 943) == (
+        "the extremes of 943 people, whose median is 1,064 clicks"
+    )
+    assert "among 22,363 people" in most_routed_phrase(22363)
 
 
 def test_overlap_sentence_counts_the_shared_items():
@@ -271,9 +321,29 @@ def test_every_list_of_people_tells_its_figures():
 
 
 def test_how_far_the_clicks_can_be_believed():
-    said = {sentences.tested_sentence(verdict, 500) for verdict in ("holds", "unclear", "fails")}
-    assert len(said) == 3
+    """By both verdicts: against random orders and against the latest clicks."""
+    ends = {"holds": 0.1, "unclear": 0.0, "fails": -0.1}
+    said = []
+    for area, lead in product(ends.values(), repeat=2):
+        share = Estimate(0.57, 0.5, 0.6)
+        measured = MeasuredFaithfulness(
+            people=500,
+            verdicts=dict.fromkeys(VERDICTS, share),
+            above_zero=share,
+            above_latest=share,
+            below_latest=share,
+            lead_on_latest=Estimate(lead, lead, lead),
+            area=Estimate(area, area, area),
+            curve=[],
+        )
+        said.append(sentences.tested_sentence(measured))
+    assert len(set(said)) == 9
     assert all(sentence.startswith("Tested on 500 people, ") for sentence in said)
+    assert all("beyond their first click (taken one by one, for 57 %)" in s for s in said)
+    assert "hold on average" in said[0] and said[0].endswith(
+        "do more than naming the latest clicks."
+    )
+    assert "do not hold" in said[8] and said[8].endswith("do less than naming the latest clicks.")
 
 
 def agreements(**by_facet: tuple[float, ...]) -> dict[str, Agreement]:
