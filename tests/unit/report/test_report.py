@@ -258,7 +258,7 @@ def test_the_survey_is_told_and_a_stale_one_is_not(tmp_path):
     surveyed = content_module.gather(checkpoint, subject)
     assert not surveyed.notices
     found = Page(render_report(surveyed, NOW))
-    assert "of 5 people" in found.text["truth"]
+    assert "over 5 people" in found.text["truth"]
     assert "Serves these people most (the largest shares among 40 people" in found.text["experts"]
     stored = json.loads((checkpoint.path / PEOPLE).read_text())
     write_json(checkpoint.path / PEOPLE, stored | {"weights": "0" * 64})
