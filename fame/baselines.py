@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fame.checkpoint import Checkpoint, list_checkpoints, read_config
+from fame.checkpoint import Checkpoint, list_checkpoints, read_description
 from fame.data.sequences import HeldOut, Interactions, Split, held_out, places
 from fame.errors import CheckpointError
 from fame.evaluate import Scorer, rank_targets
@@ -92,10 +92,10 @@ def sasrec_beside(checkpoint: Checkpoint) -> Path | None:
     """A SASRec checkpoint of the same histories in the same folder; the first one by name."""
     for path in list_checkpoints(checkpoint.path.parent):
         try:
-            model_config, _, data = read_config(path)
+            beside = read_description(path)
         except CheckpointError:
             continue  # another checkpoint's damage is told where that one is opened
-        same = data.fingerprint == checkpoint.data.fingerprint and path != checkpoint.path
-        if same and model_config.model == "sasrec":
+        same = beside.data.fingerprint == checkpoint.data.fingerprint and path != checkpoint.path
+        if same and beside.model_config.model == "sasrec":
             return path
     return None

@@ -1,6 +1,10 @@
 """Small models and histories made for the tests, from nobody's data."""
 
+import hashlib
+import json
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -61,3 +65,13 @@ def cyclic_interactions(people: int, num_items: int, length: int, *, seed: int =
         [[int((start + step) % num_items) + 1 for step in range(length)] for start in starts],
         num_items,
     )
+
+
+def sealed(file: Path, document: dict[str, Any]) -> None:
+    """Writes JSON with the SHA-256 of its content, as who edits a checkpoint on purpose would."""
+    content = {key: value for key, value in document.items() if key != "sha256"}
+    plain = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    seal = hashlib.sha256(plain.encode()).hexdigest()
+    if "sha256" in document:
+        content["sha256"] = seal
+    file.write_text(json.dumps(content))

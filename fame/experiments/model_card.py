@@ -9,6 +9,7 @@ from fame.config import ModelConfig, TrainConfig
 from fame.experiments.recipes import load_recipe
 from fame.experiments.results import (
     Comparison,
+    DataKey,
     Results,
     RunKey,
     brackets_in_words,
@@ -92,15 +93,13 @@ def _sasrec_row(comparison: Comparison | None) -> list[str]:
 def _comparison(checkpoint: Checkpoint) -> Comparison | None:
     """FAME by its recipe beside SASRec by its own, over the seeds in ``results.csv``; ``None``
     for a checkpoint with other settings than the recipe's, or without such rows."""
-    data = checkpoint.data
+    data, code = DataKey.of(checkpoint.data), checkpoint.code
 
     def key(name: str) -> RunKey:
-        return RunKey.of(data.name, data.fingerprint, name, *variant(name).configs(data.name))
+        return RunKey.of(data, name, *variant(name).configs(data.data), code)
 
-    own = RunKey.of(
-        data.name, data.fingerprint, "fame", checkpoint.model_config, checkpoint.train_config
-    )
-    if own.settings != key("fame").settings or checkpoint.model_config.model != "fame":
+    own = RunKey.of(data, "fame", checkpoint.model_config, checkpoint.train_config, code)
+    if own.settings != key("fame").settings:
         return None
     return paired_comparison(Results(checkpoint.path.parent), own, key("sasrec"))
 

@@ -1,13 +1,14 @@
 """``checkpoints/results.csv`` as the Markdown tables of the README.
 
-Only rows with the settings of the shipped recipes are shown, so that a table says what its commands
-would give again.
+Only rows with the settings of the shipped recipes, run by the present version of the code, are
+shown, so that a table says what its commands would give again. Rows of the same name on other
+histories or another catalogue have a section of their own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 
@@ -16,7 +17,7 @@ import pandas as pd
 from fame.config import ModelConfig
 from fame.data.registry import SETS
 from fame.errors import FameError
-from fame.experiments.results import Comparison, Results, RunKey, paired_comparison
+from fame.experiments.results import Comparison, DataKey, Results, RunKey, paired_comparison
 from fame.experiments.variants import ABLATIONS, CLICKS_ALONE, MODELS, WIDE, Variant, grids, variant
 from fame.files import write_text
 
@@ -37,12 +38,12 @@ class _Line:
     rows: pd.DataFrame
 
 
-def _lines(results: Results, data: str, fingerprint: str, wanted: Sequence[Variant]) -> list[_Line]:
+def _lines(results: Results, data: DataKey, wanted: Sequence[Variant]) -> list[_Line]:
     """The rows of the table that were run by their recipes."""
     lines = []
     for candidate in wanted:
-        shape, training = candidate.configs(data)
-        key = RunKey.of(data, fingerprint, candidate.name, shape, training)
+        shape, training = candidate.configs(data.data)
+        key = RunKey.of(data, candidate.name, shape, training)
         rows = results.select(key)
         if len(rows):
             lines.append(_Line(candidate, shape, key, rows))
@@ -109,8 +110,7 @@ class _Benchmark:
         pairs: Every shown row with the row that it is compared with, and the comparison.
     """
 
-    data: str
-    fingerprint: str
+    data: DataKey
     title: str
     main: list[_Line]
     groups: dict[str, list[_Line]]
@@ -118,16 +118,20 @@ class _Benchmark:
     pairs: list[tuple[_Line, _Line, Comparison]]
 
 
-def _benchmark(results: Results, data: str, fingerprint: str) -> _Benchmark:
-    title = SETS[data].title if data in SETS else data
-    main = _lines(results, data, fingerprint, MODELS)
-    from_clicks = map(variant, grids(results.rows(), data, from_clicks=True))
+def _benchmark(results: Results, data: DataKey) -> _Benchmark:
+    main = _lines(results, data, MODELS)
+    from_clicks = map(variant, grids(results.rows(), data.data, from_clicks=True))
     groups = {
-        "clicks": _lines(results, data, fingerprint, [*CLICKS_ALONE, *from_clicks]),
-        "wide": _lines(results, data, fingerprint, WIDE),
+        "clicks": _lines(results, data, [*CLICKS_ALONE, *from_clicks]),
+        "wide": _lines(results, data, WIDE),
     }
     shown = [*main, *chain.from_iterable(groups.values())]
-    return _Benchmark(data, fingerprint, title, main, groups, shown, list(_pairs(results, shown)))
+    pairs = list(_pairs(results, shown))
+    return _Benchmark(data, _title(data.data), main, groups, shown, pairs)
+
+
+def _title(name: str) -> str:
+    return SETS[name].title if name in SETS else name
 
 
 def _pairs(results: Results, table: Sequence[_Line]) -> Iterator[tuple[_Line, _Line, Comparison]]:
@@ -142,15 +146,15 @@ def _pairs(results: Results, table: Sequence[_Line]) -> Iterator[tuple[_Line, _L
 
 
 def _section(results: Results, benchmark: _Benchmark) -> list[str]:
-    data, fingerprint, main = benchmark.data, benchmark.fingerprint, benchmark.main
+    data, main = benchmark.data, benchmark.main
     lines = [f"### {benchmark.title}", "", _head(), *map(_row, benchmark.shown)]
     for name, label in _COUNTING.items():
-        rows = results.select(RunKey(data, fingerprint, name, "none", 0))
+        rows = results.select(RunKey(data, name, "none", 0))
         if len(rows):
             figures = " | ".join(f"{rows[figure].iloc[0]:.4f}" for figure in _FIGURES)
             lines.append(f"| {label} | | {figures} | | | | | |")
     for table in (main, *benchmark.groups.values()):
-        lines += _commands(data, table)
+        lines += _commands(data.data, table)
     lines += _gains(benchmark)
     return lines + _changed(results, benchmark)
 
@@ -158,8 +162,8 @@ def _section(results: Results, benchmark: _Benchmark) -> list[str]:
 def _changed(results: Results, benchmark: _Benchmark) -> list[str]:
     """FAME with one thing changed, each row beside FAME's runs of the same seeds; folded away."""
     data = benchmark.data
-    wanted = [*ABLATIONS, *map(variant, grids(results.rows(), data))]
-    changed = _lines(results, data, benchmark.fingerprint, wanted)
+    wanted = [*ABLATIONS, *map(variant, grids(results.rows(), data.data))]
+    changed = _lines(results, data, wanted)
     fame = next((line for line in benchmark.main if line.variant.name == "fame"), None)
     if not changed or fame is None:
         return []
@@ -170,7 +174,7 @@ def _changed(results: Results, benchmark: _Benchmark) -> list[str]:
     for line in changed:
         found = paired_comparison(results, line.key, fame.key)
         lines.append(_row(line, found.gains["HR@10"].in_words() if found else ""))
-    return [*lines, *_commands(data, changed), "", "</details>"]
+    return [*lines, *_commands(data.data, changed), "", "</details>"]
 
 
 def _commands(data: str, table: Sequence[_Line]) -> list[str]:
@@ -216,20 +220,27 @@ def results_markdown(results: Results) -> str:
 
     A benchmark without a row is named as not run.
     """
-    rows = results.rows()
-    found: dict[str, str] = dict(
-        rows[["data", "fingerprint"]].drop_duplicates().itertuples(index=False)
-    )
+    named = results.rows()[list(DataKey.__dataclass_fields__)].drop_duplicates()
+    found = [DataKey(*row) for row in named.itertuples(index=False)]
     benchmarks: list[_Benchmark] = []
     sections: list[str] = []
-    for data in (*_ORDER, *sorted(set(found) - set(_ORDER))):
-        benchmark = _benchmark(results, data, found[data]) if data in found else None
-        if benchmark is not None and benchmark.main:
-            benchmarks.append(benchmark)
+    for name in (*_ORDER, *sorted({data.data for data in found} - set(_ORDER))):
+        of_name = [_benchmark(results, data) for data in found if data.data == name]
+        run = [benchmark for benchmark in of_name if benchmark.main]
+        if len(run) > 1:
+            run = [replace(one, title=f"{one.title}, {_told_apart(one.data)}") for one in run]
+        for benchmark in run:
             sections += [*_section(results, benchmark), ""]
-        elif data in _ORDER:
-            sections += [f"### {SETS[data].title}", "", "Not run yet.", ""]
+        if not run and name in _ORDER:
+            sections += [f"### {_title(name)}", "", "Not run yet.", ""]
+        benchmarks += run
     return "\n".join([*_overview(benchmarks), *sections]).rstrip() + "\n"
+
+
+def _told_apart(data: DataKey) -> str:
+    """What tells data of the same name apart."""
+    hashes = f"histories {data.fingerprint[:8]}, catalogue {data.catalogue[:8]}"
+    return f"{hashes}, repeats: {data.repeats}"
 
 
 def write_into(path: Path, markdown: str) -> None:
