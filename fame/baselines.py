@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from fame.candidates import Repeats, candidates
-from fame.checkpoint import Checkpoint, list_checkpoints, read_config
+from fame.checkpoint import Checkpoint, list_checkpoints, read_description
 from fame.config import ModelName
 from fame.data.sequences import HeldOut, Interactions, Split, held_out, places
 from fame.errors import CheckpointError
@@ -105,10 +105,11 @@ def baselines_beside(checkpoint: Checkpoint) -> dict[ModelName, Path]:
     found: dict[ModelName, Path] = {}
     for path in list_checkpoints(checkpoint.path.parent):
         try:
-            model_config, _, data = read_config(path)
+            beside = read_description(path)
         except CheckpointError:
             continue  # another checkpoint's damage is told where that one is opened
-        theirs, ours = ((of.fingerprint, of.repeats) for of in (data, checkpoint.data))
-        if theirs == ours and path != checkpoint.path and not spec_of(model_config).heads_rank:
-            found.setdefault(model_config.model, path)
+        theirs, ours = ((of.fingerprint, of.repeats) for of in (beside.data, checkpoint.data))
+        other = path != checkpoint.path and not spec_of(beside.model_config).heads_rank
+        if theirs == ours and other:
+            found.setdefault(beside.model_config.model, path)
     return {name: found[name] for name in MODELS if name in found}

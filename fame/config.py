@@ -24,6 +24,15 @@ Positions = Literal["absolute", "relative"]
 GateKind = Literal["learned", "uniform"]
 ItemStart = Literal["random", "catalogue"]
 
+# Settings that came after runs and checkpoints had been stored, by the format of ``config.json``
+# (fame/checkpoint.py) that has them first, with the value that all runs before them had. That is
+# history, never today's default: an entry is not changed once it stands here. Older checkpoints are
+# read with these values, and the key of a run (fame/experiments/results.py) leaves such a setting
+# out where it has this value, so that a new setting makes no strangers of old rows.
+ADDED_SETTINGS: Mapping[int, Mapping[str, Any]] = {
+    2: {"filter_weight": 0.7, "frequency_cutoff": 5},
+}
+
 
 class _Config:
     """Reading from mappings and strings, with the same checks for every configuration."""
@@ -62,9 +71,13 @@ class _Config:
             elif kind is float:
                 if isinstance(value, bool) or not isinstance(value, int | float):
                     raise ConfigError(f"{name} must be a number, not {value!r}.")
+                try:
+                    value = float(value)
+                except OverflowError:  # a whole number of more than 308 digits
+                    value = math.inf
                 if not math.isfinite(value):
                     raise ConfigError(f"{name} must be finite, not {value!r}.")
-                object.__setattr__(self, name, float(value))
+                object.__setattr__(self, name, value)
             elif not isinstance(value, kind):
                 raise ConfigError(f"{name} must be {kind.__name__}, not {value!r}.")
 

@@ -8,7 +8,6 @@ Both name the weights they were made from. Neither holds a history.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -19,7 +18,7 @@ import numpy as np
 from fame.checkpoint import Checkpoint
 from fame.data.sequences import Interactions, held_out
 from fame.errors import CheckpointError, DataError
-from fame.files import write_json
+from fame.files import read_json, write_json
 from fame.lens.faithfulness import (
     DRAWS,
     MEASURES,
@@ -225,8 +224,8 @@ def _read(
     if not file.is_file():
         return None
     try:
-        document = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        document = read_json(file)
+    except (OSError, ValueError) as error:
         raise _damaged(checkpoint, file, f"is not readable as JSON ({error})") from None
     expected = {"format", "weights", "data", *names}
     if not isinstance(document, dict) or "format" not in document:

@@ -1,9 +1,12 @@
 """Small models and histories made for the tests, from nobody's data."""
 
 import dataclasses
+import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -88,3 +91,13 @@ def with_first_choices(
         scores[data.sequence(user) - 1] = -torch.inf  # never what was certain, or a repeat
         items[data.offsets[user] + len(history)] = int(scores.argmax()) + 1
     return replace(data, items=items)
+
+
+def sealed(file: Path, document: dict[str, Any]) -> None:
+    """Writes JSON with the SHA-256 of its content, as who edits a checkpoint on purpose would."""
+    content = {key: value for key, value in document.items() if key != "sha256"}
+    plain = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    seal = hashlib.sha256(plain.encode()).hexdigest()
+    if "sha256" in document:
+        content["sha256"] = seal
+    file.write_text(json.dumps(content))

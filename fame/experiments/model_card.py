@@ -10,6 +10,7 @@ from fame.data.repeats import repeats_sentence
 from fame.experiments.recipes import load_recipe
 from fame.experiments.results import (
     Comparison,
+    DataKey,
     Results,
     RunKey,
     brackets_in_words,
@@ -131,14 +132,13 @@ def _baseline_row(comparison: Comparison | None) -> list[str]:
 def _comparison(checkpoint: Checkpoint) -> Comparison | None:
     """A model by its recipe beside SASRec by its own, over the seeds in ``results.csv``; ``None``
     for SASRec, a checkpoint with other settings than the recipe's, or without such rows."""
-    data, model = checkpoint.data, checkpoint.model_config.model
+    data, model = DataKey.of(checkpoint.data), checkpoint.model_config.model
+    code = checkpoint.code
 
     def key(name: str) -> RunKey:
-        return RunKey.of(data.name, data.fingerprint, name, *variant(name).configs(data.name))
+        return RunKey.of(data, name, *variant(name).configs(data.data), code)
 
-    own = RunKey.of(
-        data.name, data.fingerprint, model, checkpoint.model_config, checkpoint.train_config
-    )
+    own = RunKey.of(data, model, checkpoint.model_config, checkpoint.train_config, code)
     if model == BASELINE or own.settings != key(model).settings:
         return None
     return paired_comparison(Results(checkpoint.path.parent), own, key(BASELINE))

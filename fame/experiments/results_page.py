@@ -1,13 +1,14 @@
 """``checkpoints/results.csv`` as Markdown: all tables, and the one of the README.
 
-Only rows with the settings of the shipped recipes are shown, so that a table says what its commands
-would give again.
+Only rows with the settings of the shipped recipes, run by the present version of the code, are
+shown, so that a table says what its commands would give again. Rows of the same name on other
+histories or another catalogue have a section of their own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 
@@ -16,7 +17,7 @@ import pandas as pd
 from fame.config import ModelConfig
 from fame.data.registry import SETS
 from fame.errors import FameError
-from fame.experiments.results import Comparison, Results, RunKey, paired_comparison
+from fame.experiments.results import Comparison, DataKey, Results, RunKey, paired_comparison
 from fame.experiments.variants import (
     ABLATIONS,
     CLICKS_ALONE,
@@ -47,12 +48,12 @@ class _Line:
     rows: pd.DataFrame
 
 
-def _lines(results: Results, data: str, fingerprint: str, wanted: Sequence[Variant]) -> list[_Line]:
+def _lines(results: Results, data: DataKey, wanted: Sequence[Variant]) -> list[_Line]:
     """The rows of the table that were run by their recipes."""
     lines = []
     for candidate in wanted:
-        shape, training = candidate.configs(data)
-        key = RunKey.of(data, fingerprint, candidate.name, shape, training)
+        shape, training = candidate.configs(data.data)
+        key = RunKey.of(data, candidate.name, shape, training)
         rows = results.select(key)
         if len(rows):
             lines.append(_Line(candidate, shape, key, rows))
@@ -119,8 +120,7 @@ class _Benchmark:
         pairs: Every shown row with the row that it is compared with, and the comparison.
     """
 
-    data: str
-    fingerprint: str
+    data: DataKey
     title: str
     main: list[_Line]
     groups: dict[str, list[_Line]]
@@ -128,22 +128,21 @@ class _Benchmark:
     pairs: list[tuple[_Line, _Line, Comparison]]
 
 
-def _title(data: str) -> str:
-    return SETS[data].title if data in SETS else data
-
-
-def _benchmark(results: Results, data: str, fingerprint: str) -> _Benchmark:
-    main = _lines(results, data, fingerprint, MODELS)
-    from_clicks = map(variant, grids(results.rows(), data, from_clicks=True))
+def _benchmark(results: Results, data: DataKey) -> _Benchmark:
+    main = _lines(results, data, MODELS)
+    from_clicks = map(variant, grids(results.rows(), data.data, from_clicks=True))
     groups = {
-        "others": _lines(results, data, fingerprint, OTHERS),
-        "clicks": _lines(results, data, fingerprint, [*CLICKS_ALONE, *from_clicks]),
-        "wide": _lines(results, data, fingerprint, WIDE),
+        "others": _lines(results, data, OTHERS),
+        "clicks": _lines(results, data, [*CLICKS_ALONE, *from_clicks]),
+        "wide": _lines(results, data, WIDE),
     }
     shown = [*main, *chain.from_iterable(groups.values())]
-    return _Benchmark(
-        data, fingerprint, _title(data), main, groups, shown, list(_pairs(results, shown))
-    )
+    pairs = list(_pairs(results, shown))
+    return _Benchmark(data, _title(data.data), main, groups, shown, pairs)
+
+
+def _title(name: str) -> str:
+    return SETS[name].title if name in SETS else name
 
 
 def _pairs(results: Results, table: Sequence[_Line]) -> Iterator[tuple[_Line, _Line, Comparison]]:
@@ -157,11 +156,11 @@ def _pairs(results: Results, table: Sequence[_Line]) -> Iterator[tuple[_Line, _L
             yield line, base, comparison
 
 
-def _counting(results: Results, data: str, fingerprint: str) -> dict[str, dict[str, str]]:
+def _counting(results: Results, data: DataKey) -> dict[str, dict[str, str]]:
     """The figures of the models that only count, as far as they were run."""
     found = {}
     for name in _COUNTING:
-        rows = results.select(RunKey(data, fingerprint, name, "none", 0))
+        rows = results.select(RunKey(data, name, "none", 0))
         if len(rows):
             found[name] = {figure: f"{rows[figure].iloc[0]:.4f}" for figure in _FIGURES}
     return found
@@ -170,10 +169,10 @@ def _counting(results: Results, data: str, fingerprint: str) -> dict[str, dict[s
 def _section(results: Results, benchmark: _Benchmark) -> list[str]:
     data, main = benchmark.data, benchmark.main
     lines = [f"### {benchmark.title}", "", _head(), *map(_row, benchmark.shown)]
-    for name, figures in _counting(results, data, benchmark.fingerprint).items():
+    for name, figures in _counting(results, data).items():
         lines.append(f"| {_COUNTING[name]} | | {' | '.join(figures.values())} | | | | | |")
     for table in (main, *benchmark.groups.values()):
-        lines += _commands(data, table)
+        lines += _commands(data.data, table)
     lines += _gains(benchmark)
     return lines + _changed(results, benchmark)
 
@@ -181,8 +180,8 @@ def _section(results: Results, benchmark: _Benchmark) -> list[str]:
 def _changed(results: Results, benchmark: _Benchmark) -> list[str]:
     """FAME with one thing changed, each row beside FAME's runs of the same seeds; folded away."""
     data = benchmark.data
-    wanted = [*ABLATIONS, *map(variant, grids(results.rows(), data))]
-    changed = _lines(results, data, benchmark.fingerprint, wanted)
+    wanted = [*ABLATIONS, *map(variant, grids(results.rows(), data.data))]
+    changed = _lines(results, data, wanted)
     fame = next((line for line in benchmark.main if line.variant == variant("fame")), None)
     if not changed or fame is None:
         return []
@@ -193,7 +192,7 @@ def _changed(results: Results, benchmark: _Benchmark) -> list[str]:
     for line in changed:
         found = paired_comparison(results, line.key, fame.key)
         lines.append(_row(line, found.gains["HR@10"].in_words() if found else ""))
-    return [*lines, *_commands(data, changed), "", "</details>"]
+    return [*lines, *_commands(data.data, changed), "", "</details>"]
 
 
 def _commands(data: str, table: Sequence[_Line]) -> list[str]:
@@ -234,14 +233,12 @@ def _overview(benchmarks: Sequence[_Benchmark]) -> list[str]:
     return ["### At a glance", "", _GLANCE_HEAD, *rows, ""] if rows else []
 
 
-def _data_sets(results: Results) -> Iterator[tuple[str, str | None]]:
-    """The benchmarks in their order with their fingerprints; ``None`` for one that has no rows."""
-    rows = results.rows()
-    found: dict[str, str] = dict(
-        rows[["data", "fingerprint"]].drop_duplicates().itertuples(index=False)
-    )
-    for data in (*_ORDER, *sorted(set(found) - set(_ORDER))):
-        yield data, found.get(data)
+def _data_sets(results: Results) -> Iterator[tuple[str, list[DataKey]]]:
+    """The benchmarks by name in their order, and on which data each was run: none, one or more."""
+    named = results.rows()[list(DataKey.__dataclass_fields__)].drop_duplicates()
+    found = [DataKey(*row) for row in named.itertuples(index=False)]
+    for name in (*_ORDER, *sorted({data.data for data in found} - set(_ORDER))):
+        yield name, [data for data in found if data.data == name]
 
 
 def results_markdown(results: Results) -> str:
@@ -251,14 +248,22 @@ def results_markdown(results: Results) -> str:
     """
     benchmarks: list[_Benchmark] = []
     sections: list[str] = []
-    for data, fingerprint in _data_sets(results):
-        benchmark = _benchmark(results, data, fingerprint) if fingerprint else None
-        if benchmark is not None and benchmark.main:
-            benchmarks.append(benchmark)
+    for name, found in _data_sets(results):
+        run = [one for one in (_benchmark(results, data) for data in found) if one.main]
+        if len(run) > 1:
+            run = [replace(one, title=f"{one.title}, {_told_apart(one.data)}") for one in run]
+        for benchmark in run:
             sections += [*_section(results, benchmark), ""]
-        elif data in _ORDER:
-            sections += [f"### {SETS[data].title}", "", "Not run yet.", ""]
+        if not run and name in _ORDER:
+            sections += [f"### {_title(name)}", "", "Not run yet.", ""]
+        benchmarks += run
     return "\n".join([*_overview(benchmarks), *sections]).rstrip() + "\n"
+
+
+def _told_apart(data: DataKey) -> str:
+    """What tells data of the same name apart."""
+    hashes = f"histories {data.fingerprint[:8]}, catalogue {data.catalogue[:8]}"
+    return f"{hashes}, repeats: {data.repeats}"
 
 
 def glance_markdown(results: Results) -> str:
@@ -266,15 +271,13 @@ def glance_markdown(results: Results) -> str:
     columns = ("HR@10", "paired seeds", "FAME", "SASRec", "FAME over SASRec", *_COUNTING.values())
     lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
     compared = {"": ("fame", "sasrec"), ", from clicks alone": ("fame-clicks", "sasrec-clicks")}
-    for data, fingerprint in _data_sets(results):
-        if fingerprint is None:
-            continue
-        counting = _counting(results, data, fingerprint)
+    for data in chain.from_iterable(found for _, found in _data_sets(results)):
+        counting = _counting(results, data)
         for suffix, names in compared.items():
-            table = _lines(results, data, fingerprint, [variant(name) for name in names])
+            table = _lines(results, data, [variant(name) for name in names])
             for _, _, found in _pairs(results, table):
                 cells = (
-                    f"{_title(data)}{suffix}",
+                    f"{_title(data.data)}{suffix}",
                     str(found.seeds),
                     _spread(found.ours, "HR@10"),
                     _spread(found.theirs, "HR@10"),

@@ -107,7 +107,8 @@ def test_lists_of_one_person_are_those_that_are_evaluated():
 def write_checkpoint(path: Path, config: ModelConfig, histories: Interactions) -> None:
     items = pd.DataFrame({"item_id": histories.item_ids[1:], "title": histories.item_ids[1:]})
     write_description(path, config, TrainConfig(), histories, items)
-    write_weights(path, random_model(config, histories.num_items).state_dict())
+    model = random_model(config, histories.num_items, dtype=torch.float32)
+    write_weights(path, model.state_dict())
 
 
 def test_baselines_are_found_where_they_are_of_the_same_histories(tmp_path: Path):

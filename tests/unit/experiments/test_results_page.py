@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from fame.errors import FameError
-from fame.experiments.results import Results, RunKey
+from fame.experiments.results import DataKey, Results, RunKey
 from fame.experiments.results_page import (
     glance_markdown,
     marks,
@@ -17,14 +17,14 @@ from fame.experiments.results_page import (
 from fame.experiments.variants import variant
 from fame.metrics import summarise_ranks
 
-FINGERPRINT = "f" * 64
+DATA = DataKey("beauty", "f" * 64, "c" * 64, "exclude")
 
 
 @pytest.fixture
 def results(tmp_path: Path) -> Results:
     """Beauty with two seeds of FAME and SASRec, one of an ablation, and a run of other settings."""
     results = Results(tmp_path)
-    popularity = RunKey("beauty", FINGERPRINT, "popularity", "none", 0)
+    popularity = RunKey(DATA, "popularity", "none", 0)
     results.add(popularity, summarise_ranks(np.array([30])), np.array([30]))
 
     def add(name: str, seed: int, ranks: list[int], **settings: object) -> None:
@@ -37,7 +37,7 @@ def results(tmp_path: Path) -> Results:
                 "heads_router_entropy": "0.5000 0.7500",
                 "heads_overlap@20": 0.25,
             }
-        results.add(RunKey.of("beauty", FINGERPRINT, name, *configs), figures, np.array(ranks))
+        results.add(RunKey.of(DATA, name, *configs), figures, np.array(ranks))
 
     for seed in (0, 1):
         add("fame", seed, [1, 2, 30, 40])
