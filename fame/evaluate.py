@@ -1,7 +1,10 @@
 """Full-catalogue, leave-one-out evaluation.
 
-Every item of the catalogue is a candidate except the ones in the person's history; the target is
-always one. No negative sampling. Shapes: ``n`` examples · ``B`` batch · ``H`` heads · ``V`` items.
+Which items are candidates, the data set says (:mod:`fame.candidates`): all of the catalogue, or all
+but those in the person's history. A target that is no candidate is a miss: it has no rank
+(:data:`fame.metrics.UNRANKED`) and adds 0 to every figure. No negative sampling.
+
+Shapes: ``n`` examples · ``B`` batch · ``H`` heads · ``V`` items.
 """
 
 from __future__ import annotations
@@ -17,22 +20,24 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from fame.candidates import only_candidates
 from fame.data.sequences import (
     HeldOut,
     Interactions,
+    Repeats,
     Split,
     held_out,
     held_out_batches,
-    places,
+    repeated_targets,
 )
 from fame.errors import DataError
-from fame.metrics import summarise_ranks, target_ranks
-from fame.model import SequenceModel
+from fame.metrics import FIGURES, summarise_ranks, target_ranks
+from fame.models.sequence_model import SequenceModel
 
-PROTOCOL = (
-    "leave-one-out, full ranking of the catalogue, everything in the history excluded, "
-    "ties against the target"
-)
+_RANKED: dict[Repeats, str] = {
+    "exclude": "everything in the history excluded (a target in it is a miss)",
+    "recommend": "items in the history ranked like all others",
+}
 
 # Examples ranked at a time, by default: their scores should stay in the cache of a CPU, while a GPU
 # wants large products (scores of 1,024 people and 26,744 items take 110 MB).
@@ -46,27 +51,22 @@ OVERLAP_AT = 20  # the length of the heads' lists that are held against each oth
 Scorer = Callable[[np.ndarray, Tensor], Tensor]
 
 
-def history_cells(
-    data: Interactions, examples: HeldOut, index: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Row and item of every click in the *whole* histories of the examples in ``index``."""
-    starts, lengths = examples.starts[index], (examples.ends - examples.starts)[index]
-    rows = np.repeat(np.arange(len(index)), lengths)
-    return rows, data.items[np.repeat(starts, lengths) + places(lengths)].astype(np.int64)
+def protocol(repeats: Repeats) -> str:
+    """How figures are made, in words, under a data set's choice about repeats."""
+    return (
+        f"leave-one-out, full ranking of the catalogue, {_RANKED[repeats]}, ties against the target"
+    )
 
 
-def exclude_histories(
+def _candidates_of(
     scores_BV: Tensor, data: Interactions, examples: HeldOut, index: np.ndarray
 ) -> Tensor:
-    """Sets padding and everything in the histories to ``-inf``, the targets excepted; in place."""
-    target = torch.from_numpy(examples.targets[index]).to(scores_BV.device)[:, None]
-    kept = scores_BV.gather(1, target)
-    rows, items = history_cells(data, examples, index)
-    scores_BV[
-        torch.from_numpy(rows).to(scores_BV.device), torch.from_numpy(items).to(scores_BV.device)
-    ] = -math.inf
-    scores_BV[:, 0] = -math.inf
-    return scores_BV.scatter_(1, target, kept)
+    """Sets what is no candidate for the examples in ``index`` to ``-inf``; in place.
+
+    What is excluded is the *whole* history, also what the model is too short to read.
+    """
+    histories = [data.items[examples.starts[i] : examples.ends[i]] for i in index]
+    return only_candidates(scores_BV, histories, data.repeats)
 
 
 def rank_targets(
@@ -80,6 +80,8 @@ def rank_targets(
     share: tuple[int, int] = (0, 1),
 ) -> np.ndarray:
     """Rank of every target of a split, int64 ``(n,)``, in the order of :func:`held_out`.
+
+    A target that ``data.repeats`` excludes is :data:`fame.metrics.UNRANKED`.
 
     Args:
         share: ``(part, parts)``: of all batches only each ``parts``-th is ranked, from the one
@@ -123,7 +125,7 @@ def _ranks(
     """Ranks of the targets of the examples in ``index``; changes the scores."""
     if scores_BV.amax().isnan():  # the maximum is not a number where any score is not
         raise FloatingPointError("a score is not a number: the weights are broken")
-    scores = exclude_histories(scores_BV, data, examples, index)
+    scores = _candidates_of(scores_BV, data, examples, index)
     target = torch.from_numpy(examples.targets[index]).to(scores.device)
     return target_ranks(scores, target).cpu().numpy()
 
@@ -166,10 +168,33 @@ def model_ranks(
 
 def evaluate(
     model: SequenceModel, data: Interactions, split: Split, *, batch_size: int | None = None
-) -> dict[str, float]:
-    """Figures of a model on a split: ``users``, HR@k, NDCG@k, MRR; leaves it in eval mode."""
+) -> dict[str, Any]:
+    """Figures of a model on a split as :func:`summarise_targets` gives them, and ``users``.
+
+    Leaves the model in eval mode.
+    """
     ranks = model_ranks(model, data, split, batch_size=batch_size)
-    return {"users": len(ranks), **summarise_ranks(ranks)}
+    return {"users": len(ranks), **summarise_targets(ranks, data, split)}
+
+
+def summarise_targets(ranks: np.ndarray, data: Interactions, split: Split) -> dict[str, Any]:
+    """HR@k, NDCG@k and MRR over all targets of a split; where targets repeat, also apart.
+
+    Args:
+        ranks: ``(n,)`` in the order of :func:`held_out`.
+
+    Returns:
+        The figures of :func:`fame.metrics.summarise_ranks`. Where a target stands in its history,
+        also ``novel`` and ``repeated``: ``users`` and the same figures over the targets that are
+        not in their history, and over those that are; ``None`` for each figure of nobody.
+    """
+    figures: dict[str, Any] = summarise_ranks(ranks)
+    repeated = repeated_targets(data, held_out(data, split))
+    if repeated.any():
+        for name, own in (("novel", ranks[~repeated]), ("repeated", ranks[repeated])):
+            of_own = summarise_ranks(own) if len(own) else dict.fromkeys(FIGURES)
+            figures[name] = {"users": len(own), **of_own}
+    return figures
 
 
 @dataclass(frozen=True)
@@ -223,7 +248,7 @@ def _first_items(
     scores_BV: Tensor, data: Interactions, examples: HeldOut, index: np.ndarray
 ) -> Tensor:
     """The first :data:`OVERLAP_AT` candidates of each example, ``(B, k)``; changes the scores."""
-    scores = exclude_histories(scores_BV, data, examples, index)
+    scores = _candidates_of(scores_BV, data, examples, index)
     best, items = scores.topk(min(OVERLAP_AT, scores.shape[1]))
     return items.where(best > -math.inf, 0)  # 0 where there are fewer candidates
 

@@ -8,7 +8,6 @@ Both name the weights they were made from. Neither holds a history.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -19,7 +18,7 @@ import numpy as np
 from fame.checkpoint import Checkpoint
 from fame.data.sequences import Interactions, held_out
 from fame.errors import CheckpointError, DataError
-from fame.files import write_json
+from fame.files import read_json, write_json
 from fame.lens.faithfulness import (
     DRAWS,
     MEASURES,
@@ -112,7 +111,11 @@ def survey(
 
     text = f"Looking at {len(histories):,} people"
     figures = everybodys_figures(
-        checkpoint.model, histories, examples.targets, on_person=progress(text)
+        checkpoint.model,
+        histories,
+        examples.targets,
+        repeats=checkpoint.data.repeats,
+        on_person=progress(text),
     )
     people = People(
         looked_at=len(histories),
@@ -130,6 +133,7 @@ def survey(
         k=LIST_LENGTH,
         draws=DRAWS,
         seed=seed,
+        repeats=checkpoint.data.repeats,
         on_person=progress(f"Testing the explanations of {size:,} people"),
     )
     faithfulness = Faithfulness(size, seed, DRAWS, LIST_LENGTH, measures)
@@ -220,8 +224,8 @@ def _read(
     if not file.is_file():
         return None
     try:
-        document = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        document = read_json(file)
+    except (OSError, ValueError) as error:
         raise _damaged(checkpoint, file, f"is not readable as JSON ({error})") from None
     expected = {"format", "weights", "data", *names}
     if not isinstance(document, dict) or "format" not in document:

@@ -29,9 +29,10 @@ from typing import Literal, get_args
 
 import numpy as np
 
+from fame.candidates import Repeats, only_candidates
 from fame.lens.influence import Influence, history_influence, item_effects, leaving, list_order
-from fame.lens.reading import contributions, exclude, fused_scores, read_histories, top_lists
-from fame.model import Intervention, SequenceModel
+from fame.lens.reading import contributions, fused_scores, read_histories, top_lists
+from fame.models.sequence_model import Intervention, SequenceModel
 
 Measure = Literal["list", "item"]
 MEASURES: dict[Measure, str] = {
@@ -195,7 +196,8 @@ def _effects(
     left = []
     for begin in range(0, len(readings), _LISTS):
         part = readings[begin : begin + _LISTS]
-        scores = exclude(fused_scores(model, part), [history] * len(part))
+        known = [history] * len(part)
+        scores = only_candidates(fused_scores(model, part), known, influence.repeats)
         left.append(leaving(fused, top_lists(scores, len(fused))) / len(fused))
     top = fused[:1]
     before = contributions(model, influence.readings[:1], top).sum()
@@ -274,6 +276,7 @@ def faithfulness_of_people(
     k: int = 10,
     draws: int = DRAWS,
     seed: int = 0,
+    repeats: Repeats = "exclude",
     on_person: Callable[[int, int], None] = lambda done, total: None,
 ) -> dict[Measure, MeasuredFaithfulness]:
     """Tests the explanations of many people; empty where no history is long enough.
@@ -281,11 +284,12 @@ def faithfulness_of_people(
     Args:
         histories: One a person, ``(length,)`` item indices each.
         draws: Random orders a person; person i draws with seed ``seed + i``.
+        repeats: The checkpoint's choice: whether the history's items may be recommended again.
         on_person: Called with how many are done, and of how many.
     """
     curves: dict[Measure, list[DeletionCurve]] = {measure: [] for measure in MEASURES}
     for done, history in enumerate(histories):
-        influence = history_influence(model, history, k)
+        influence = history_influence(model, history, k, repeats=repeats)
         found = deletion_curves(model, influence, draws=draws, seed=seed + done)
         for measure, curve in found.items():
             curves[measure].append(curve)

@@ -19,10 +19,11 @@ import numpy as np
 import pandas as pd
 import torch
 
+from fame.candidates import Repeats, only_candidates
 from fame.lens.influence import leaving
-from fame.lens.reading import exclude, fused_scores, head_scores, read_histories, top_lists
+from fame.lens.reading import fused_scores, head_scores, read_histories, top_lists
 from fame.metrics import target_ranks
-from fame.model import SequenceModel
+from fame.models.sequence_model import SequenceModel
 
 HIT = 10  # a list holds the held-out item where its rank is at most this
 COMPARED = 20  # length of the heads' lists when their agreement is measured
@@ -40,7 +41,7 @@ class EverybodysFigures:
             the one before the latest click; NaN after one click), ``shared`` (share of the top 20
             that two heads have in common, mean over pairs; NaN with one head), ``rank`` of the
             held-out item in the fused list, ``best_head`` and ``best_head_rank``: the head that
-            ranks it highest.
+            ranks it highest. An item that is in no list is :data:`fame.metrics.UNRANKED`.
         router: ``(U, H, E)`` shares of the experts.
     """
 
@@ -53,6 +54,7 @@ def everybodys_figures(
     histories: Sequence[np.ndarray],
     targets: np.ndarray,
     *,
+    repeats: Repeats = "exclude",
     on_person: Callable[[int, int], None] = lambda done, total: None,
 ) -> EverybodysFigures:
     """Reads everybody, and everybody without their latest click.
@@ -60,6 +62,7 @@ def everybodys_figures(
     Args:
         histories: One a person, ``(length,)`` item indices each.
         targets: ``(U,)`` what came next; ranked as in evaluation.
+        repeats: The checkpoint's choice: whether the history's items may be recommended again.
         on_person: Called with how many are done, and of how many.
     """
     lengths = np.array([len(history) for history in histories])
@@ -67,7 +70,8 @@ def everybodys_figures(
     tables, routers = [], []
     for begin in range(0, len(order), _BATCH):
         index = order[begin : begin + _BATCH]
-        table, router = _figures(model, [histories[i] for i in index], targets[index])
+        read = [histories[i] for i in index]
+        table, router = _figures(model, read, targets[index], repeats)
         tables.append(table)
         routers.append(router)
         on_person(min(begin + _BATCH, len(order)), len(order))
@@ -78,7 +82,7 @@ def everybodys_figures(
 
 @torch.no_grad()
 def _figures(
-    model: SequenceModel, histories: list[np.ndarray], targets: np.ndarray
+    model: SequenceModel, histories: list[np.ndarray], targets: np.ndarray, repeats: Repeats
 ) -> tuple[pd.DataFrame, np.ndarray]:
     now = read_histories(model, histories)
     gate = now.gate.double().cpu().numpy()
@@ -91,14 +95,12 @@ def _figures(
     target = torch.from_numpy(targets.astype(np.int64)).to(now.gate.device)
 
     def ranks(scores: torch.Tensor) -> np.ndarray:
-        kept = scores.gather(1, target[:, None])
-        exclude(scores, histories)
-        return target_ranks(scores.scatter(1, target[:, None], kept), target).cpu().numpy()
+        return target_ranks(scores, target).cpu().numpy()  # writes over the scores
 
-    fused_rank = ranks(fused_scores(model, now))
-    by_head = list(head_scores(model, now))
+    fused_rank = ranks(only_candidates(fused_scores(model, now), histories, repeats))
+    by_head = list(only_candidates(head_scores(model, now), histories, repeats))
+    lists = [top_lists(scores, COMPARED) for scores in by_head]
     head_ranks = np.stack([ranks(scores) for scores in by_head])
-    lists = [top_lists(scores, COMPARED) for scores in by_head]  # histories are excluded by now
     best = head_ranks.argmin(0)
     people = pd.DataFrame(
         {

@@ -19,7 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from fame.model import Encoding, Intervention, SequenceModel
+from fame.models.sequence_model import Encoding, Intervention, SequenceModel
 
 _POSITIONS = 32_768  # in one batch; bounds the memory, and is past where larger batches get faster
 
@@ -139,14 +139,6 @@ def head_scores(model: SequenceModel, readings: Readings) -> Tensor:
     """Raw scores of every head alone, ``P_h(v)`` as ``(H, n, V)``; padding ``-inf``."""
     scores = readings.head_states.transpose(0, 1) @ model.sub_embeddings().mT
     return F.pad(scores, (1, 0), value=-math.inf)
-
-
-def exclude(scores: Tensor, histories: Sequence[np.ndarray]) -> Tensor:
-    """Sets what history i holds to ``-inf`` in row i of ``(.., n, V)``; in place."""
-    rows = np.repeat(np.arange(len(histories)), [len(history) for history in histories])
-    items = np.concatenate(histories).astype(np.int64)
-    scores[..., torch.from_numpy(rows), torch.from_numpy(items)] = -math.inf
-    return scores
 
 
 def top_lists(scores: Tensor, k: int) -> np.ndarray:

@@ -8,22 +8,18 @@ import pandas as pd
 from fame.lens.experts import ExpertAccount
 from fame.lens.faithfulness import DRAWS, MEASURES
 from fame.lens.influence import list_order
-from fame.lens.words import (
-    changes,
+from fame.presentation.names import head_name
+from fame.presentation.palette import AGAINST, FOR, NEUTRAL, head_colour
+from fame.presentation.sentences import (
     checkpoint_sentence,
     comparison_sentence,
     faithfulness_sentence,
-    head_name,
     most_routed_phrase,
-    percent,
-    points,
-    quoted,
-    shortened,
 )
+from fame.presentation.text import changes, percent, points, quoted, shortened
 from fame.report.charts import Move, chip, columns, deletion_chart, head_chip, slope_chart, square
 from fame.report.content import Content
 from fame.report.markup import Html, element
-from fame.report.palette import AGAINST, FOR, NEUTRAL, head_colour
 from fame.report.parts import Line, list_name, ranked_list, section
 
 _SHOWN_CLICKS = 12  # rows of the influence matrix before "show all"

@@ -15,9 +15,10 @@ import resources
 import state
 from fame.checkpoint import load_checkpoint
 from fame.cli import app as command_line
+from fame.config import ModelConfig
 from fame.data import load
 from fame.lens.trace import fused_table, leave_out, trace_history
-from fame.model import Intervention
+from fame.models.sequence_model import Intervention
 from fame.survey import survey
 from tests import made_up
 from tests.app.walk import assert_calm, charts_of, headings, html_of, labelled, query, warnings
@@ -265,6 +266,21 @@ def test_other_models_stand_beside(open_app):
         assert name in page
     page = html_of(open_app(checkpoint="sasrec", user="u3", part="others"))
     assert "No SASRec" in page
+
+
+def test_a_further_model_of_the_registry_has_its_list_and_its_page(open_app, home):
+    """It stands beside FAME, and its own page shows one list and says what it lacks."""
+    shape = ModelConfig(model="bsarec", width=24, heads=2, layers=2, max_length=8)
+    made_up.write_checkpoint(home / "checkpoints" / "other", shape, seed=3)
+    page = html_of(open_app(checkpoint=made_up.NAME, user="u3", part="others"))
+    for name in ("SASRec", "BSARec", "Popularity", "Markov chain"):
+        assert name in page
+    for part in ("clicks", "item", "truth", "others"):
+        app = open_app(checkpoint="other", user="u3", part=part)
+        assert_calm(app)
+        page = html_of(app)
+        assert "BSARec ranks with one query, so there are no heads to compare" in page
+    assert "BSARec, one query, a frequency filter beside attention" in page
 
 
 def test_whether_the_explanation_is_true(open_app, home):

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from fame.checkpoint import Checkpoint, load_checkpoint, write_description, write_weights
 from fame.config import TrainConfig
@@ -23,7 +24,7 @@ DATA = cyclic_interactions(people=30, num_items=40, length=9)
 def make(path: Path, config=TINY, data: Interactions = DATA) -> Checkpoint:
     items = pd.DataFrame({"item_id": data.item_ids[1:], "title": data.item_ids[1:]})
     write_description(path, config, TrainConfig(), data, items)
-    write_weights(path, random_model(config, data.num_items).state_dict())
+    write_weights(path, random_model(config, data.num_items, dtype=torch.float32).state_dict())
     return load_checkpoint(path)
 
 

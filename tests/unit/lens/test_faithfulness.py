@@ -26,7 +26,7 @@ from fame.lens.faithfulness import (
 )
 from fame.lens.influence import history_influence, item_effects, list_order
 from fame.lens.trace import fused_scores, fused_table, top_items, trace_history
-from fame.model import Intervention
+from fame.models.sequence_model import Intervention
 from tests.tiny import TINY, TINY_SASREC, random_model
 
 NUM_ITEMS = 20

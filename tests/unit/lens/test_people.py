@@ -16,6 +16,7 @@ from fame.lens.people import (
     worth_showing,
 )
 from fame.lens.trace import head_table, item_ranks, trace_history
+from fame.metrics import UNRANKED
 from tests.tiny import TINY, TINY_SASREC, random_model
 
 NUM_ITEMS = 60
@@ -27,14 +28,18 @@ TARGETS = np.array([6, 9, 2, 30, 4])  # the third stands in its own history
 
 @pytest.mark.parametrize("model", [THREE, SASREC], ids=["fame", "sasrec"])
 @pytest.mark.parametrize("batch", [2, 256])
-def test_figures_are_those_of_the_traces(model, batch, monkeypatch):
+@pytest.mark.parametrize("repeats", ["exclude", "recommend"])
+def test_figures_are_those_of_the_traces(model, batch, repeats, monkeypatch):
     monkeypatch.setattr(people, "_BATCH", batch)
     told = []
-    found = everybodys_figures(model, HISTORIES, TARGETS, on_person=lambda *done: told.append(done))
+    found = everybodys_figures(
+        model, HISTORIES, TARGETS, repeats=repeats, on_person=lambda *done: told.append(done)
+    )
     assert told[-1] == (5, 5)
     for row, (history, target) in enumerate(zip(HISTORIES, TARGETS, strict=True)):
-        trace, figures = trace_history(model, history), found.people.iloc[row]
+        trace, figures = trace_history(model, history, repeats=repeats), found.people.iloc[row]
         rank, by_head = item_ranks(trace, int(target))
+        rank, by_head = rank or UNRANKED, [own or UNRANKED for own in by_head]
         best = int(np.argmin(by_head))
         assert figures["length"] == len(history)
         assert figures["gate"] == pytest.approx(trace.gate.max())
