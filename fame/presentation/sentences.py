@@ -228,14 +228,17 @@ def checkpoint_sentence(measure: Measure, measured: MeasuredFaithfulness) -> str
         "chance",
         "fails": "Beyond the first click, explanations of this checkpoint do not hold",
     }[measured.verdict]
+    few = ""
+    if measured.too_short > 0:
+        few = f" ({percent(measured.too_short)} of people have too few clicks for any verdict)"
     return (
         f"{said}: over {measured.people:,} people, removing the first click and those named next "
         f"{more} than the same first click and as many others at random ({_span(measure, area)}). "
-        f"Person by person they hold for {shares['holds']}, fail "
-        f"for {shares['fails']}, and cannot be told from chance for {shares['unclear']}. "
+        f"Person by person they hold for {shares['holds']}, fail for {shares['fails']}, and cannot "
+        f"be told from chance for {shares['unclear']}{few}. "
         f"{_ON_LATEST[measured.verdict_on_latest]}: the explanation's lead is "
-        f"{_difference(measure, lead.mean)} ({_span(measure, lead)}), and it "
-        f"does more for {percent(measured.above_latest.mean)} of people and less for "
+        f"{_difference(measure, lead.mean)} ({_span(measure, lead)}), and it does more for "
+        f"{percent(measured.above_latest.mean)} of people and less for "
         f"{percent(measured.below_latest.mean)}."
     )
 
