@@ -157,6 +157,9 @@ def test_with_few_items_no_order_can_stand_out():
     """With five items 4! = 24 orders begin alike: the best of them has 1 in 24, not 1 in 40."""
     assert not curve([0] * 5, [[0] * 5]).can_be_judged
     assert curve([0] * 6, [[0] * 6]).can_be_judged
+    short, long = ([curve([0] * (most + 1), [[0] * (most + 1)])] for most in (4, 5))
+    assert over_people([*short, *long, *long, *long]).too_short == 0.25
+    assert over_people(short).too_short == 1 and over_people(long).too_short == 0
 
 
 def test_the_verdict_over_people_is_that_of_an_interval():
