@@ -55,8 +55,7 @@ class MemoryNeed:
 def count_parameters(config: ModelConfig, num_items: int) -> int:
     """P, exactly, without making one."""
     with torch.device("meta"):
-        model = build_model(config, num_items)
-    return sum(parameter.numel() for parameter in model.parameters())
+        return build_model(config, num_items).parameter_count
 
 
 def kept_values(config: ModelConfig, length: int, *, last_only: bool = False) -> float:
