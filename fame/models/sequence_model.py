@@ -183,7 +183,7 @@ class SequenceModel(nn.Module):
     heads: int
     experts: int
 
-    def __init__(self, config: ModelConfig, num_items: int, ordinary_blocks: int) -> None:
+    def __init__(self, config: ModelConfig, num_items: int, standard_blocks: int) -> None:
         super().__init__()
         self.config = config
         self.num_items = num_items
@@ -192,7 +192,7 @@ class SequenceModel(nn.Module):
             self.position_embedding = nn.Embedding(config.max_length, config.width)
         self.embedding_norm = nn.LayerNorm(config.width)
         self.embedding_dropout = Dropout(config.dropout)
-        self.blocks = nn.ModuleList(self.new_block() for _ in range(ordinary_blocks))
+        self.blocks = nn.ModuleList(self.new_block() for _ in range(standard_blocks))
 
     def new_block(self) -> TransformerBlock:
         """One block of the backbone, untrained."""
