@@ -28,10 +28,10 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from fame.candidates import Repeats, only_candidates
-from fame.lens.influence import Influence, history_influence, item_effects, leaving, list_order
-from fame.lens.reading import contributions, fused_scores, read_histories, top_lists
+from fame.lens.influence import Influence, history_influence, item_effects, list_order
+from fame.lens.reading import contributions, fused_scores, read_histories
 from fame.models.sequence_model import Intervention, SequenceModel
+from fame.ranking import Repeats, leaving, only_candidates, top_lists
 
 Measure = Literal["list", "item"]
 MEASURES: dict[Measure, str] = {

@@ -25,8 +25,9 @@ from fame.lens.faithfulness import (
     verdict,
 )
 from fame.lens.influence import history_influence, item_effects, list_order
-from fame.lens.trace import fused_scores, fused_table, top_items, trace_history
+from fame.lens.trace import fused_scores, fused_table, trace_history
 from fame.models.sequence_model import Intervention
+from fame.ranking import top_items
 from tests.tiny import TINY, TINY_SASREC, random_model
 
 NUM_ITEMS = 20

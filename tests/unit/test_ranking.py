@@ -17,7 +17,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fame.baselines import CountingBaselines, baseline_ranks
-from fame.candidates import candidates, only_candidates
 from fame.checkpoint import load_checkpoint, write_description, write_weights
 from fame.config import TrainConfig
 from fame.data.repeats import repeated_share
@@ -25,6 +24,7 @@ from fame.data.sequences import Interactions, held_out, repeated_targets
 from fame.evaluate import evaluate, head_report, protocol, read_heads
 from fame.lens.people import everybodys_figures
 from fame.metrics import FIGURES, UNRANKED, summarise_ranks
+from fame.ranking import candidates, only_candidates
 from fame.survey import survey
 from fame.training.loop import validate
 from fame.training.workers import Workers
@@ -182,7 +182,7 @@ def test_a_survey_follows_the_checkpoint(tmp_path: Path, repeats):
     ids = of_checkpoint.item_ids[1:]
     items = pd.DataFrame({"item_id": ids, "title": ids})
     write_description(tmp_path, TINY, TrainConfig(), of_checkpoint, items)
-    write_weights(tmp_path, random_model(TINY, NUM_ITEMS).state_dict())
+    write_weights(tmp_path, random_model(TINY, NUM_ITEMS).float().state_dict())
     checkpoint = load_checkpoint(tmp_path)
     assert checkpoint.data.repeats == repeats
     since = data("recommend" if repeats == "exclude" else "exclude")
