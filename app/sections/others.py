@@ -1,4 +1,4 @@
-"""What would others recommend? SASRec, popularity and the Markov chain beside the list."""
+"""What would others recommend? SASRec, item-kNN, the Markov chain and popularity beside it."""
 
 from __future__ import annotations
 
@@ -19,21 +19,25 @@ from sections.scene import Scene
 
 _NAMES = {
     "sasrec": ("SASRec", "one query, no heads"),
-    "popularity": ("Popularity", "clicked most"),
+    "item_knn": ("Item-kNN", "near the latest clicks"),
     "markov": ("Markov chain", "after the latest click"),
+    "popularity": ("Popularity", "clicked most"),
 }
 
 
 def others(scene: Scene) -> None:
     components.section(
-        "What would others recommend?", "SASRec", "Popularity", "Markov chain", "Fused list"
+        "What would others recommend?",
+        *("SASRec", "Item-kNN", "Markov chain", "Popularity", "Fused list"),
     )
     found, missing = _lists(scene)
     components.quiet("A tag such as #3 gives the item's rank in the fused list.")
     own = fused_table(scene.trace, scene.k)["item"].to_numpy()
     shown = {FUSED: ("what the person gets", own)}
     shown |= {_NAMES[name][0]: (_NAMES[name][1], found[name]) for name in _NAMES if name in found}
-    for (label, (remark, items)), column in zip(shown.items(), st.columns(4), strict=False):
+    for (label, (remark, items)), column in zip(
+        shown.items(), st.columns(max(4, len(shown))), strict=False
+    ):
         with column:
             ranks = {} if label == FUSED else {item: place + 1 for place, item in enumerate(own)}
             cards.ranked_list(label, NEUTRAL, remark, _lines(scene, items, ranks))
@@ -47,8 +51,10 @@ def _lists(scene: Scene) -> tuple[dict[str, np.ndarray], list[str]]:
     missing = []
     data = pickers.people_of(scene.opened)
     if data is None:
-        missing.append("Popularity and the Markov chain are counted over the data set, which is "
-                       "not on this machine.")  # fmt: skip
+        missing.append(
+            "Item-kNN, the Markov chain and popularity are counted over the data set, which is not "
+            "on this machine."
+        )
     else:
         found |= resources.baselines(data).lists(scene.history, scene.k)
     try:

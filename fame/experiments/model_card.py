@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from fame.baselines import COUNTING
 from fame.checkpoint import Checkpoint
 from fame.config import ModelConfig, TrainConfig
 from fame.experiments.recipes import load_recipe
@@ -40,6 +41,11 @@ def train_command(checkpoint: Checkpoint) -> str:
 
 def _row(name: str, figures: dict[str, float]) -> str:
     return f"| {name} | " + " | ".join(f"{figures[column]:.4f}" for column in FIGURES) + " |"
+
+
+def _baseline_rows(baselines: dict[str, dict[str, float]]) -> list[str]:
+    """The counting baselines; older metrics.json lack some."""
+    return [_row(label, baselines[name]) for name, label in COUNTING.items() if name in baselines]
 
 
 def _start(training: TrainConfig) -> list[str]:
@@ -181,8 +187,7 @@ def render_card(checkpoint: Checkpoint) -> str:
         "|---" * (len(FIGURES) + 1) + "|",
         _row(name, metrics["test"]),
         *_sasrec_row(comparison),
-        _row("first-order Markov chain", metrics["baselines"]["markov"]),
-        _row("popularity", metrics["baselines"]["popularity"]),
+        *_baseline_rows(metrics["baselines"]),
         _row(f"{name}, validation split", metrics["valid"]),
     ]
     if metrics["heads"]:

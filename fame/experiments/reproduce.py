@@ -83,7 +83,7 @@ def reproduce(
 
     Returns:
         Protocol, mean and standard deviation over seeds by model, the seed with the median
-        validation NDCG@10, the two counting baselines, and each model's gain over its SASRec with
+        validation NDCG@10, the counting baselines, and each model's gain over its SASRec with
         an interval where that is among them; ``None`` where a run was interrupted.
 
     Raises:

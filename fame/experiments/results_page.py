@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from fame.baselines import COUNTING
 from fame.config import ModelConfig
 from fame.data.registry import SETS
 from fame.errors import FameError
@@ -22,7 +23,6 @@ from fame.files import write_text
 
 BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
 _FIGURES = ("HR@10", "NDCG@10")
-_COUNTING = {"markov": "first-order Markov chain", "popularity": "popularity"}
 # The four benchmarks of the paper in their order, with ML-1M before the one it stands in for.
 _ORDER = ("beauty", "sports", "toys", "ml-1m", "ml-20m", "ml-100k")
 
@@ -144,7 +144,7 @@ def _pairs(results: Results, table: Sequence[_Line]) -> Iterator[tuple[_Line, _L
 def _section(results: Results, benchmark: _Benchmark) -> list[str]:
     data, fingerprint, main = benchmark.data, benchmark.fingerprint, benchmark.main
     lines = [f"### {benchmark.title}", "", _head(), *map(_row, benchmark.shown)]
-    for name, label in _COUNTING.items():
+    for name, label in COUNTING.items():
         rows = results.select(RunKey(data, fingerprint, name, "none", 0))
         if len(rows):
             figures = " | ".join(f"{rows[figure].iloc[0]:.4f}" for figure in _FIGURES)

@@ -29,6 +29,7 @@ from fame.report.parts import Line, list_name, ranked_list, section
 _OTHERS = {
     "popularity": ("Popularity", "clicked most by everybody"),
     "markov": ("Markov chain", "what followed the latest click"),
+    "item_knn": ("Item-kNN", "chosen by the same people as the latest clicks"),
     "sasrec": ("SASRec", "one query, no heads of its own"),
 }
 
