@@ -91,9 +91,8 @@ def _people_by_items(data: Interactions, latest: int) -> sparse.csr_array:
     clicks = np.repeat(data.offsets[:-1] + lengths - counted, counted) + places(counted)
     shape = len(data), len(data.item_ids)
     chosen = sparse.csr_array((np.ones(len(people)), (people, data.items[clicks])), shape=shape)
-    chosen.sum_duplicates()
-    different = np.diff(chosen.indptr)
-    chosen.data = np.repeat(np.maximum(different, 1) ** -0.25, different)  # however often
+    different = np.diff(chosen.indptr)  # clicks on one item became one entry
+    chosen.data = np.repeat(np.maximum(different, 1) ** -0.25, different)
     return chosen
 
 
