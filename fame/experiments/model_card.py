@@ -8,13 +8,7 @@ from fame.baselines import COUNTING
 from fame.checkpoint import Checkpoint
 from fame.config import ModelConfig, TrainConfig
 from fame.experiments.recipes import load_recipe
-from fame.experiments.results import (
-    Comparison,
-    Results,
-    RunKey,
-    brackets_in_words,
-    paired_comparison,
-)
+from fame.experiments.results import Comparison, Results, RunKey, paired_comparison
 from fame.experiments.variants import variant
 from fame.metrics import FIGURES
 
@@ -139,7 +133,7 @@ def _comparison_section(name: str, comparison: Comparison | None) -> list[str]:
     lines += [
         f"| FAME over SASRec | {' | '.join(gains)} |",
         "",
-        f"± is the standard deviation over seeds; {brackets_in_words(seeds)}",
+        f"± is the standard deviation over seeds; {comparison.brackets}",
     ]
     return lines
 

@@ -208,7 +208,14 @@ def _overview(benchmarks: Sequence[_Benchmark]) -> list[str]:
             figures = (_spread(runs, figure) for runs in both for figure in _FIGURES)
             cells = (benchmark.title, line.variant.label, str(found.seeds), *figures)
             rows.append(f"| {' | '.join(cells)} | {found.gains['HR@10'].in_words()} |")
-    return ["### At a glance", "", _GLANCE_HEAD, *rows, ""] if rows else []
+    if not rows:
+        return []
+    said = {
+        f"With {'several paired seeds' if found.seeds > 1 else 'one seed'}: {found.brackets}"
+        for benchmark in benchmarks
+        for _, _, found in benchmark.pairs
+    }
+    return ["### At a glance", "", _GLANCE_HEAD, *rows, "", *sorted(said, reverse=True), ""]
 
 
 def results_markdown(results: Results) -> str:
