@@ -88,8 +88,9 @@ def reproduce(
 
     Returns:
         Protocol, mean and standard deviation over seeds by model, the seed with the median
-        validation NDCG@10, the two counting baselines, and each model's gain over its SASRec with
-        an interval where that is among them; ``None`` where a run was interrupted.
+        validation NDCG@10, the counting baselines, and each model's gain over its SASRec, where
+        that is among them, with an interval, whose ends are ``None`` where there is none to be had;
+        ``None`` where a run was interrupted.
 
     Raises:
         FameError: under a launcher of several processes, each of which would write the same rows.
