@@ -27,7 +27,7 @@ from fame.data import Dataset
 from fame.errors import FameError
 from fame.evaluate import model_ranks, protocol
 from fame.experiments.model_card import render_card
-from fame.experiments.origin import origin
+from fame.experiments.origin import code_commit, origin
 from fame.experiments.results import DataKey, Results, RunKey, paired_comparison, run_settings
 from fame.experiments.variants import Variant
 from fame.files import file_hash, write_text
@@ -97,6 +97,7 @@ def reproduce(
     """
     if launched() > 1:
         raise FameError("reproduce trains in one process; start it without `accelerate launch`.")
+    code_commit()  # asked for now, because the repository may go on while this trains
     data = dataset.interactions
     table = [Row.of(variant, dataset, seeds, settings or {}) for variant in variants]
     counting, identity = {}, data_key(dataset)
