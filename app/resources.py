@@ -26,8 +26,9 @@ import streamlit as st
 import torch
 
 import fame
-from fame.baselines import CountingBaselines, sasrec_beside
+from fame.baselines import CountingBaselines, baselines_beside
 from fame.checkpoint import METRICS, Checkpoint, list_checkpoints, load_checkpoint
+from fame.config import ModelName
 from fame.data import Dataset, load
 from fame.data.catalogue import values_by_facet
 from fame.errors import FameError
@@ -38,12 +39,13 @@ from fame.lens.faithfulness import DeletionCurve, Measure, deletion_curves
 from fame.lens.influence import Influence, history_influence
 from fame.lens.steps import Steps, history_steps
 from fame.lens.trace import SequenceTrace, trace_history
-from fame.model import Intervention
+from fame.models.sequence_model import Intervention
+from fame.presentation.text import one_line
 from fame.projection import PROJECTION, Projection, read_projection
 from fame.survey import FAITHFULNESS, PEOPLE, Faithfulness, People, read_faithfulness, read_people
 from fame.training.runs import LAUNCH_LOG, STATUS, RunFolder, launch
 from tables import item_facts_of_all
-from text import for_plotly, one_line
+from text import for_plotly
 
 logger = logging.getLogger(__name__)
 
@@ -275,10 +277,9 @@ def baselines(data: Dataset) -> CountingBaselines:
     return _baselines(data.interactions.fingerprint, data)
 
 
-def sasrec(opened: Checkpoint) -> Checkpoint | None:
-    """A SASRec that was trained on the same histories, where one lies beside."""
-    path = sasrec_beside(opened)
-    return None if path is None else checkpoint(path.name)
+def baselines_trained(opened: Checkpoint) -> dict[ModelName, Checkpoint]:
+    """Models without heads that were trained on the same histories and lie beside, by model."""
+    return {name: checkpoint(path.name) for name, path in baselines_beside(opened).items()}
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)

@@ -21,14 +21,10 @@ from fame.lens.compare import Comparison
 from fame.lens.faithfulness import DeletionCurve, MeasuredFaithfulness
 from fame.lens.steps import Steps
 from fame.lens.trace import SequenceTrace, fused_table, head_table, item_ranks
-from fame.report.facts import facet_text, item_facts_of_all
+from fame.presentation.facts import facet_text, item_facts_of_all
+from fame.presentation.names import facet_label
+from fame.presentation.text import one_line
 from fame.training.runs import Status
-from text import one_line
-
-
-def facet_label(column: str) -> str:
-    """``category_2`` as ``Category 2``."""
-    return column.replace("_", " ").capitalize()
 
 
 def item_title(items: pd.DataFrame, item: int) -> str:

@@ -14,11 +14,13 @@ import torch
 from torch import Tensor
 
 from fame.candidates import Repeats, candidates
-from fame.checkpoint import Checkpoint, list_checkpoints, read_config
+from fame.checkpoint import Checkpoint, list_checkpoints, read_description
+from fame.config import ModelName
 from fame.data.sequences import HeldOut, Interactions, Split, held_out, places
 from fame.errors import CheckpointError
 from fame.evaluate import Scorer, rank_targets
 from fame.lens.trace import top_items
+from fame.models.registry import MODELS, spec_of
 
 
 def popularity_scorer(data: Interactions) -> Scorer:
@@ -94,15 +96,20 @@ class CountingBaselines:
         return {name: top_items(score, allowed, k) for name, score in scores.items()}
 
 
-def sasrec_beside(checkpoint: Checkpoint) -> Path | None:
-    """A SASRec checkpoint of the same histories, and trained to the same choice about repeats, in
-    the same folder; the first one by name."""
+def baselines_beside(checkpoint: Checkpoint) -> dict[ModelName, Path]:
+    """Checkpoints of other models without heads in the same folder, trained on the same histories
+    and to the same choice about repeats.
+
+    The first one of each model by name, in the order of the registry.
+    """
+    found: dict[ModelName, Path] = {}
     for path in list_checkpoints(checkpoint.path.parent):
         try:
-            model_config, _, data = read_config(path)
+            beside = read_description(path)
         except CheckpointError:
             continue  # another checkpoint's damage is told where that one is opened
-        theirs, ours = ((of.fingerprint, of.repeats) for of in (data, checkpoint.data))
-        if theirs == ours and path != checkpoint.path and model_config.model == "sasrec":
-            return path
-    return None
+        theirs, ours = ((of.fingerprint, of.repeats) for of in (beside.data, checkpoint.data))
+        other = path != checkpoint.path and not spec_of(beside.model_config).heads_rank
+        if theirs == ours and other:
+            found.setdefault(beside.model_config.model, path)
+    return {name: found[name] for name in MODELS if name in found}

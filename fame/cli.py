@@ -23,13 +23,14 @@ from typer.core import TyperGroup
 
 from fame import data
 from fame.errors import FameError
+from fame.models.registry import MODELS
 
 if TYPE_CHECKING:
     import numpy as np
 
     from fame.checkpoint import Checkpoint
     from fame.data import Interactions
-    from fame.model import Intervention
+    from fame.models.sequence_model import Intervention
     from fame.training.loop import Progress
 
 # Modules that need torch or UMAP are imported inside their commands: `--help` and `data` start
@@ -232,7 +233,10 @@ def train(
     config: Annotated[
         Path | None, typer.Option(help="A TOML file of settings, in place of the set's recipe.")
     ] = None,
-    model: Annotated[str | None, typer.Option(help="fame, or sasrec as the baseline.")] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(help=f"One of {', '.join(MODELS)}; all but the first are baselines."),
+    ] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="One setting; may be repeated."),
@@ -483,7 +487,7 @@ def survey(
     Stores both with the checkpoint, as people.json and faithfulness.json: user ids and figures.
     """
     from fame.lens.people import RULES
-    from fame.lens.words import checkpoint_sentence
+    from fame.presentation.sentences import base_rate_phrase, checkpoint_sentence
     from fame.survey import survey as run_survey
 
     loaded = _load_checkpoint(checkpoint, device)
@@ -496,7 +500,8 @@ def survey(
         return
     for name, rows in people.lists.items():
         users = ", ".join(str(row["user"]) for row in rows[:5]) or "nobody"
-        typer.echo(f"{name:<16} {RULES[name].shows}: {users}")
+        usual = base_rate_phrase(name, people.base_rates[name], people.looked_at)
+        typer.echo(f"{name:<16} {RULES[name].shows} ({usual}): {users}")
     for measure, measured in faithfulness.measures.items():
         typer.echo(checkpoint_sentence(measure, measured))
 
@@ -556,7 +561,7 @@ def reproduce(
         typer.Option(
             help="Rows, joined by commas: fame, paper (the paper's equations), sasrec; no-experts, "
             "no-facets, uniform-gate, neither; heads x experts such as 4x2, or 4x2-clicks from "
-            "clicks alone; or the groups models, clicks, wide, ablations, sweep."
+            "clicks alone; bsarec; or the groups models, others, clicks, wide, ablations, sweep."
         ),
     ] = "models",
     seeds: Annotated[int, typer.Option(min=1, help="Runs of every model, seeds from 0.")] = 5,
@@ -643,11 +648,10 @@ def results(
     from fame.experiments.results import Results
     from fame.experiments.results_page import results_markdown, write_into
 
-    markdown = results_markdown(Results(out))
     if write is None:
-        typer.echo(markdown, nl=False)
+        typer.echo(results_markdown(Results(out)), nl=False)
     else:
-        write_into(write, markdown)
+        write_into(write, Results(out))
         typer.echo(f"The tables are in {write}.", err=True)
 
 
@@ -765,7 +769,7 @@ def _history(
 
 
 def _intervention(gate: str | None, mute: list[str] | None, solo: list[str] | None) -> Intervention:
-    from fame.model import Intervention
+    from fame.models.sequence_model import Intervention
 
     return Intervention(
         gate=None if gate is None else tuple(_number(part) for part in gate.split(",")),

@@ -32,7 +32,7 @@ from fame.data.sequences import (
 )
 from fame.errors import DataError
 from fame.metrics import FIGURES, summarise_ranks, target_ranks
-from fame.model import SequenceModel
+from fame.models.sequence_model import SequenceModel
 
 _RANKED: dict[Repeats, str] = {
     "exclude": "everything in the history excluded (a target in it is a miss)",

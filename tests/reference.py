@@ -18,7 +18,9 @@ with x a row, as in the equations; a layer norm is a pair (gain, bias).
     head_norm, inner (K, 4K), outer (4K, K), head_output_norm
     sub_embedding[h] (K, D)                   gate (D, H)
 
-SASRec has the first four entries only.
+SASRec has the first four entries only, and so has BSARec, with one more in every block:
+
+    filter               a dict with weight (alpha), cutoff (c), length (N), sqrt_beta (D,), norm
 
 Choices beside the paper's, each an entry that is absent where it was not chosen:
 
@@ -118,12 +120,37 @@ def ordinary_block(block: dict, states: list[Tensor], heads: int) -> list[Tensor
             mixed, _ = attend(query, keys, values, by_distance)
             mixed_by_head.append(mixed)
         attended = linear(torch.cat(mixed_by_head), block["output"])
-        outputs.append(rest_of_block(block, states[t], attended))
+        filtered = frequency_filter(block["filter"], states[: t + 1]) if "filter" in block else None
+        outputs.append(rest_of_block(block, states[t], attended, filtered))
     return outputs
 
 
-def rest_of_block(block: dict, state: Tensor, attended: Tensor) -> Tensor:
+def frequency_filter(parameters: dict, states: list[Tensor]) -> Tensor:
+    """BSARec's filter at the last of some states: before the first of them there is silence.
+
+    A discrete Fourier transform by its definition over N places, of which all frequencies but the
+    c lowest are dropped, transformed back at the last place; the norm's residual is included.
+    """
+    length, kept = parameters["length"], min(parameters["cutoff"] // 2, parameters["length"] // 2)
+    frequencies = {k % length for k in range(-kept, kept + 1)}
+    low = torch.zeros_like(states[-1])
+    for k in frequencies:
+        angle = [2 * math.pi * k * place / length for place in range(length)]
+        first = length - len(states)
+        real = sum(state * math.cos(angle[first + s]) for s, state in enumerate(states))
+        imaginary = -sum(state * math.sin(angle[first + s]) for s, state in enumerate(states))
+        low = low + (real * math.cos(angle[-1]) - imaginary * math.sin(angle[-1])) / length
+    high = states[-1] - low
+    return layer_norm(states[-1] + low + parameters["sqrt_beta"] ** 2 * high, parameters["norm"])
+
+
+def rest_of_block(
+    block: dict, state: Tensor, attended: Tensor, filtered: Tensor | None = None
+) -> Tensor:
     between = layer_norm(state + attended, block["attention_norm"])
+    if filtered is not None:
+        share = block["filter"]["weight"]
+        between = share * filtered + (1 - share) * between
     inner = gelu(linear(between, block["inner"]))
     return layer_norm(between + linear(inner, block["outer"]), block["feed_forward_norm"])
 

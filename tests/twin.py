@@ -3,7 +3,8 @@
 from torch import Tensor
 
 from fame.config import ModelConfig
-from fame.model import SequenceModel
+from fame.models.registry import spec_of
+from fame.models.sequence_model import SequenceModel
 from tests import reference
 
 
@@ -49,6 +50,14 @@ def twin_parameters(leaves: dict[str, Tensor], config: ModelConfig) -> dict:
         }
         if relative:
             own["relative"] = list(leaves[f"{name}.attention.relative.by_distance"])
+        if config.model == "bsarec":
+            own["filter"] = {
+                "weight": config.filter_weight,
+                "cutoff": config.frequency_cutoff,
+                "length": config.max_length,
+                "sqrt_beta": leaves[f"{name}.filter.sqrt_beta"],
+                "norm": norm(f"{name}.filter_norm"),
+            }
         return own
 
     def part(index: int) -> slice:
@@ -84,11 +93,11 @@ def twin_parameters(leaves: dict[str, Tensor], config: ModelConfig) -> dict:
         parameters["position_embedding"] = leaves["position_embedding.weight"]
     if config.score != "dot":
         parameters["temperature"] = config.temperature
-    if config.score == "fused-cosine" and config.has_facets:
+    if config.score == "fused-cosine" and spec_of(config).ranks_by_head(config):
         parameters["fused_length"] = 1 / config.temperature
-    if config.model == "sasrec":
+    if not spec_of(config).heads_rank:
         return parameters
-    if not config.has_facets:
+    if config.facets == "off":
         last = f"blocks.{ordinary}"
         merged = {"output": linear(f"{last}.attention.output"), **rest_of_block(last)}
         return parameters | mixture(f"{last}.attention.mixture") | {"merged": merged}
@@ -118,6 +127,6 @@ def fame_twin(
 def twin_scores(model: SequenceModel, history: list[int]) -> Tensor:
     """The twin's fused scores ``(V,)`` after the last click of a history, for either model."""
     parameters = twin_parameters(leaves_of(model), model.config)
-    if not model.config.has_facets:
+    if not spec_of(model.config).ranks_by_head(model.config):
         return reference.sasrec(parameters, history, model.config.heads)[-1].detach()
     return reference.fame(parameters, history)[-1].scores.detach()

@@ -24,6 +24,7 @@ from fame.errors import DataError
 from fame.lens.answer import trace_answer
 from fame.lens.influence import history_influence
 from fame.lens.trace import trace_history
+from fame.models.registry import spec_of
 
 TOP_K = 20
 PEOPLE = 200  # a round; every round has the same
@@ -119,8 +120,9 @@ def start_page(checkpoint: Checkpoint, people: People) -> Process:
         raise NotMeasured("the app is not beside the library")
     if importlib.util.find_spec("streamlit") is None:
         raise NotMeasured("Streamlit is not installed")
-    if checkpoint.model_config.model != "fame":
-        raise NotMeasured("only FAME has a mixing desk")
+    spec = spec_of(checkpoint.model_config)
+    if not spec.ranks_by_head(checkpoint.model_config):
+        raise NotMeasured(f"{spec.title_of(checkpoint.model_config)} has no mixing desk")
     path = checkpoint.path.resolve()
     composed = [{"items": _address_of(checkpoint, history)} for history in people.long]
     one = composed[0] if people.patient is None else {"user": people.patient}

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from fame.lens.trace import SequenceTrace, fused_table, trace_history
-from fame.model import Intervention, SequenceModel
+from fame.models.sequence_model import Intervention, SequenceModel
 
 
 @dataclass(frozen=True)

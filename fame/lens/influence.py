@@ -31,7 +31,7 @@ from fame.lens.reading import (
     read_histories,
     top_lists,
 )
-from fame.model import Intervention, SequenceModel
+from fame.models.sequence_model import Intervention, SequenceModel
 
 MOST_CLICKS = 200  # whose leaving out is tried: the cost grows with their square
 

@@ -1,7 +1,9 @@
 """People worth showing: who makes a point about the model, with the figure that makes it.
 
 Found once a checkpoint over everybody with a held-out item, and stored with it (see
-:mod:`fame.lens.stored`): user ids and figures, never a history.
+:mod:`fame.survey`): user ids and figures, never a history. They are picked with hindsight, so every
+list comes with its base rate: how many people meet its rule, or what is usual where it shows the
+extremes.
 
 Shapes: ``U`` people · ``H`` heads · ``E`` experts in each head · ``k`` items in a list.
 """
@@ -21,7 +23,7 @@ from fame.candidates import Repeats, only_candidates
 from fame.lens.influence import leaving
 from fame.lens.reading import fused_scores, head_scores, read_histories, top_lists
 from fame.metrics import target_ranks
-from fame.model import SequenceModel
+from fame.models.sequence_model import SequenceModel
 
 HIT = 10  # a list holds the held-out item where its rank is at most this
 COMPARED = 20  # length of the heads' lists when their agreement is measured
@@ -125,10 +127,18 @@ def _shared(lists: list[np.ndarray]) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Rule:
-    """What puts people on a list: in words, and the figures that are kept of each of them."""
+    """What puts people on a list.
+
+    Attributes:
+        shows: In words.
+        figures: What is kept of each of them.
+        extremes: Whether everybody is ranked, by the first of the figures, and the list is one end
+            of that; else it holds people who meet a condition.
+    """
 
     shows: str
     figures: tuple[str, ...]
+    extremes: bool = True
 
 
 _RANKS = ("rank", "best_head", "best_head_rank")
@@ -137,13 +147,43 @@ RULES = {
     "heads_disagree": Rule(f"the heads' top {COMPARED} share least", ("shared",)),
     "gate_flips": Rule("the gate moved most at the latest click", ("gate_move",)),
     "fusion_hits": Rule(
-        f"the held-out item is in the fused top {HIT} and in no head's own", _RANKS
+        f"the held-out item is in the fused top {HIT} and in no head's own", _RANKS, extremes=False
     ),
     "one_head_better": Rule(
-        f"the held-out item is in one head's top {HIT} and not in the fused one", _RANKS
+        f"the held-out item is in one head's top {HIT} and not in the fused one",
+        _RANKS,
+        extremes=False,
     ),
     "longest": Rule("the longest histories", ("length",)),
 }
+
+
+@dataclass(frozen=True)
+class BaseRate:
+    """How usual what a list shows is among everybody who was looked at.
+
+    Attributes:
+        meeting: How many people meet the rule; of a list of extremes how many were ranked.
+        median: Of a list of extremes the median of what they were ranked by; ``None`` of others,
+            and where nobody was ranked.
+    """
+
+    meeting: int
+    median: float | None
+
+
+def base_rates(figures: pd.DataFrame) -> dict[str, BaseRate]:
+    """Of every list of :data:`RULES`.
+
+    Args:
+        figures: :attr:`EverybodysFigures.people`.
+    """
+    rates = {}
+    for name, table in _on_lists(figures).items():
+        ranked = RULES[name].extremes and len(table)
+        median = float(table[RULES[name].figures[0]].median()) if ranked else None
+        rates[name] = BaseRate(len(table), median)
+    return rates
 
 
 def worth_showing(
@@ -159,11 +199,22 @@ def worth_showing(
         By list at most ``count`` rows ``{"user", figures ..}``. A list may be empty: a model with
         one head has no heads that disagree.
     """
-    table = figures.assign(user=list(user_ids))
+    ordered = _on_lists(figures.assign(user=list(user_ids)))
+    return {
+        name: [
+            {str(figure): value for figure, value in row.items()}
+            for row in ordered[name][["user", *rule.figures]].head(count).to_dict("records")
+        ]
+        for name, rule in RULES.items()
+    }
+
+
+def _on_lists(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """By list the rows of everybody who meets its rule, the clearest case first."""
     mixed = table[table["shared"].notna()]  # nobody in a model with one head
     won = mixed["best_head_rank"] - mixed["rank"]
     in_fused, in_a_head = mixed["rank"] <= HIT, mixed["best_head_rank"] <= HIT
-    ordered = {
+    return {
         "one_head_rules": mixed.sort_values("gate", ascending=False, kind="stable"),
         "heads_disagree": mixed.sort_values("shared", kind="stable"),
         "gate_flips": mixed.dropna(subset="gate_move").sort_values(
@@ -175,19 +226,15 @@ def worth_showing(
         "one_head_better": mixed.loc[won[in_a_head & ~in_fused].sort_values(kind="stable").index],
         "longest": table.sort_values("length", ascending=False, kind="stable"),
     }
-    return {
-        name: [
-            {str(figure): value for figure, value in row.items()}
-            for row in ordered[name][["user", *rule.figures]].head(count).to_dict("records")
-        ]
-        for name, rule in RULES.items()
-    }
 
 
 def most_routed(
     router: np.ndarray, user_ids: Sequence[str], count: int = LISTED
 ) -> list[list[list[dict[str, Any]]]]:
-    """Whom each expert serves most: ``[[[{"user", "share"}] x E] x H]``, largest share first."""
+    """Whom each expert serves most: ``[[[{"user", "share"}] x E] x H]``, largest share first.
+
+    Everybody is routed to every expert to some extent, so these are extremes and have no base rate.
+    """
     return [
         [
             [

@@ -19,7 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from fame.model import Encoding, Intervention, SequenceModel
+from fame.models.sequence_model import Encoding, Intervention, SequenceModel
 
 _POSITIONS = 32_768  # in one batch; bounds the memory, and is past where larger batches get faster
 

@@ -12,7 +12,7 @@ import pandas as pd
 
 from fame.candidates import Repeats, only_candidates
 from fame.lens.reading import fused_scores, read_steps, top_lists
-from fame.model import Intervention, SequenceModel
+from fame.models.sequence_model import Intervention, SequenceModel
 
 MOST_STEPS = 200  # by default: in a long history every step reads a window of its own
 

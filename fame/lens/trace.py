@@ -16,7 +16,7 @@ import torch
 
 from fame.candidates import Repeats, candidates
 from fame.errors import FameError
-from fame.model import Intervention, SequenceModel
+from fame.models.sequence_model import Intervention, SequenceModel
 
 
 @dataclass(frozen=True)

@@ -6,30 +6,26 @@ import numpy as np
 
 from fame.lens.faithfulness import Verdict
 from fame.lens.trace import item_ranks
-from fame.lens.words import (
+from fame.models.registry import MODELS
+from fame.presentation.names import head_name
+from fame.presentation.palette import NEUTRAL
+from fame.presentation.sentences import (
     account_sentence,
     because_sentence,
-    changes,
-    count,
-    head_name,
     held_out_sentence,
     history_sentence,
-    percent,
-    points,
-    quoted,
-    shortened,
     without_head_sentence,
 )
+from fame.presentation.text import changes, count, percent, points, quoted, shortened
 from fame.report.charts import LedgerRow, chip, head_chip, ledger_bars, share_bar
 from fame.report.content import Content
 from fame.report.markup import Child, Html, element
-from fame.report.palette import NEUTRAL
 from fame.report.parts import Line, list_name, ranked_list, section
 
-_OTHERS = {
+_OTHERS: dict[str, tuple[str, str]] = {
     "popularity": ("Popularity", "clicked most by everybody"),
     "markov": ("Markov chain", "what followed the latest click"),
-    "sasrec": ("SASRec", "one query, no heads of its own"),
+    **{name: (spec.title, spec.remark) for name, spec in MODELS.items()},
 }
 
 
@@ -90,8 +86,8 @@ def facts(content: Content) -> Html:
 
 
 _VERDICTS: dict[Verdict, tuple[str, str]] = {
-    "holds": ("Holds", "beats random deletion"),
-    "unclear": ("Not borne out", "no better than chance"),
+    "holds": ("Holds", "beyond its first click"),
+    "unclear": ("Unclear", "beyond its first click, like chance"),
     "fails": ("Does not hold", "random clicks matter more"),
 }
 

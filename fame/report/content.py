@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 import fame
-from fame.baselines import CountingBaselines, sasrec_beside
+from fame.baselines import CountingBaselines, baselines_beside
 from fame.checkpoint import Checkpoint, load_checkpoint
 from fame.errors import CheckpointError, FameError
 from fame.evaluate import protocol
@@ -26,9 +26,9 @@ from fame.lens.faithfulness import DeletionCurve, Measure, deletion_curves
 from fame.lens.influence import Influence, because, history_influence, item_effects
 from fame.lens.steps import Steps, history_steps
 from fame.lens.trace import SequenceTrace, fused_table, head_table, leave_out, trace_history
-from fame.lens.words import one_line
-from fame.model import Intervention
-from fame.report.facts import item_facts_of_all
+from fame.models.sequence_model import Intervention
+from fame.presentation.facts import item_facts_of_all
+from fame.presentation.text import one_line
 from fame.survey import Faithfulness, People, read_faithfulness, read_people
 
 FORMAT = "fame-lens report 1"
@@ -161,9 +161,9 @@ def gather(
     influence = history_influence(model, history, k, repeats=repeats, intervention=change)
     people, faithfulness, notices = _survey(checkpoint)
     others = {} if baselines is None else baselines.lists(history, k, repeats=repeats)
-    if path := sasrec_beside(checkpoint):
-        sasrec = trace_history(load_checkpoint(path).model, history, repeats=repeats)
-        others["sasrec"] = fused_table(sasrec, k)["item"].to_numpy()
+    for name, path in baselines_beside(checkpoint).items():
+        traced = trace_history(load_checkpoint(path).model, history, repeats=repeats)
+        others[name] = fused_table(traced, k)["item"].to_numpy()
     items = fused["item"].to_numpy()
     held_out = subject.held_out
     return Content(
@@ -274,9 +274,9 @@ def document(content: Content) -> dict[str, Any]:
         "deletion": {
             measure: {
                 "removed": ids(curve.removed),
-                "influential": curve.influential.tolist(),
-                "latest": curve.latest.tolist(),
-                "random": curve.random.tolist(),
+                "influential": np.round(curve.influential, 6).tolist(),
+                "latest": np.round(curve.latest, 6).tolist(),
+                "random": np.round(curve.random, 6).tolist(),
                 "area": curve.area,
                 "interval": list(curve.interval),
                 "verdict": curve.verdict,

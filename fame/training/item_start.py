@@ -18,7 +18,7 @@ from torch import Tensor
 
 from fame.data.catalogue import facet_columns, has_title, values_of
 from fame.errors import FameError
-from fame.model import SequenceModel
+from fame.models.sequence_model import SequenceModel
 
 # Four times an embedding's usual standard deviation: Adam moves every number by about its step size
 # whatever it is, so small ones are overrun before their neighbourhoods can help.

@@ -30,7 +30,7 @@ def places(home) -> Callable[[Repeats], str]:
             rows += [f"u{user},{item}" for item in clicks]
         (home / "places.csv").write_text("\n".join(rows) + "\n")
         import_file(home / "places.csv", "places", repeats=choice)
-        made_up.make_checkpoint(home / "checkpoints" / "places", made_up.FAME, 5, "places")
+        made_up.write_checkpoint(home / "checkpoints" / "places", made_up.FAME, 5, "places")
         return "places"
 
     return make

@@ -26,16 +26,18 @@ from fame.data import Dataset
 from fame.data.catalogue import align
 from fame.data.sequences import bucketed_batches, training_windows
 from fame.errors import FameError
-from fame.evaluate import evaluate, model_ranks
+from fame.evaluate import evaluate, head_report, model_ranks
 from fame.losses import linear_cross_entropy
 from fame.metrics import summarise_ranks
+from fame.models.registry import MODELS
 from fame.training import loop, objective
 from fame.training.loop import Progress, fit, new_state
 from fame.training.memory import peak_memory
+from fame.training.objective import Step, Term
 from fame.training.runs import RunFolder
 from fame.training.train import _stop_signals, train
 from tests.integration.conftest import SHAPE, TRAINING, environment
-from tests.tiny import interactions_of
+from tests.tiny import cyclic_interactions, interactions_of, with_first_choices
 
 CPU = torch.device("cpu")
 
@@ -52,7 +54,7 @@ def figures_of(path: Path) -> list[dict[str, float]]:
     ]
 
 
-@pytest.mark.parametrize("model", ["fame", "sasrec"])
+@pytest.mark.parametrize("model", MODELS)
 def test_a_tiny_run_learns(dataset: Dataset, model: str, tmp_path: Path) -> None:
     shape = replace(SHAPE, model=model)
     assert train(dataset, shape, replace(TRAINING, epochs=12), tmp_path / "run", projection=False)
@@ -66,6 +68,38 @@ def test_a_tiny_run_learns(dataset: Dataset, model: str, tmp_path: Path) -> None
     assert after["MRR"] > 0.95
     assert after["MRR"] > evaluate(untrained, data, "test")["MRR"] + 0.2
     assert after["MRR"] > popularity["MRR"] + 0.2
+
+
+def test_a_term_of_the_loss_sees_the_catalogue_on_a_fresh_start_and_after_resuming(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A toy term pulls the items of one region together, which shows in the loss of every epoch."""
+    seen = []
+
+    def spread(step: Step) -> torch.Tensor:
+        region = step.attributes.facets["region"]
+        seen.append(region)
+        southern = torch.from_numpy(region.item[region.value == region.values.index("south")])
+        return step.model.rows_of_item_table(southern).var(0).mean()
+
+    def interrupt(progress: Progress) -> None:
+        if (progress.epoch, progress.step) == (2, 2):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    training = replace(TRAINING, epochs=2)
+    assert train(dataset, SHAPE, training, tmp_path / "plain", projection=False)
+    toy = Term("spread", lambda model, training: 100.0, spread)
+    monkeypatch.setattr(objective, "TERMS", (*objective.TERMS, toy))
+    out = tmp_path / "with-a-term"
+    assert not train(dataset, SHAPE, training, out, projection=False, on_step=interrupt)
+    fresh = len(seen)
+    assert train(dataset, SHAPE, training, out, resume=True, projection=False)
+    assert len(seen) > fresh > 0
+    for region in seen:
+        assert region.values == ("north", "south")
+        assert region.item.tolist() == list(range(12)) and region.value.tolist() == [0, 1] * 6
+    for plain, more in zip(figures_of(tmp_path / "plain"), figures_of(out), strict=True):
+        assert more["loss"] > plain["loss"] + 0.01
 
 
 def test_every_target_is_trained_on_once_and_hardly_any_padding(dataset: Dataset) -> None:
@@ -110,6 +144,41 @@ def test_a_checkpoint_comes_back_bit_for_bit(dataset: Dataset, tmp_path: Path) -
     ranks = model_ranks(loaded.model, data, "test")
     assert loaded.metrics is not None
     assert loaded.metrics["test"] == {"users": len(ranks), **summarise_ranks(ranks)}
+
+
+def test_a_checkpoint_is_the_best_epoch_and_says_its_figures(
+    dataset: Dataset, tmp_path: Path
+) -> None:
+    """On data whose validation is best in the first epoch, while training goes on to others."""
+    training = replace(TRAINING, learning_rate=1e-3, weight_average=0.5)
+    untrained = new_state(SHAPE, training, 40, CPU).model.eval()
+    walks = cyclic_interactions(people=96, num_items=40, length=11)
+    data = replace(with_first_choices(walks, "valid", untrained), name="contrary")
+    contrary = Dataset(data, align(None, data.item_ids[1:].tolist()), source="made up for a test")
+    out, after_first = tmp_path / "run", []
+
+    def look(progress: Progress) -> None:
+        if (progress.epoch, progress.step) == (2, 1):
+            after_first.append(weights_of(out))
+
+    assert train(contrary, SHAPE, training, out, projection=False, on_step=look)
+    checkpoint = load_checkpoint(out)
+    metrics, history = checkpoint.metrics, RunFolder(out).history()
+    assert metrics is not None
+    assert (metrics["best_epoch"], metrics["epochs"]) == (1, 4)
+    for name, tensor in weights_of(out).items():
+        assert torch.equal(tensor, after_first[0][name]), name
+    valid, test = (evaluate(checkpoint.model, data, split) for split in ("valid", "test"))
+    assert metrics["valid"] == valid != test == metrics["test"]
+    assert valid["NDCG@10"] == history[0]["valid_NDCG@10"] > history[-1]["valid_NDCG@10"]
+    for name, ranks in baseline_ranks(data, "test").items():
+        assert metrics["baselines"][name] == summarise_ranks(ranks)
+    of_heads = {split: head_report(checkpoint.model, data, split) for split in ("valid", "test")}
+    assert metrics["heads"] == of_heads["test"] != of_heads["valid"]
+    assert metrics["train_seconds"] == sum(row["train_seconds"] for row in history)
+    status = RunFolder(out).status()
+    assert status is not None
+    assert (status.best_epoch, status.best_score) == (1, valid["NDCG@10"])
 
 
 @pytest.mark.parametrize("item_start", ["random", "catalogue"])

@@ -11,15 +11,15 @@ import torch
 from fame.baselines import (
     CountingBaselines,
     baseline_ranks,
+    baselines_beside,
     markov_scorer,
     popularity_scorer,
-    sasrec_beside,
 )
 from fame.checkpoint import load_checkpoint, write_description, write_weights
 from fame.config import ModelConfig, TrainConfig
 from fame.data.sequences import Interactions, held_out
 from fame.metrics import UNRANKED
-from tests.tiny import TINY, TINY_SASREC, interactions_of, random_model
+from tests.tiny import TINY, TINY_MODELS, TINY_SASREC, interactions_of, random_model
 
 NUM_ITEMS = 5
 # The last two clicks of each are held back: training has [1 2 3], [2 3 2], [1 2] and [].
@@ -74,6 +74,14 @@ def test_the_chain_knows_what_popularity_does_not():
     assert ranks["markov"][3] == 1
 
 
+def test_in_validation_the_chain_reads_the_click_before_its_own_target():
+    """3 follows 2 twice, 5 is more popular, and nothing is known to follow 3."""
+    sequences = [[2, 3, 1, 4], [2, 3, 4, 1], [5, 1, 4], [5, 4, 1], [5, 1, 2], [1, 2, 3, 4]]
+    ranks = baseline_ranks(interactions_of(sequences, NUM_ITEMS), "valid")
+    assert ranks["popularity"][5] == 2  # behind 5, of 3, 4 and 5
+    assert ranks["markov"][5] == 1
+
+
 def test_an_unknown_continuation_is_ranked_by_popularity():
     sequences = [[1, 2, 2, 3, 4], [4, 3]]
     ranks = baseline_ranks(interactions_of(sequences, NUM_ITEMS), "test")
@@ -99,10 +107,11 @@ def test_lists_of_one_person_are_those_that_are_evaluated():
 def write_checkpoint(path: Path, config: ModelConfig, histories: Interactions) -> None:
     items = pd.DataFrame({"item_id": histories.item_ids[1:], "title": histories.item_ids[1:]})
     write_description(path, config, TrainConfig(), histories, items)
-    write_weights(path, random_model(config, histories.num_items).state_dict())
+    model = random_model(config, histories.num_items, dtype=torch.float32)
+    write_weights(path, model.state_dict())
 
 
-def test_sasrec_is_found_where_it_is_of_the_same_histories(tmp_path: Path):
+def test_baselines_are_found_where_they_are_of_the_same_histories(tmp_path: Path):
     write_checkpoint(tmp_path / "a-fame", TINY, data())
     checkpoint = load_checkpoint(tmp_path / "a-fame")
     other = interactions_of([[1, 2, 3]], NUM_ITEMS)
@@ -111,7 +120,11 @@ def test_sasrec_is_found_where_it_is_of_the_same_histories(tmp_path: Path):
     (tmp_path / "c-damaged" / "config.json").write_text("{")
     again = dataclasses.replace(data(), repeats="recommend")
     write_checkpoint(tmp_path / "c-other-choice", TINY_SASREC, again)
-    assert sasrec_beside(checkpoint) is None
+    assert baselines_beside(checkpoint) == {}
     write_checkpoint(tmp_path / "d-sasrec", TINY_SASREC, data())
-    assert sasrec_beside(checkpoint) == tmp_path / "d-sasrec"
-    assert sasrec_beside(load_checkpoint(tmp_path / "d-sasrec")) is None
+    assert baselines_beside(checkpoint) == {"sasrec": tmp_path / "d-sasrec"}
+    assert baselines_beside(load_checkpoint(tmp_path / "d-sasrec")) == {}
+    write_checkpoint(tmp_path / "e-sasrec", TINY_SASREC, data())
+    write_checkpoint(tmp_path / "a-bsarec", TINY_MODELS["bsarec"], data())
+    both = {"sasrec": tmp_path / "d-sasrec", "bsarec": tmp_path / "a-bsarec"}
+    assert list(baselines_beside(checkpoint).items()) == list(both.items())

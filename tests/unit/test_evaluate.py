@@ -158,6 +158,63 @@ def test_the_head_report_is_a_summary_of_the_twins_accounts():
     assert report["router_entropy"] == pytest.approx(entropy.mean(0).tolist(), **close)
 
 
+def wide_histories() -> Interactions:
+    """Twelve people and 50 items, with more items than a list has places; one has had nearly all.
+
+    Nobody clicks on anything twice.
+    """
+    rng = np.random.default_rng(0)
+    lengths = [3, 4, 6, 9, 12, 20, 25, 30, 5, 7, 8, 41]  # the last one has 10 items left
+    return interactions_of([(rng.permutation(50)[:n] + 1).tolist() for n in lengths], 50)
+
+
+def test_the_heads_lists_overlap_as_the_twins_do():
+    """Over pairs of four heads, among what a person has not had: 20 items, or all that are left.
+
+    The heads' own figures too, where ranks are so wide that every cutoff tells another story.
+    """
+    config, people = dataclasses.replace(TINY, heads=4), wide_histories()
+    model = random_model(config, 50)
+    overlaps, ranks = [], []
+    for user in range(len(people)):
+        history, target = people.split_user(user)
+        candidates = sorted(set(range(1, 51)) - set(history.tolist()))
+        scores = [s.tolist() for s in fame_twin(model, history.tolist())[-1].head_scores]
+        first = [set(sorted(candidates, key=lambda v: -own[v])[:20]) for own in scores]
+        pairs = [(a, b) for place, a in enumerate(first) for b in first[:place]]
+        overlaps.append(np.mean([len(a & b) / min(20, len(candidates)) for a, b in pairs]))
+        ranks.append([reference.rank(own, target, set(history.tolist())) for own in scores])
+    report = head_report(model, people, "test", batch_size=5)
+    assert report["overlap@20"] == pytest.approx(np.mean(overlaps), abs=1e-6)
+    assert 0.3 < np.mean(overlaps[:-1]) < 0.9 and overlaps[-1] == 1
+    for head, own in enumerate(np.array(ranks).T):
+        figures = summarise_ranks(own)
+        assert figures["NDCG@10"] != figures["NDCG@5"] and figures["HR@10"] != figures["HR@5"]
+        for name in ("HR@10", "NDCG@10"):
+            assert report[name][head] == figures[name]
+
+
+def test_no_head_favours_the_target_where_it_scores_all_alike():
+    model = random_model(TINY, 50)
+    with torch.no_grad():
+        model.facet_maps.zero_()  # every head sees the same nothing in every item
+    people = wide_histories()
+    candidates = [51 - len(people.sequence(user)) for user in range(len(people))]
+    assert read_heads(model, people, "test").ranks.tolist() == [candidates] * TINY.heads
+
+
+def test_heads_are_read_without_dropout():
+    model = random_model(dataclasses.replace(TINY, dropout=0.5), NUM_ITEMS)
+    quiet = read_heads(model, data(), "test").gate
+    assert (read_heads(model.train(), data(), "test").gate == quiet).all()
+    assert not model.training
+
+
+def test_a_single_expert_is_as_even_as_a_router_can_be():
+    report = head_report(random_model(dataclasses.replace(TINY, experts=1), 6), data(), "test")
+    assert report["router_entropy"] == [1.0, 1.0]
+
+
 def test_the_head_report_of_one_person_has_no_holes():
     report = head_report(random_model(TINY, NUM_ITEMS), interactions_of([[1, 2, 3]], 6), "test")
     assert report["gate_std"] == [0.0, 0.0]

@@ -155,6 +155,18 @@ def test_the_random_cut_differs_from_epoch_to_epoch_and_follows_the_seed() -> No
     assert one.starts.tolist() != other.starts.tolist()
 
 
+def test_a_long_history_is_cut_at_random_and_a_short_one_never() -> None:
+    """Its first window has every length up to the longest, each as often as the others."""
+    long, short = [[1] * 20] * 2000, [[1] * 7] * 50  # 17 targets, and 4
+    data = interactions(long + short)
+    windows = training_windows(data, 4, np.random.default_rng(0))
+    first = windows.lengths[np.isin(windows.starts, data.offsets[:-1])]
+    assert first[2000:].tolist() == [4] * 50
+    counts = np.bincount(first[:2000], minlength=5)
+    assert counts[0] == 0 and len(counts) == 5
+    assert abs(counts[1:] - 500).max() < 4 * (2000 * 1 / 4 * 3 / 4) ** 0.5  # binomial
+
+
 @given(st.lists(st.integers(1, 30), max_size=60), st.integers(1, 9), st.integers(1, 4))
 def test_batches_hold_every_window_once(lengths: list[int], size: int, pool: int) -> None:
     windows = Windows(np.zeros(len(lengths), dtype=np.int64), np.array(lengths, dtype=np.int64))
@@ -169,6 +181,30 @@ def test_batches_hold_windows_of_like_length() -> None:
     batches = bucketed_batches(windows, 64, np.random.default_rng(1))
     padded = sum(len(batch) * lengths[batch].max() for batch in batches)
     assert padded < 1.1 * lengths.sum()
+
+
+def test_any_window_meets_any_other_in_a_batch() -> None:
+    """Neighbours, who in a file are often alike, share a batch no more often than by chance."""
+    lengths = np.full(4096, 7, dtype=np.int64)
+    windows = Windows(np.zeros_like(lengths), lengths)
+    batches = bucketed_batches(windows, 32, np.random.default_rng(0), pool=4)
+    batch_of = np.empty(len(windows), dtype=np.int64)
+    for number, batch in enumerate(batches):
+        batch_of[batch] = number
+    together = int((batch_of[:-1] == batch_of[1:]).sum())
+    expected = 4095 * 31 / 4095  # each has 31 of the other 4,095 beside it
+    assert abs(together - expected) < 4 * expected**0.5  # a count of rare events
+    # Pools mix too: the first one is not the first 128 windows.
+    assert batch_of.reshape(32, 128).std(1).min() > 25  # 37 where any batch is as likely
+
+
+def test_batches_come_in_no_order_of_length() -> None:
+    lengths = np.random.default_rng(0).integers(1, 51, size=4096)
+    windows = Windows(np.zeros_like(lengths), lengths)
+    batches = bucketed_batches(windows, 32, np.random.default_rng(1), pool=128)
+    means = [lengths[batch].mean() for batch in batches]
+    # Of 128 draws without an order the correlation has a standard deviation of 1 / sqrt(127).
+    assert abs(np.corrcoef(means, np.arange(128))[0, 1]) < 4 / 127**0.5
 
 
 @settings(max_examples=50)

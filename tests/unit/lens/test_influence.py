@@ -14,7 +14,7 @@ from fame.lens.influence import (
     list_order,
 )
 from fame.lens.trace import fused_scores, fused_table, leave_out, ledger, top_items, trace_history
-from fame.model import Intervention
+from fame.models.sequence_model import Intervention
 from tests import reference
 from tests.tiny import TINY, TINY_SASREC, random_model
 from tests.twin import fame_twin

@@ -17,7 +17,7 @@ from fame.lens.reading import (
     top_lists,
 )
 from fame.lens.trace import fused_table, head_table, ledger, trace_history
-from fame.model import Intervention
+from fame.models.sequence_model import Intervention
 from tests.tiny import TINY, TINY_SASREC, random_model
 
 NUM_ITEMS = 20

@@ -19,7 +19,7 @@ from fame.lens.faithfulness import deletion_curves, faithfulness_of_people
 from fame.lens.influence import history_influence
 from fame.lens.steps import history_steps
 from fame.lens.trace import fused_table, head_table, item_ranks, trace_history
-from fame.lens.words import account_sentence, comparison_sentence, held_out_sentence
+from fame.presentation.sentences import account_sentence, comparison_sentence, held_out_sentence
 from tests import reference
 from tests.tiny import TINY, random_model
 from tests.twin import fame_twin

@@ -22,7 +22,7 @@ from fame.lens.trace import (
     trace_history,
 )
 from fame.metrics import UNRANKED
-from fame.model import Intervention
+from fame.models.sequence_model import Intervention
 from tests import reference
 from tests.tiny import TINY, TINY_SASREC, interactions_of, random_model
 from tests.twin import fame_twin

@@ -1,13 +1,18 @@
 """The training loop on a few people: it learns, it repeats itself, and no setting is dead."""
 
 import dataclasses
+from types import SimpleNamespace
 
 import pytest
 import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
 
 from fame.config import ModelConfig, TrainConfig
+from fame.data.sequences import Interactions
 from fame.errors import FameError
 from fame.evaluate import evaluate
+from fame.training import loop
 from fame.training.loop import (
     TrainState,
     fit,
@@ -17,7 +22,15 @@ from fame.training.loop import (
     resolve_device,
     resolve_precision,
 )
-from tests.tiny import TINY, TINY_SASREC, cyclic_interactions, interactions_of, random_model
+from tests.tiny import (
+    TINY,
+    TINY_SASREC,
+    cyclic_interactions,
+    every_model,
+    interactions_of,
+    random_model,
+    with_first_choices,
+)
 
 CPU = torch.device("cpu")
 MODEL = dataclasses.replace(TINY, experts=2, dropout=0.1)
@@ -52,6 +65,121 @@ def test_the_same_seed_gives_the_same_run(cyclic):
     first, second = trained(cyclic), trained(cyclic)
     assert same_weights(first, second)
     assert [row["loss"] for row in first.history] == [row["loss"] for row in second.history]
+
+
+def batches_read(state: TrainState) -> list[Tensor]:
+    """The items of every batch that the model reads in training from now on, filled as it reads."""
+    read: list[Tensor] = []
+
+    def note(model: nn.Module, inputs: tuple[Tensor]) -> None:
+        if model.training:
+            read.append(inputs[0].clone())
+
+    state.model.register_forward_pre_hook(note)
+    return read
+
+
+def epochs_read(data, train: TrainConfig = TRAIN, *, seed: int | None = None) -> list[list]:
+    """Batches of every epoch as lists; ``seed`` is another one than the weights start from."""
+    state = new_state(MODEL, train, data.num_items, CPU)
+    read, ends = batches_read(state), []
+    drawn_by = train if seed is None else dataclasses.replace(train, seed=seed)
+    fit(state, data, drawn_by, on_epoch=lambda _: ends.append(len(read)))
+    batches = [batch.tolist() for batch in read]
+    return [batches[begin:end] for begin, end in zip([0, *ends], ends, strict=False)]
+
+
+def uneven_people() -> Interactions:
+    """34 people with histories of 4 to 20 clicks: windows of all lengths, some of them cut."""
+    walks = cyclic_interactions(people=34, num_items=30, length=20)
+    lengths = [4 + user % 17 for user in range(len(walks))]
+    return interactions_of([walks.sequence(u)[:n].tolist() for u, n in enumerate(lengths)], 30)
+
+
+def windows_of(epoch: list) -> list:
+    """The windows of an epoch's batches, in an order that does not depend on the draw."""
+    return sorted(row for batch in epoch for row in batch)
+
+
+def test_every_epoch_reads_every_target_once_in_batches_of_the_size_asked_for():
+    data = uneven_people()
+    train = dataclasses.replace(TRAIN, batch_size=7)  # no divisor of the number of windows
+    expected = sorted(item for user in range(len(data)) for item in data.sequence(user)[:-3])
+    for epoch in epochs_read(data, train):
+        assert max(len(batch) for batch in epoch) == 7
+        assert sorted(item for batch in epoch for row in batch for item in row if item) == expected
+
+
+def test_every_epoch_draws_its_batches_and_cuts_anew_and_the_seed_decides():
+    data = uneven_people()
+    first, second = epochs_read(data)
+    assert windows_of(first) != windows_of(second)  # long histories are cut elsewhere
+    assert epochs_read(data) == [first, second]
+    other = epochs_read(data, seed=1)[0]
+    assert other not in (first, second)
+    # With nothing to cut, the order alone is drawn.
+    short = cyclic_interactions(people=40, num_items=8, length=8)
+    first, second = epochs_read(short)
+    assert first != second and windows_of(first) == windows_of(second)
+    assert epochs_read(short, seed=1)[0] not in (first, second)
+
+
+def test_the_seed_decides_what_a_model_starts_from():
+    first, again, other = (
+        new_state(MODEL, dataclasses.replace(TRAIN, seed=seed), 8, CPU) for seed in (0, 0, 1)
+    )
+    assert same_weights(first, again)
+    assert not same_weights(first, other)
+
+
+def test_every_step_of_every_epoch_has_dropout_of_its_own():
+    """Seen at the embeddings, where every batch has the same shape."""
+    data = cyclic_interactions(people=16, num_items=8, length=8)
+    state = new_state(dataclasses.replace(MODEL, dropout=0.5), TRAIN, 8, CPU)
+    masks: list[Tensor] = []
+
+    def note(module: nn.Module, inputs: tuple[Tensor], output: Tensor) -> None:
+        if state.model.training:
+            masks.append(output == 0)
+
+    state.model.embedding_dropout.register_forward_hook(note)
+    fit(state, data, dataclasses.replace(TRAIN, epochs=3))
+    assert len(masks) == 3 * 2
+    for index, mask in enumerate(masks):
+        assert 0.4 < mask.double().mean() < 0.6  # 320 draws: 3.5 standard deviations
+        assert not any(torch.equal(mask, other) for other in masks[:index])
+
+
+@pytest.mark.parametrize("warmup_steps", [0, 5])
+def test_a_step_is_adamws_on_the_mean_over_the_batch(warmup_steps):
+    """Held against plain steps, by PyTorch's own loss and gradients, on the batches it read."""
+    data = cyclic_interactions(people=19, num_items=8, length=8)  # the last batch has 3 people
+    shape = dataclasses.replace(TINY_SASREC, width=4)
+    train = dataclasses.replace(TRAIN, weight_decay=0.5, warmup_steps=warmup_steps)
+    state, plain = (new_state(shape, train, data.num_items, CPU) for _ in range(2))
+    read = batches_read(state)
+    fit(state, data, train)
+    assert sorted(map(len, read)) == [3, 3, 8, 8, 8, 8]
+
+    model = plain.model.train()
+    decayed = [p for name, p in model.named_parameters() if p.ndim > 1]
+    spared = [p for name, p in model.named_parameters() if p.ndim == 1]
+    groups = [{"params": decayed, "weight_decay": 0.5}, {"params": spared, "weight_decay": 0.0}]
+    optimizer = torch.optim.AdamW(groups)
+    losses = []
+    for step, items in enumerate(read):
+        logits = model(items).query @ model.item_embedding.weight[1:].T
+        loss = F.cross_entropy(logits.flatten(0, 1), (items % 8).flatten())  # the next item's row
+        for group in optimizer.param_groups:
+            group["lr"] = train.learning_rate * min(1, (step + 1) / max(warmup_steps, 1))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item() * len(items) / len(data))
+    for name, tensor in plain.weights().items():
+        torch.testing.assert_close(state.weights()[name], tensor, rtol=1e-4, atol=1e-5)
+    told = [row["loss"] for row in state.history]
+    assert told == pytest.approx([sum(losses[:3]), sum(losses[3:])], rel=1e-5)
 
 
 # A value of each field that makes another run of it.
@@ -132,7 +260,7 @@ def test_precision_follows_the_device_unless_it_is_given():
     assert resolve_precision("fp32", torch.device("cuda")) is torch.float32
 
 
-@pytest.mark.parametrize("config", [TINY, TINY_SASREC], ids=["fame", "sasrec"])
+@every_model
 def test_weight_decay_spares_biases_and_norms(config):
     model = random_model(config)
     decayed, spared = make_optimizer(model, TrainConfig(weight_decay=0.3)).param_groups
@@ -140,7 +268,7 @@ def test_weight_decay_spares_biases_and_norms(config):
     names = {id(parameter): name for name, parameter in model.named_parameters()}
     for group, parameters in (("decayed", decayed["params"]), ("spared", spared["params"])):
         for name in (names.pop(id(parameter)) for parameter in parameters):
-            is_spared = name.endswith("bias") or "norm" in name
+            is_spared = name.endswith(("bias", "sqrt_beta")) or "norm" in name
             assert is_spared == (group == "spared"), name
     assert not names  # every parameter is trained
 
@@ -167,6 +295,33 @@ def test_the_best_epochs_weights_are_kept(cyclic):
         assert torch.equal(tensor, by_epoch[state.best_epoch - 1][name])
 
 
+@pytest.mark.parametrize("share", [0.0, 0.5])
+def test_the_best_epoch_is_chosen_on_the_validation_split_and_never_on_the_test_split(share):
+    """On data where the two choose different epochs; in figures, weights and history.
+
+    With an average of the weights, by the figures of the average.
+    """
+    shape = dataclasses.replace(MODEL, width=16)
+    train = dataclasses.replace(TRAIN, epochs=5, learning_rate=1e-3, weight_average=share)
+    data = cyclic_interactions(people=60, num_items=40, length=8)
+    data = with_first_choices(data, "test", new_state(shape, train, 40, CPU).model.eval())
+    figures: dict[str, list[float]] = {"valid": [], "test": []}
+
+    def note(state: TrainState) -> None:
+        for split, scores in figures.items():
+            scores.append(evaluate(state.ranking_model, data, split)["NDCG@10"])
+
+    state = trained(data, train, shape, on_epoch=note)
+    best, tempting = (scores.index(max(scores)) + 1 for scores in figures.values())
+    assert tempting == 1 < best, "the data no longer tell the two apart"
+    assert state.best_epoch == best
+    assert state.best_score == max(figures["valid"])
+    assert [row["valid_NDCG@10"] for row in state.history] == figures["valid"]
+    kept = new_state(shape, train, data.num_items, CPU).model
+    kept.load_state_dict(state.best_weights)
+    assert evaluate(kept, data, "valid")["NDCG@10"] == state.best_score
+
+
 def test_progress_is_told_after_every_step(cyclic):
     seen = []
     trained(cyclic, on_step=seen.append)
@@ -174,6 +329,22 @@ def test_progress_is_told_after_every_step(cyclic):
     assert all(p.step <= p.steps and p.epochs == 2 for p in seen)
     assert all(p.positions_per_second > 0 and p.eta_seconds >= 0 for p in seen)
     assert seen[-1].epoch == 2 and seen[-1].step == seen[-1].steps
+
+
+def test_rates_and_the_time_left_by_a_clock_that_ticks_when_it_is_read(monkeypatch):
+    """Three steps of 8 people with 5 targets each; a step takes a second, validation one more."""
+    data = cyclic_interactions(people=24, num_items=8, length=8)
+    ticks = iter(range(1000))
+    clock = SimpleNamespace(perf_counter=lambda: float(next(ticks)))
+    monkeypatch.setattr(loop, "time", clock)
+    seen = []
+    state = trained(data, on_step=seen.append)
+    # An epoch takes 3 s before a validation was timed, and 4 s with it.
+    assert [p.eta_seconds for p in seen] == pytest.approx([5, 4, 3, 3, 2, 1])
+    assert [p.positions_per_second for p in seen] == pytest.approx([40, 40, 40] * 2)
+    for row in state.history:
+        assert row["seconds"] - row["train_seconds"] == 1
+        assert row["positions_per_second"] == 24 * 5 / row["train_seconds"]
 
 
 def test_a_run_that_is_asked_to_stop_stops_before_the_next_step(cyclic):

@@ -1,6 +1,6 @@
 """What a step makes smaller, without positions, and with and without compilation.
 
-That the loss is the right one is held against the slow twin in tests/unit/test_model.py.
+That the loss is the right one is held against the slow twin in tests/unit/models/test_models.py.
 """
 
 import dataclasses
@@ -11,7 +11,7 @@ import torch
 
 from fame.config import TrainConfig
 from fame.training.objective import Objective
-from tests.tiny import TINY, TINY_SASREC, random_model
+from tests.tiny import TINY, every_model, random_model
 
 COMPILED = TrainConfig(compile="on")
 
@@ -21,7 +21,7 @@ def batch(width: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     return items, torch.arange(3 * width), (torch.arange(3 * width) + 1) % 9
 
 
-@pytest.mark.parametrize("config", [TINY, TINY_SASREC], ids=["fame", "sasrec"])
+@every_model
 @pytest.mark.parametrize("relative", [False, True])
 @pytest.mark.parametrize(
     "training",
@@ -58,7 +58,23 @@ def test_many_drawn_items_give_the_loss_over_the_catalogue():
     assert abs(whole - fused_alone) > 0.1 * whole  # so the heads' part is seen too
 
 
-@pytest.mark.parametrize("config", [TINY, TINY_SASREC], ids=["fame", "sasrec"])
+def test_every_step_draws_from_the_whole_catalogue_anew():
+    """Seen in whose embedding a step pulls at: the drawn items', beside the clicks and target."""
+    model = random_model(TINY)
+    objective = Objective(model, TrainConfig(negatives=2))
+    torch.manual_seed(0)
+    pulled = []
+    for _ in range(60):
+        model.zero_grad()
+        objective(torch.tensor([[3]]), torch.tensor([0]), torch.tensor([4])).backward()
+        rows = model.item_embedding.weight.grad.any(dim=1).nonzero().flatten().tolist()
+        pulled.append(frozenset(rows) - {3, 5})
+    assert len(set(pulled)) > 20  # of 29 ways to draw two
+    # An item is left out of 120 draws once in 1.4 million times.
+    assert frozenset().union(*pulled) == set(range(1, 10)) - {3, 5}
+
+
+@every_model
 @pytest.mark.parametrize(
     "changes",
     [{}, {"positions": "relative", "score": "cosine", "layers": 1}],
