@@ -125,6 +125,7 @@ def test_baselines_are_found_where_they_are_of_the_same_histories(tmp_path: Path
     assert baselines_beside(checkpoint) == {"sasrec": tmp_path / "d-sasrec"}
     assert baselines_beside(load_checkpoint(tmp_path / "d-sasrec")) == {}
     write_checkpoint(tmp_path / "e-sasrec", TINY_SASREC, data())
+    write_checkpoint(tmp_path / "f-fame", TINY, data())
     write_checkpoint(tmp_path / "a-bsarec", TINY_MODELS["bsarec"], data())
     both = {"sasrec": tmp_path / "d-sasrec", "bsarec": tmp_path / "a-bsarec"}
     assert list(baselines_beside(checkpoint).items()) == list(both.items())

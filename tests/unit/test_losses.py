@@ -73,20 +73,21 @@ def test_without_gradients_the_value_is_the_same(smoothing):
 
 
 @pytest.mark.parametrize(
-    "size",
+    ("size", "length"),
     [
-        2000.0,  # exponentials overflow unless they are shifted
-        75.0,  # they do not, but their total leaves the range in which no shift is needed
-        60.0,  # inside that range
-        -90.0,  # they are subnormal numbers of float32, with few digits left
-        -2000.0,  # they vanish
+        (2000.0, 1.0),  # exponentials overflow unless they are shifted
+        (85.0, 100.0),  # they do not, but their products with long embeddings do
+        (75.0, 1.0),  # nothing does, but their total leaves the range in which no shift is needed
+        (60.0, 1.0),  # inside that range
+        (-90.0, 1.0),  # they are subnormal numbers of float32, with few digits left
+        (-2000.0, 1.0),  # they vanish
     ],
 )
-def test_scores_of_any_size_give_the_plain_loss_and_gradients(size):
+def test_scores_of_any_size_give_the_plain_loss_and_gradients(size, length):
     generator = torch.Generator().manual_seed(0)
-    query = torch.tensor([[1.0, size], [0.5, size]], requires_grad=True)
+    query = torch.tensor([[1.0, size / length], [0.5, size / length]], requires_grad=True)
     table = torch.randn(6, 2, generator=generator)
-    table[:, 1] = 1
+    table[:, 1] = length
     table.requires_grad_()
     target = torch.tensor([0, 3])
     loss = linear_cross_entropy(query, table, target, chunk=1)
@@ -164,6 +165,15 @@ def test_the_loss_of_bfloat16_queries_is_not_rounded_to_bfloat16():
     assert loss.dtype is torch.float32
     assert loss.bfloat16() != loss
     assert rounded.grad.dtype is torch.bfloat16
+
+
+def test_under_autocast_the_products_are_rounded_and_nothing_after_them():
+    """Exponentials, totals and their logarithms are those of the rounded logits in float32."""
+    query, table, target = (t.detach() for t in example(positions=300, items=500, width=32))
+    logits = (query.bfloat16() @ table.bfloat16().T).float()
+    with torch.autocast("cpu", torch.bfloat16):
+        loss = linear_cross_entropy(query.float(), table.float(), target, chunk=128)
+    torch.testing.assert_close(loss, F.cross_entropy(logits, target), rtol=1e-5, atol=0)
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.3])

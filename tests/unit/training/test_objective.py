@@ -9,7 +9,7 @@ import logging
 import pytest
 import torch
 
-from fame.config import TrainConfig
+from fame.config import ModelConfig, TrainConfig
 from fame.training.objective import Objective
 from tests.tiny import TINY, every_model, random_model
 
@@ -43,6 +43,18 @@ def test_without_a_target_nothing_pulls_at_the_weights(config, training, relativ
         # There is a gradient, since processes that train together wait for each other's.
         assert parameter.grad is not None, name
         assert torch.equal(parameter.grad, torch.zeros_like(parameter)), name
+
+
+def terms_of(config: ModelConfig, weight: float) -> dict[str, float]:
+    objective = Objective(random_model(config), TrainConfig(head_loss_weight=weight))
+    return {term.name: weight for weight, term in objective.terms}
+
+
+def test_a_term_without_weight_is_left_away():
+    assert terms_of(TINY, 0.7) == {"fused": 1, "heads": 0.7}
+    assert terms_of(TINY, 0.0) == {"fused": 1}
+    for one_head in ({"heads": 1}, {"facets": "off"}, {"model": "sasrec"}, {"model": "bsarec"}):
+        assert terms_of(dataclasses.replace(TINY, **one_head), 0.7) == {"fused": 1}
 
 
 def test_many_drawn_items_give_the_loss_over_the_catalogue():
