@@ -185,7 +185,8 @@ def test_a_survey_follows_the_checkpoint(tmp_path: Path, monkeypatch, repeats):
     ids = of_checkpoint.item_ids[1:]
     items = pd.DataFrame({"item_id": ids, "title": ids})
     write_description(tmp_path, TINY, TrainConfig(), of_checkpoint, items)
-    write_weights(tmp_path, random_model(TINY, NUM_ITEMS).state_dict())
+    model = random_model(TINY, NUM_ITEMS, dtype=torch.float32)
+    write_weights(tmp_path, model.state_dict())
     checkpoint = load_checkpoint(tmp_path)
     assert checkpoint.data.repeats == repeats
     since = data("recommend" if repeats == "exclude" else "exclude")
