@@ -13,14 +13,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fame.candidates import Repeats, candidates
 from fame.checkpoint import Checkpoint, list_checkpoints, read_description
 from fame.config import ModelName
 from fame.data.sequences import HeldOut, Interactions, Split, held_out, places
 from fame.errors import CheckpointError
 from fame.evaluate import Scorer, rank_targets
-from fame.lens.trace import top_items
 from fame.models.registry import MODELS, spec_of
+from fame.ranking import Repeats, candidates, top_items
 
 
 def popularity_scorer(data: Interactions) -> Scorer:

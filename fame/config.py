@@ -95,7 +95,7 @@ class ModelConfig(_Config):
     Args:
         model: ``fame``, or a baseline: ``sasrec``, ``bsarec``.
         width: D, the length of an item embedding.
-        heads: H, the facets; also the attention heads of the ordinary blocks. Divides ``width``.
+        heads: H, the facets; also the attention heads of the standard blocks. Divides ``width``.
         experts: E, the experts in each head of FAME's last block; other models have none.
         layers: L blocks in all; the last one is FAME's.
         max_length: T, how many of the latest clicks the model reads.
@@ -115,7 +115,7 @@ class ModelConfig(_Config):
         temperature: Divides the cosine; the dot product has no use for it.
         gate: ``uniform`` gives all heads equal shares always; an ablation.
         facets: ``off`` merges the heads through an output matrix into one state and one score, as
-            in an ordinary block, and keeps the experts inside the attention; an ablation. The model
+            in a standard block, and keeps the experts inside the attention; an ablation. The model
             then has one head to look at, and no gate; with one expert it is SASRec.
         filter_weight: BSARec's alpha: the share of a block's frequency filter in its states, beside
             attention; 0 leaves the filter away. Other models have none.

@@ -1,6 +1,6 @@
 """Full-catalogue, leave-one-out evaluation.
 
-Which items are candidates, the data set says (:mod:`fame.candidates`): all of the catalogue, or all
+Which items are candidates, the data set says (:mod:`fame.ranking`): all of the catalogue, or all
 but those in the person's history. A target that is no candidate is a miss: it has no rank
 (:data:`fame.metrics.UNRANKED`) and adds 0 to every figure. No negative sampling.
 
@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import combinations, islice
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from fame.candidates import only_candidates
 from fame.data.sequences import (
     HeldOut,
     Interactions,
@@ -33,6 +32,7 @@ from fame.data.sequences import (
 from fame.errors import DataError
 from fame.metrics import FIGURES, summarise_ranks, target_ranks
 from fame.models.sequence_model import SequenceModel
+from fame.ranking import OVERLAP_AT, only_candidates, shared, top_lists
 
 _RANKED: dict[Repeats, str] = {
     "exclude": "everything in the history excluded (a target in it is a miss)",
@@ -44,7 +44,6 @@ _RANKED: dict[Repeats, str] = {
 CPU_BATCH = 128
 GPU_BATCH = 1024
 
-OVERLAP_AT = 20  # the length of the heads' lists that are held against each other
 
 # A scorer gives raw scores (B, V) for examples by their index and inputs (B, T), which the ranking
 # and its own next call write over. What it says of the padding's column does not matter.
@@ -137,7 +136,7 @@ def fused_scorer(model: SequenceModel) -> Scorer:
 
     def score(_: np.ndarray, inputs: Tensor) -> Tensor:
         nonlocal block
-        query_BD = model(inputs, last_only=True).query[:, 0]
+        query_BD = model.read(inputs).query
         if len(block) < len(query_BD):
             block = query_BD.new_empty(len(query_BD), len(table_VD))
         return torch.mm(query_BD, table_VD.T, out=block[: len(query_BD)])
@@ -231,35 +230,17 @@ def read_heads(
     with torch.inference_mode():
         sub_embeddings_HVK = F.pad(model.sub_embeddings(), (0, 0, 1, 0))
         for index, inputs in held_out_batches(data, examples, model.config.max_length, batch_size):
-            encoding = model(torch.from_numpy(inputs).to(device), last_only=True)
-            reading.gate[index] = encoding.gate[:, 0].cpu()
-            reading.router[index] = encoding.router[:, 0].cpu()
-            lists: list[Tensor] = []
+            end = model.read(torch.from_numpy(inputs).to(device))
+            reading.gate[index] = end.gate.cpu()
+            reading.router[index] = end.router.cpu()
+            lists = []
             for head, sub_embedding in enumerate(sub_embeddings_HVK):
-                scores = encoding.head_states[:, 0, head] @ sub_embedding.T
-                lists.append(_first_items(scores, data, examples, index))
+                scores = end.head_states[:, head] @ sub_embedding.T
+                lists.append(top_lists(_candidates_of(scores, data, examples, index), OVERLAP_AT))
                 reading.ranks[head, index] = _ranks(scores, data, examples, index)
             if H > 1:
-                reading.overlap[index] = _overlap(lists).cpu()
+                reading.overlap[index] = shared(lists)
     return reading
-
-
-def _first_items(
-    scores_BV: Tensor, data: Interactions, examples: HeldOut, index: np.ndarray
-) -> Tensor:
-    """The first :data:`OVERLAP_AT` candidates of each example, ``(B, k)``; changes the scores."""
-    scores = _candidates_of(scores_BV, data, examples, index)
-    best, items = scores.topk(min(OVERLAP_AT, scores.shape[1]))
-    return items.where(best > -math.inf, 0)  # 0 where there are fewer candidates
-
-
-def _overlap(lists: list[Tensor]) -> Tensor:
-    """Share of items that two heads' lists ``(B, k)`` have in common, mean over pairs, ``(B,)``."""
-    pairs = []
-    for a, b in combinations(lists, 2):
-        common = (a[:, :, None] == b[:, None]) & (a != 0)[:, :, None]
-        pairs.append(common.sum((1, 2)) / (a != 0).sum(1).clamp(min=1))
-    return torch.stack(pairs).mean(0)
 
 
 def head_report(

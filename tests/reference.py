@@ -30,7 +30,7 @@ Choices beside the paper's, each an entry that is absent where it was not chosen
     fused_length         all scores are multiplied by what gives q this length; to the loss of a
                          head alone that is a constant
     uniform_gate         in place of gate
-    merged               FAME without facets: an ordinary last block whose attention holds the
+    merged               FAME without facets: a standard last block whose attention holds the
                          experts; a dict with output, attention_norm, inner, ...
 """
 
@@ -104,7 +104,7 @@ def embed(parameters: dict, history: list[int]) -> list[Tensor]:
     return [layer_norm(items[item] + positions[t], norm) for t, item in enumerate(read)]
 
 
-def ordinary_block(block: dict, states: list[Tensor], heads: int) -> list[Tensor]:
+def standard_block(block: dict, states: list[Tensor], heads: int) -> list[Tensor]:
     """A causal Transformer block, post-norm: LN(x + attention), then LN(. + feed-forward)."""
     width = len(states[0])
     head_width = width // heads
@@ -159,7 +159,7 @@ def backbone(parameters: dict, history: list[int], heads: int) -> list[Tensor]:
     """S: one row of width D for each click that is read."""
     states = embed(parameters, history)
     for block in parameters["blocks"]:
-        states = ordinary_block(block, states, heads)
+        states = standard_block(block, states, heads)
     return states
 
 
@@ -287,7 +287,7 @@ def sasrec(parameters: dict, history: list[int], heads: int) -> list[Tensor]:
 
 
 def merged_block(parameters: dict, states: list[Tensor], heads: int) -> list[Tensor]:
-    """An ordinary block whose attention heads hold experts."""
+    """A standard block whose attention heads hold experts."""
     block = parameters["merged"]
     outputs = []
     for t in range(len(states)):

@@ -81,11 +81,11 @@ def twin_parameters(leaves: dict[str, Tensor], config: ModelConfig) -> dict:
             own["relative"] = [list(by_distance[h * E : (h + 1) * E]) for h in range(H)]
         return own
 
-    ordinary = config.layers - (config.model == "fame")
+    standard = config.layers - (config.model == "fame")
     parameters = {
         "item_embedding": leaves["item_embedding.weight"],
         "embedding_norm": norm("embedding_norm"),
-        "blocks": [block(f"blocks.{index}") for index in range(ordinary)],
+        "blocks": [block(f"blocks.{index}") for index in range(standard)],
     }
     if relative:
         parameters["max_length"] = config.max_length
@@ -98,7 +98,7 @@ def twin_parameters(leaves: dict[str, Tensor], config: ModelConfig) -> dict:
     if not spec_of(config).heads_rank:
         return parameters
     if config.facets == "off":
-        last = f"blocks.{ordinary}"
+        last = f"blocks.{standard}"
         merged = {"output": linear(f"{last}.attention.output"), **rest_of_block(last)}
         return parameters | mixture(f"{last}.attention.mixture") | {"merged": merged}
     gate = {"uniform_gate": True} if config.gate == "uniform" else {"gate": linear("gate")}

@@ -43,7 +43,7 @@ class Interactions:
         offsets: ``(U + 1,)`` int64; person ``u`` owns ``items[offsets[u]:offsets[u + 1]]``.
         filters: What was filtered and how ties were ordered, in words; part of the protocol.
         repeats: Whether the items of a person's history are candidates for what comes next
-            (:mod:`fame.candidates`); part of the protocol. Films and products are chosen once,
+            (:mod:`fame.ranking`); part of the protocol. Films and products are chosen once,
             places and songs again and again.
     """
 

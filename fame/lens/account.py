@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from fame.lens.trace import SequenceTrace, head_scores, item_ranks, ledger, top_items
+from fame.lens.trace import SequenceTrace, head_scores, item_ranks, ledger
+from fame.ranking import top_items
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 
 from fame.errors import FameError
-from fame.lens.trace import SequenceTrace, fused_scores, item_ranks, top_items
+from fame.lens.trace import SequenceTrace, fused_scores, item_ranks
+from fame.ranking import top_items
 
 NOTHING_LEFT = "The history holds the whole catalogue, so there is nothing left to recommend."
 PERSISTENCE = 0.9  # p of the rank-biased overlap: the first ten ranks carry 86 % of the weight

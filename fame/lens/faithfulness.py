@@ -22,17 +22,16 @@ Shapes: ``n`` items that can be removed · ``K`` of them removed at most · ``R`
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
 
-from fame.candidates import Repeats, only_candidates
-from fame.lens.influence import Influence, history_influence, item_effects, leaving, list_order
-from fame.lens.reading import contributions, fused_scores, read_histories, top_lists
+from fame.lens.influence import Influence, history_influence, item_effects, list_order
+from fame.lens.reading import contributions, fused_scores, read_histories
 from fame.models.sequence_model import Intervention, SequenceModel
+from fame.ranking import Repeats, leaving, only_candidates, top_lists
 
 Measure = Literal["list", "item"]
 MEASURES: dict[Measure, str] = {
@@ -45,6 +44,7 @@ DRAWS = 200  # random orders a person
 MOST_REMOVED = 10
 _COUNTED_FROM = 2
 _ONE_IN = 40  # orders that may lie at or beyond the explanation on one side: 2.5 %
+_JUDGED_FROM = 5  # clicks removed: fewer have not as many orders
 _ROUNDING = 1e-4  # an area as small as this is what float32 makes of nothing
 _LISTS = 512  # whose scores over the whole catalogue are held at a time
 
@@ -78,7 +78,7 @@ class DeletionCurve:
     @property
     def can_be_judged(self) -> bool:
         """Whether there are enough orders, K! at least, for the best of them to stand out."""
-        return math.factorial(len(self.removed)) >= _ONE_IN
+        return len(self.removed) >= _JUDGED_FROM
 
     @property
     def lead_on_latest(self) -> float:
@@ -257,6 +257,12 @@ class MeasuredFaithfulness:
     lead_on_latest: Estimate
     area: Estimate
     curve: list[CurvePoint]
+
+    @property
+    def too_short(self) -> float:
+        """Share of people whose own history has too few clicks for any verdict on it."""
+        judged = [point.people for point in self.curve if point.removed == _JUDGED_FROM]
+        return 1 - sum(judged) / self.people
 
     @property
     def verdict(self) -> Verdict:

@@ -22,16 +22,14 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from fame.candidates import Repeats, only_candidates
 from fame.lens.reading import (
-    Readings,
     contributions,
     fused_scores,
     head_scores,
     read_histories,
-    top_lists,
 )
-from fame.models.sequence_model import Intervention, SequenceModel
+from fame.models.sequence_model import Intervention, LastPosition, SequenceModel
+from fame.ranking import Repeats, leaving, only_candidates, top_lists
 
 MOST_CLICKS = 200  # whose leaving out is tried: the cost grows with their square
 
@@ -56,7 +54,7 @@ class Influence:
     history: np.ndarray
     items: np.ndarray
     places: tuple[tuple[int, ...], ...]
-    readings: Readings
+    readings: LastPosition
     fused: np.ndarray
     replaced: np.ndarray
     replaced_by_head: np.ndarray
@@ -68,15 +66,6 @@ def latest_items(history: np.ndarray, clicks: int) -> np.ndarray:
     latest_first = history[-clicks:][::-1]
     items, first = np.unique(latest_first, return_index=True)
     return items[np.argsort(-first)]
-
-
-def leaving(before: np.ndarray, after: np.ndarray) -> np.ndarray:
-    """How many items of the lists ``before (.., k)`` are missing in the lists ``after (.., k)``.
-
-    0 stands for no item, where a list ends early.
-    """
-    kept = (after[..., None, :] == before[..., :, None]).any(-1)
-    return (~kept & (before > 0)).sum(-1)
 
 
 def history_influence(

@@ -12,21 +12,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import combinations
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 
-from fame.candidates import Repeats, only_candidates
-from fame.lens.influence import leaving
-from fame.lens.reading import fused_scores, head_scores, read_histories, top_lists
+from fame.lens.reading import fused_scores, head_scores, read_histories
 from fame.metrics import target_ranks
 from fame.models.sequence_model import SequenceModel
+from fame.ranking import OVERLAP_AT, Repeats, only_candidates, shared, top_lists
 
 HIT = 10  # a list holds the held-out item where its rank is at most this
-COMPARED = 20  # length of the heads' lists when their agreement is measured
 LISTED = 12  # people in every list
 _BATCH = 256
 
@@ -99,7 +96,7 @@ def _figures(
 
     fused_rank = ranks(only_candidates(fused_scores(model, now), histories, repeats))
     by_head = list(only_candidates(head_scores(model, now), histories, repeats))
-    lists = [top_lists(scores, COMPARED) for scores in by_head]
+    lists = [top_lists(scores, OVERLAP_AT) for scores in by_head]
     head_ranks = np.stack([ranks(scores) for scores in by_head])
     best = head_ranks.argmin(0)
     people = pd.DataFrame(
@@ -108,21 +105,13 @@ def _figures(
             "gate": gate.max(1),
             "gate_head": gate.argmax(1),
             "gate_move": move,
-            "shared": _shared(lists),
+            "shared": shared(lists),
             "rank": fused_rank,
             "best_head": best,
             "best_head_rank": head_ranks[best, np.arange(len(best))],
         }
     )
     return people, now.router.double().cpu().numpy()
-
-
-def _shared(lists: list[np.ndarray]) -> np.ndarray:
-    """Mean share of the items that two heads' lists ``(n, k)`` have in common; NaN for one head."""
-    if len(lists) == 1:
-        return np.full(len(lists[0]), np.nan)
-    lost = [leaving(first, second) for first, second in combinations(lists, 2)]
-    return 1 - np.mean(lost, axis=0) / np.maximum((lists[0] > 0).sum(1), 1)
 
 
 @dataclass(frozen=True)
@@ -144,7 +133,7 @@ class Rule:
 _RANKS = ("rank", "best_head", "best_head_rank")
 RULES = {
     "one_head_rules": Rule("the largest gate share", ("gate", "gate_head")),
-    "heads_disagree": Rule(f"the heads' top {COMPARED} share least", ("shared",)),
+    "heads_disagree": Rule(f"the heads' top {OVERLAP_AT} share least", ("shared",)),
     "gate_flips": Rule("the gate moved most at the latest click", ("gate_move",)),
     "fusion_hits": Rule(
         f"the held-out item is in the fused top {HIT} and in no head's own", _RANKS, extremes=False

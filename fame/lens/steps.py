@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from fame.candidates import Repeats, only_candidates
-from fame.lens.reading import fused_scores, read_steps, top_lists
+from fame.lens.reading import fused_scores, read_steps
 from fame.models.sequence_model import Intervention, SequenceModel
+from fame.ranking import Repeats, only_candidates, top_lists
 
 MOST_STEPS = 200  # by default: in a long history every step reads a window of its own
 

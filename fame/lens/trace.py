@@ -14,9 +14,9 @@ import numpy as np
 import pandas as pd
 import torch
 
-from fame.candidates import Repeats, candidates
 from fame.errors import FameError
 from fame.models.sequence_model import Intervention, SequenceModel
+from fame.ranking import Repeats, candidates, top_items
 
 
 @dataclass(frozen=True)
@@ -138,15 +138,6 @@ def ledger(trace: SequenceTrace, items: np.ndarray, *, raw: bool = False) -> np.
     The rows sum to the fused score of the item: exactly in real numbers, to rounding here.
     """
     return (trace.gate[:, None] * head_scores(trace, raw=raw)[:, items]).T
-
-
-def top_items(scores: np.ndarray, candidates: np.ndarray, k: int) -> np.ndarray:
-    """The k best candidates, best first; equal scores in the order of the catalogue."""
-    items = np.flatnonzero(candidates)
-    if k < len(items):  # only what reaches the k-th score has to be put in order
-        least = np.partition(scores[items], len(items) - k)[len(items) - k]
-        items = items[scores[items] >= least]
-    return items[np.argsort(-scores[items], kind="stable")][:k]
 
 
 def head_table(trace: SequenceTrace, k: int, *, raw: bool = False) -> pd.DataFrame:

@@ -38,7 +38,7 @@ import torch
 from torch import Tensor, nn
 
 from fame.config import ModelConfig
-from fame.models.costs import ModelCosts, ordinary_block
+from fame.models.costs import ModelCosts, standard_block
 from fame.models.layers import CausalSelfAttention, TransformerBlock, at_position
 from fame.models.sasrec import SASRec
 from fame.models.sequence_model import relative_positions
@@ -113,11 +113,11 @@ build = BSARec
 
 
 def costs(config: ModelConfig) -> ModelCosts:
-    """Ordinary blocks, and in each the filter: a product over all pairs, and three values kept."""
-    ordinary = ordinary_block(config)
+    """Standard blocks, and in each the filter: a product over all pairs, and three values kept."""
+    standard = standard_block(config)
     block = replace(
-        ordinary,
-        products_per_pair=ordinary.products_per_pair + config.width,
-        kept=ordinary.kept + 3,
+        standard,
+        products_per_pair=standard.products_per_pair + config.width,
+        kept=standard.kept + 3,
     )
     return ModelCosts((block,) * config.layers)

@@ -48,7 +48,7 @@ class ModelCosts:
     cosine: float = 1.0
 
 
-def ordinary_block(config: ModelConfig) -> BlockCosts:
+def standard_block(config: ModelConfig) -> BlockCosts:
     """A :class:`fame.models.layers.TransformerBlock`; 8 of its 18 kept values are around GELU."""
     D = config.width
     return BlockCosts(

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from fame.config import ModelConfig
-from fame.models.costs import BlockCosts, ModelCosts, ordinary_block
+from fame.models.costs import BlockCosts, ModelCosts, standard_block
 from fame.models.layers import Dropout, FeedForward, at_position, initialise
 from fame.models.moe_attention import MergedExperts, MoEAttention
 from fame.models.sasrec import SASRec
@@ -34,7 +34,7 @@ class Fame(SequenceModel):
     """Facet-aware multi-head mixture-of-experts model (Liu, Zhang, Long; WSDM 2025)."""
 
     def __init__(self, config: ModelConfig, num_items: int) -> None:
-        super().__init__(config, num_items, ordinary_blocks=config.layers - 1)
+        super().__init__(config, num_items, standard_blocks=config.layers - 1)
         self.heads, self.experts = config.heads, config.experts
         D, H, K = config.width, config.heads, config.head_width
         self.attention = mixture_of(config)
@@ -69,13 +69,15 @@ class Fame(SequenceModel):
             gate_H = intervention.gate_weights(H)
             expert_mask_HE = intervention.expert_mask(H, self.experts)
 
-        found_BTHK, router_BTHE = self.attention(
+        expert_out_BTHK, router_BTHE = self.attention(
             s_BTD, only_B=only_B, expert_mask_HE=expert_mask_HE
         )
         if only_B is not None:
             s_BTD = at_position(s_BTD, only_B)
         B, T, D = s_BTD.shape
-        u_BTHK = self.head_attention_norm(s_BTD.view(B, T, H, K) + self.head_dropout(found_BTHK))
+        u_BTHK = self.head_attention_norm(
+            s_BTD.view(B, T, H, K) + self.head_dropout(expert_out_BTHK)
+        )
         state_BTHK = self.head_feed_forward_norm(
             u_BTHK + self.head_dropout(self.head_feed_forward(u_BTHK))
         )
@@ -121,7 +123,7 @@ def build(config: ModelConfig, num_items: int) -> SequenceModel:
 
 
 def costs(config: ModelConfig) -> ModelCosts:
-    """Ordinary blocks and the one with the experts, see :class:`fame.models.costs.ModelCosts`."""
+    """Standard blocks and the one with the experts, see :class:`fame.models.costs.ModelCosts`."""
     D, H, E, K = config.width, config.heads, config.experts, config.head_width
     queries_keys_values = E * D * D + 2 * D * D
     routers = H * (E * K) * E
@@ -138,4 +140,4 @@ def costs(config: ModelConfig) -> ModelCosts:
         query_heads=H * E,
         relative_copies=1 + 0.8 * E,
     )
-    return ModelCosts((*[ordinary_block(config)] * (config.layers - 1), last), cosine=cosine)
+    return ModelCosts((*[standard_block(config)] * (config.layers - 1), last), cosine=cosine)

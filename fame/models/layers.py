@@ -1,4 +1,4 @@
-"""The ordinary causal Transformer block, as in SASRec's modern form.
+"""The standard causal Transformer block, as in SASRec's modern form.
 
 Shapes: ``B`` batch · ``T`` positions · ``D`` width.
 
@@ -146,9 +146,9 @@ class TransformerBlock(nn.Module):
 
     def mixed(self, x_BTD: Tensor, only_B: Tensor | None) -> Tensor:
         """The half in which positions look at one another: ``LN(x + dropout(attention(x)))``."""
-        found = self.attention(x_BTD, only_B)
+        mixed = self.attention(x_BTD, only_B)
         residual = x_BTD if only_B is None else at_position(x_BTD, only_B)
-        return self.attention_norm(residual + self.dropout(found))
+        return self.attention_norm(residual + self.dropout(mixed))
 
 
 INIT_STD = 0.02  # of every random weight, as in BERT and SASRec's modern form

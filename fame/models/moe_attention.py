@@ -84,8 +84,8 @@ def grouped_biased_attention(
     B, G, T, K = query_BGTK.shape
     H = key_BHTK.shape[1]
     asking, bias = query_BGTK.reshape(B, H, -1, K), bias_1GTT.reshape(1, H, -1, T)
-    found = F.scaled_dot_product_attention(asking, key_BHTK, value_BHTK, bias)
-    return found.reshape(B, G, T, K)
+    expert_out = F.scaled_dot_product_attention(asking, key_BHTK, value_BHTK, bias)
+    return expert_out.reshape(B, G, T, K)
 
 
 class MoEAttention(nn.Module):
@@ -128,18 +128,18 @@ class MoEAttention(nn.Module):
         """
         H, E, K = self.heads, self.experts, self.head_width
         if only_B is None:
-            found_BTHEK = self._found_everywhere(s_BTD)
+            expert_out_BTHEK = self._expert_out_everywhere(s_BTD)
         else:
-            found_BTHEK = self._found_at(s_BTD, only_B)
-        B, T = found_BTHEK.shape[:2]
-        found_HNI = found_BTHEK.reshape(B * T, H, E * K).transpose(0, 1)
-        router_HNE = torch.baddbmm(self.router_bias[:, None], found_HNI, self.router_weight)
-        router_HNE = router_HNE.softmax(-1, dtype=found_BTHEK.dtype)
+            expert_out_BTHEK = self._expert_out_at(s_BTD, only_B)
+        B, T = expert_out_BTHEK.shape[:2]
+        expert_out_HNI = expert_out_BTHEK.reshape(B * T, H, E * K).transpose(0, 1)
+        router_HNE = torch.baddbmm(self.router_bias[:, None], expert_out_HNI, self.router_weight)
+        router_HNE = router_HNE.softmax(-1, dtype=expert_out_BTHEK.dtype)
         if expert_mask_HE is not None:
             mask_HE = expert_mask_HE.to(router_HNE)
             router_HNE = masked_router(router_HNE.transpose(0, 1), mask_HE).transpose(0, 1)
         router_BTHE = router_HNE.transpose(0, 1).reshape(B, T, H, E)
-        return (router_BTHE[..., None] * found_BTHEK).sum(3), router_BTHE
+        return (router_BTHE[..., None] * expert_out_BTHEK).sum(3), router_BTHE
 
     def attention_at(self, s_BTD: Tensor, position_B: Tensor) -> Tensor:
         """What every expert attends to from one position, ``(B, H, E, T)``; rows sum to 1."""
@@ -150,26 +150,26 @@ class MoEAttention(nn.Module):
             return logits_BHET.masked_fill(~seen, -math.inf).softmax(-1)
         return (logits_BHET + seen).softmax(-1)
 
-    def _found_everywhere(self, s_BTD: Tensor) -> Tensor:
+    def _expert_out_everywhere(self, s_BTD: Tensor) -> Tensor:
         """A_he V_h at every position, ``(B, T, H, E, K)``."""
         B, T, _ = s_BTD.shape
         query = self._split(self.query(s_BTD))  # (B, H * E, T, K), head-major
         key, value = self._split(self.key(s_BTD)), self._split(self.value(s_BTD))
         if self.relative is None:
-            found = grouped_causal_attention(query, key, value)
+            expert_out = grouped_causal_attention(query, key, value)
         else:
-            found = grouped_biased_attention(query, key, value, self.relative(T))
-        return found.transpose(1, 2).reshape(B, T, self.heads, self.experts, self.head_width)
+            expert_out = grouped_biased_attention(query, key, value, self.relative(T))
+        return expert_out.transpose(1, 2).reshape(B, T, self.heads, self.experts, self.head_width)
 
-    def _found_at(self, s_BTD: Tensor, position_B: Tensor) -> Tensor:
+    def _expert_out_at(self, s_BTD: Tensor, position_B: Tensor) -> Tensor:
         """The same at one position, ``(B, 1, H, E, K)``: the experts are the rows that ask."""
-        found_BHEK = F.scaled_dot_product_attention(
+        expert_out_BHEK = F.scaled_dot_product_attention(
             self._queries_at(s_BTD, position_B),
             self._split(self.key(s_BTD)),
             self._split(self.value(s_BTD)),
             self._seen_at(position_B, s_BTD.shape[1]),
         )
-        return found_BHEK[:, None]
+        return expert_out_BHEK[:, None]
 
     def _seen_at(self, position_B: Tensor, length: int) -> Tensor:
         """What each expert may look at from one position: truth values ``(B, 1, 1, T)``, or what
@@ -189,7 +189,7 @@ class MoEAttention(nn.Module):
 
 
 class MergedExperts(nn.Module):
-    """Experts inside the heads of an ordinary attention: what they found goes through one output
+    """Experts inside the heads of a standard attention: what they found goes through one output
     matrix, as it does without experts. FAME less its facets, for comparison."""
 
     def __init__(self, mixture: MoEAttention) -> None:
@@ -200,5 +200,5 @@ class MergedExperts(nn.Module):
 
     def forward(self, x_BTD: Tensor, only_B: Tensor | None = None) -> Tensor:
         """``(B, T, D)``, or ``(B, 1, D)`` where only one position of each sequence is asked for."""
-        found_BTHK, _ = self.mixture(x_BTD, only_B=only_B)
-        return self.output(found_BTHK.flatten(2))
+        expert_out_BTHK, _ = self.mixture(x_BTD, only_B=only_B)
+        return self.output(expert_out_BTHK.flatten(2))

@@ -14,19 +14,19 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fame.config import ModelConfig
-from fame.models.costs import ModelCosts, ordinary_block
+from fame.models.costs import ModelCosts, standard_block
 from fame.models.layers import initialise
 from fame.models.sequence_model import Encoding, Intervention, SequenceModel
 
 
 class SASRec(SequenceModel):
-    """``L`` ordinary blocks; the last state is the query.
+    """``L`` standard blocks; the last state is the query.
 
     It answers the same calls as FAME with one head that is the whole embedding, gate 1 and no
     experts.
 
     Args:
-        last_attention: Makes the attention of the last block, in place of the ordinary one.
+        last_attention: Makes the attention of the last block, in place of the standard one.
     """
 
     def __init__(
@@ -35,7 +35,7 @@ class SASRec(SequenceModel):
         num_items: int,
         last_attention: Callable[[], nn.Module] | None = None,
     ) -> None:
-        super().__init__(config, num_items, ordinary_blocks=config.layers)
+        super().__init__(config, num_items, standard_blocks=config.layers)
         self.heads, self.experts = 1, 0
         if last_attention is not None:
             self.blocks[-1].attention = last_attention()
@@ -73,5 +73,5 @@ build = SASRec
 
 
 def costs(config: ModelConfig) -> ModelCosts:
-    """Nothing but ordinary blocks, see :class:`fame.models.costs.ModelCosts`."""
-    return ModelCosts((ordinary_block(config),) * config.layers)
+    """Nothing but standard blocks, see :class:`fame.models.costs.ModelCosts`."""
+    return ModelCosts((standard_block(config),) * config.layers)

@@ -18,6 +18,7 @@ A model answers one question, "what comes next?", in three steps that everything
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -112,6 +113,40 @@ class Encoding:
     gate: Tensor
     router: Tensor
 
+    def at(self, *place: int | slice | Tensor) -> LastPosition:
+        """One position of every sequence, or several of one: ``n`` of them in all."""
+        parts = (self.query, self.head_states, self.gate, self.router)
+        return LastPosition(*(part[place] for part in parts))
+
+
+@dataclass(frozen=True)
+class LastPosition:
+    """What a model says at the end of each of ``n`` histories, see :class:`Encoding`.
+
+    Attributes:
+        query: ``(n, D)``.
+        head_states: ``(n, H, K)``.
+        gate: ``(n, H)``.
+        router: ``(n, H, E)``, or ``(n, 1, 0)``.
+    """
+
+    query: Tensor
+    head_states: Tensor
+    gate: Tensor
+    router: Tensor
+
+    def __len__(self) -> int:
+        return len(self.query)
+
+    def __getitem__(self, rows: slice | Tensor) -> LastPosition:
+        return LastPosition(*(tensor[rows] for tensor in vars(self).values()))
+
+    @classmethod
+    def joined(cls, parts: Sequence[LastPosition]) -> LastPosition:
+        """Several, one after the other."""
+        columns = zip(*(vars(part).values() for part in parts), strict=True)
+        return cls(*(torch.cat(column) for column in columns))
+
 
 @dataclass(frozen=True)
 class FameTrace:
@@ -148,7 +183,7 @@ class SequenceModel(nn.Module):
     heads: int
     experts: int
 
-    def __init__(self, config: ModelConfig, num_items: int, ordinary_blocks: int) -> None:
+    def __init__(self, config: ModelConfig, num_items: int, standard_blocks: int) -> None:
         super().__init__()
         self.config = config
         self.num_items = num_items
@@ -157,7 +192,7 @@ class SequenceModel(nn.Module):
             self.position_embedding = nn.Embedding(config.max_length, config.width)
         self.embedding_norm = nn.LayerNorm(config.width)
         self.embedding_dropout = Dropout(config.dropout)
-        self.blocks = nn.ModuleList(self.new_block() for _ in range(ordinary_blocks))
+        self.blocks = nn.ModuleList(self.new_block() for _ in range(standard_blocks))
 
     def new_block(self) -> TransformerBlock:
         """One block of the backbone, untrained."""
@@ -181,6 +216,11 @@ class SequenceModel(nn.Module):
         for block in self.blocks[: self.config.layers - 1]:
             x_BTD = block(x_BTD)
         return x_BTD
+
+    @property
+    def parameter_count(self) -> int:
+        """How many numbers training sets."""
+        return sum(parameter.numel() for parameter in self.parameters())
 
     @property
     def item_table(self) -> Tensor:
@@ -227,6 +267,10 @@ class SequenceModel(nn.Module):
         only_B = last_positions(items_BT) if last_only else None
         return self.encode(self.backbone(items_BT), only_B=only_B, intervention=intervention)
 
+    def read(self, items_BT: Tensor, *, intervention: Intervention | None = None) -> LastPosition:
+        """The end of every sequence alone: all that a ranking needs."""
+        return self(items_BT, last_only=True, intervention=intervention).at(slice(None), 0)
+
     def encode(
         self,
         s_BTD: Tensor,
@@ -257,14 +301,14 @@ class SequenceModel(nn.Module):
         s_BTD = self.backbone(items_BT)
         encoding = self.encode(s_BTD, intervention=intervention)
         row, last = torch.arange(len(items_BT), device=items_BT.device), last_positions(items_BT)
-        head_queries = encoding.head_states[row, last]
-        head_scores = torch.einsum("bhk,hvk->bhv", head_queries, self.sub_embeddings())
-        scores = encoding.query[row, last] @ self.item_table.T
+        end = encoding.at(row, last)
+        head_scores = torch.einsum("bhk,hvk->bhv", end.head_states, self.sub_embeddings())
+        scores = end.query @ self.item_table.T
         return FameTrace(
-            gate=encoding.gate[row, last],
-            router=encoding.router[row, last],
+            gate=end.gate,
+            router=end.router,
             attention=self.attention_at(s_BTD, last),
-            head_queries=head_queries,
+            head_queries=end.head_states,
             head_scores=F.pad(head_scores, (1, 0), value=-math.inf),
             scores=F.pad(scores, (1, 0), value=-math.inf),
             gate_path=encoding.gate * real_BT[..., None],

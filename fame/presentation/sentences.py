@@ -14,7 +14,7 @@ import pandas as pd
 from fame.facets.agreement import Agreement
 from fame.lens.account import ItemAccount
 from fame.lens.compare import Comparison
-from fame.lens.faithfulness import DeletionCurve, Measure, MeasuredFaithfulness, Verdict
+from fame.lens.faithfulness import DeletionCurve, Estimate, Measure, MeasuredFaithfulness, Verdict
 from fame.lens.people import RULES, BaseRate
 from fame.models.sequence_model import Intervention
 from fame.presentation.names import head_name, space_name
@@ -170,10 +170,7 @@ _ON_LATEST: dict[Verdict, str] = {
 
 
 def _size(measure: Measure, size: float) -> str:
-    if measure == "list":
-        return percent(size)
-    rounded = f"{size:.2f}"
-    return "0.00" if rounded == "-0.00" else rounded.replace("-", "−")
+    return percent(size) if measure == "list" else _figure(measure, size)
 
 
 def faithfulness_sentence(curve: DeletionCurve | None) -> str:
@@ -206,25 +203,42 @@ def faithfulness_sentence(curve: DeletionCurve | None) -> str:
     }[curve.verdict]
 
 
+def _difference(measure: Measure, size: float) -> str:
+    """Shares differ by percentage points: 3 % more could be more than that or less."""
+    return f"{_figure(measure, size)}{' percentage points' * (measure == 'list')}"
+
+
+def _span(measure: Measure, estimate: Estimate) -> str:
+    return f"{_figure(measure, estimate.low)} to {_figure(measure, estimate.high)}"
+
+
+def _figure(measure: Measure, size: float) -> str:
+    figure = f"{100 * size:.1f}" if measure == "list" else f"{size:.2f}"
+    return (figure.lstrip("-") if float(figure) == 0 else figure).replace("-", "−")
+
+
 def checkpoint_sentence(measure: Measure, measured: MeasuredFaithfulness) -> str:
     """Whether a checkpoint's explanations hold, over many people."""
     area, lead = measured.area, measured.lead_on_latest
     shares = {kind: percent(share.mean) for kind, share in measured.verdicts.items()}
-    more = _EFFECT[measure].format(f"{_size(measure, area.mean)} more")
+    more = _EFFECT[measure].format(f"{_difference(measure, area.mean)} more")
     said = {
         "holds": "Beyond the first click, explanations of this checkpoint hold on average",
         "unclear": "Beyond the first click, explanations of this checkpoint cannot be told from "
         "chance",
         "fails": "Beyond the first click, explanations of this checkpoint do not hold",
     }[measured.verdict]
+    few = ""
+    if measured.too_short > 0:
+        few = f" ({percent(measured.too_short)} of people have too few clicks for any verdict)"
     return (
         f"{said}: over {measured.people:,} people, removing the first click and those named next "
-        f"{more} than the same first click and as many others at random ({_size(measure, area.low)}"
-        f" to {_size(measure, area.high)}). Person by person they hold for {shares['holds']}, fail "
-        f"for {shares['fails']}, and cannot be told from chance for {shares['unclear']}. "
-        f"{_ON_LATEST[measured.verdict_on_latest]}: the explanation leads by "
-        f"{_size(measure, lead.mean)} ({_size(measure, lead.low)} to {_size(measure, lead.high)}), "
-        f"does more for {percent(measured.above_latest.mean)} of people and less for "
+        f"{more} than the same first click and as many others at random ({_span(measure, area)}). "
+        f"Person by person they hold for {shares['holds']}, fail for {shares['fails']}, and cannot "
+        f"be told from chance for {shares['unclear']}{few}. "
+        f"{_ON_LATEST[measured.verdict_on_latest]}: the explanation's lead is "
+        f"{_difference(measure, lead.mean)} ({_span(measure, lead)}), and it does more for "
+        f"{percent(measured.above_latest.mean)} of people and less for "
         f"{percent(measured.below_latest.mean)}."
     )
 

@@ -298,7 +298,7 @@ def _train_epoch(
             for group in state.optimizer.param_groups:
                 group["lr"] = config.learning_rate * min(1.0, warm)
             with torch.autocast(device.type, precision, enabled=precision != torch.float32):
-                loss = objective(batch.items, batch.asked, batch.target)
+                loss = objective(batch.items, batch.target_positions, batch.target)
             state.optimizer.zero_grad()
             # Gradients are averaged over processes, but a target counts the same in each of them.
             own = len(batch.target)

@@ -55,8 +55,7 @@ class MemoryNeed:
 def count_parameters(config: ModelConfig, num_items: int) -> int:
     """P, exactly, without making one."""
     with torch.device("meta"):
-        model = build_model(config, num_items)
-    return sum(parameter.numel() for parameter in model.parameters())
+        return build_model(config, num_items).parameter_count
 
 
 def kept_values(config: ModelConfig, length: int, *, last_only: bool = False) -> float:
@@ -111,7 +110,9 @@ def memory_need(
     heads_too = ranking_heads(model_config) > 1 and train_config.head_loss_weight > 0
     on_cpu = device.type == "cpu"
     if train_config.negatives:
-        logits = logit * min(chunk_rows(device.type, drawn=True), targets) * train_config.negatives
+        logits = (
+            logit * min(chunk_rows(device.type, negatives=True), targets) * train_config.negatives
+        )
         # Embeddings of the targets, as they are and as they are ranked, and gradients of these and
         # of the queries; the last two by the heads' eyes as well.
         logits += (4 + 2 * heads_too) * 4 * targets * D

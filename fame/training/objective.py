@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Drawn:
+class Negatives:
     """The items drawn for a step, the same for all its targets and all terms.
 
     Attributes:
@@ -43,7 +43,7 @@ class Drawn:
     importance_weight: float
 
     @classmethod
-    def of(cls, model: SequenceModel, target_N: Tensor, count: int) -> Drawn:
+    def of(cls, model: SequenceModel, target_N: Tensor, count: int) -> Negatives:
         """Draws ``count`` items, any of them as likely as the others."""
         V, M = model.num_items, count
         row_M = torch.randint(V, (M,), device=target_N.device)
@@ -60,18 +60,19 @@ class Step:
     Attributes:
         model: In training mode, as it reads this step.
         encoding: What it read, at all positions of the batch.
-        position_N: Places of the positions that have a target, in the flattened ``(B * T)``.
+        target_positions_N: Places of the positions that have a target, in the flattened
+            ``(B * T)``.
         target_N: Rows of the item table (item index - 1) that came next at those positions.
-        drawn: The items that targets have to win against; ``None``: the whole catalogue.
+        negatives: The items that targets have to win against; ``None``: the whole catalogue.
         label_smoothing: As configured; 0 where items are drawn.
         attributes: What the catalogue says of the items; no facets where there is none.
     """
 
     model: SequenceModel
     encoding: Encoding
-    position_N: Tensor
+    target_positions_N: Tensor
     target_N: Tensor
-    drawn: Drawn | None
+    negatives: Negatives | None
     label_smoothing: float
     attributes: ItemAttributes
 
@@ -80,12 +81,12 @@ class Step:
     @cached_property
     def query_ND(self) -> Tensor:
         """The fused query at every position that has a target."""
-        return self.encoding.query.flatten(0, 1).index_select(0, self.position_N)
+        return self.encoding.query.flatten(0, 1).index_select(0, self.target_positions_N)
 
     @cached_property
     def state_NHK(self) -> Tensor:
         """The heads' states at every position that has a target."""
-        return self.encoding.head_states.flatten(0, 1).index_select(0, self.position_N)
+        return self.encoding.head_states.flatten(0, 1).index_select(0, self.target_positions_N)
 
 
 @dataclass(frozen=True)
@@ -105,44 +106,50 @@ class Term:
 
 def fused_loss(step: Step) -> Tensor:
     """Mean cross-entropy of the fused ranking, over the catalogue or against drawn items."""
-    drawn = step.drawn
-    if drawn is None:
+    negatives = step.negatives
+    if negatives is None:
         table_VD = step.model.item_table
         return linear_cross_entropy(
             step.query_ND, table_VD, step.target_N, smoothing=step.label_smoothing
         )
-    return _against(drawn, step.query_ND, drawn.positive_ND, drawn.negative_MD, step.target_N)
+    return _against(
+        negatives, step.query_ND, negatives.positive_ND, negatives.negative_MD, step.target_N
+    )
 
 
 def heads_loss(step: Step) -> Tensor:
     """Mean over heads of the cross-entropy of each head's own ranking, against the same items."""
-    drawn = step.drawn
-    if drawn is None:
+    negatives = step.negatives
+    if negatives is None:
         sub_embeddings_HVK = step.model.sub_embeddings()
         return head_cross_entropy(
             step.state_NHK, sub_embeddings_HVK, step.target_N, smoothing=step.label_smoothing
         )
     # Only the items that are asked for are seen with the heads' eyes.
     positive_HNK, negative_HMK = map(
-        step.model.seen_by_heads, (drawn.positive_ND, drawn.negative_MD)
+        step.model.seen_by_heads, (negatives.positive_ND, negatives.negative_MD)
     )
     by_head = [
-        _against(drawn, step.state_NHK[:, h], positive_HNK[h], negative_HMK[h], step.target_N)
+        _against(negatives, step.state_NHK[:, h], positive_HNK[h], negative_HMK[h], step.target_N)
         for h in range(len(positive_HNK))
     ]
     return torch.stack(by_head).mean()
 
 
 def _against(
-    drawn: Drawn, query_NX: Tensor, positive_NX: Tensor, negative_MX: Tensor, target_N: Tensor
+    negatives: Negatives,
+    query_NX: Tensor,
+    positive_NX: Tensor,
+    negative_MX: Tensor,
+    target_N: Tensor,
 ) -> Tensor:
     return sampled_cross_entropy(
         query_NX,
         positive_NX,
         negative_MX,
         target_N=target_N,
-        drawn_M=drawn.row_M,
-        stands_for=drawn.importance_weight,
+        negative_M=negatives.row_M,
+        importance_weight=negatives.importance_weight,
     )
 
 
@@ -197,7 +204,7 @@ class Objective(nn.Module):
             self._encode = self._read
             return self._encode(items_BT)
 
-    def forward(self, items_BT: Tensor, asked_N: Tensor, target_N: Tensor) -> Tensor:
+    def forward(self, items_BT: Tensor, target_positions_N: Tensor, target_N: Tensor) -> Tensor:
         """The weighted sum of the terms, each a mean over the targets.
 
         Today ``fused + head_loss_weight * mean over heads of the head's own``, with all items as
@@ -206,8 +213,8 @@ class Objective(nn.Module):
 
         Args:
             items_BT: Sequences, padded with 0 on the right.
-            asked_N: Places of the positions that have a target, in the flattened ``(B * T)``; in
-                ``(B,)`` where samples are prefixes.
+            target_positions_N: Places of the positions that have a target, in the flattened
+                ``(B * T)``; in ``(B,)`` where samples are prefixes.
             target_N: Rows of the item table (item index - 1) that came next at those positions.
         """
         config = self.config
@@ -215,9 +222,11 @@ class Objective(nn.Module):
         step = Step(
             model=self.model,
             encoding=encoding,
-            position_N=asked_N,
+            target_positions_N=target_positions_N,
             target_N=target_N,
-            drawn=Drawn.of(self.model, target_N, config.negatives) if config.negatives else None,
+            negatives=Negatives.of(self.model, target_N, config.negatives)
+            if config.negatives
+            else None,
             label_smoothing=config.label_smoothing,
             attributes=self.attributes,
         )

@@ -191,7 +191,7 @@ def _final_metrics(state: TrainState, dataset: Dataset, device: str) -> dict[str
         "selection": f"best validation {SELECTION}",
         "best_epoch": state.best_epoch,
         "epochs": state.epoch,
-        "parameters": sum(parameter.numel() for parameter in state.model.parameters()),
+        "parameters": state.model.parameter_count,
         "train_seconds": sum(row["train_seconds"] for row in state.history),
         "device": device,
         "valid": evaluate(state.model, data, "valid"),

@@ -43,6 +43,7 @@ def test_what_is_stored_is_what_was_found(surveyed: Checkpoint):
     assert people is not None and people.looked_at == 30
     assert people.lists == worth_showing(figures.people, DATA.user_ids.tolist())
     assert people.base_rates == base_rates(figures.people)
+    assert people.base_rates["longest"].meeting == 30  # everybody, not the twelve on the list
     assert people.experts == most_routed(figures.router, DATA.user_ids.tolist())
 
     stored = read_faithfulness(surveyed)

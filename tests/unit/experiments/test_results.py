@@ -90,7 +90,8 @@ def test_a_setting_added_later_makes_no_strangers_and_no_twins(
     settings = run_settings(ModelConfig(), TrainConfig())
     before = settings_key(settings)
     assert settings_key({**settings, "new": 0.5}) != before
-    monkeypatch.setattr(table, "ADDED_SETTINGS", {3: {"new": 0.5}, 4: {"newer": "off"}})
+    added = {**ADDED_SETTINGS, 3: {"new": 0.5}, 4: {"newer": "off"}}
+    monkeypatch.setattr(table, "ADDED_SETTINGS", added)
     assert settings_key({**settings, "new": 0.5}) == before
     assert settings_key({**settings, "new": 0.5, "newer": "off"}) == before
     keys = [settings_key({**settings, "new": new}) for new in (0.4, 0.6, "0.5")]

@@ -25,8 +25,9 @@ from fame.lens.faithfulness import (
     verdict,
 )
 from fame.lens.influence import history_influence, item_effects, list_order
-from fame.lens.trace import fused_scores, fused_table, top_items, trace_history
+from fame.lens.trace import fused_scores, fused_table, trace_history
 from fame.models.sequence_model import Intervention
+from fame.ranking import top_items
 from tests.tiny import TINY, TINY_SASREC, random_model
 
 NUM_ITEMS = 20
@@ -157,6 +158,9 @@ def test_with_few_items_no_order_can_stand_out():
     """With five items 4! = 24 orders begin alike: the best of them has 1 in 24, not 1 in 40."""
     assert not curve([0] * 5, [[0] * 5]).can_be_judged
     assert curve([0] * 6, [[0] * 6]).can_be_judged
+    short, long = ([curve([0] * (most + 1), [[0] * (most + 1)])] for most in (4, 5))
+    assert over_people([*short, *long, *long, *long]).too_short == 0.25
+    assert over_people(short).too_short == 1 and over_people(long).too_short == 0
 
 
 def test_the_verdict_over_people_is_that_of_an_interval():

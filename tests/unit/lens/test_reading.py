@@ -6,18 +6,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fame.candidates import only_candidates
 from fame.lens import reading
-from fame.lens.reading import (
-    contributions,
-    fused_scores,
-    head_scores,
-    read_histories,
-    read_steps,
-    top_lists,
-)
+from fame.lens.reading import contributions, fused_scores, head_scores, read_histories, read_steps
 from fame.lens.trace import fused_table, head_table, ledger, trace_history
 from fame.models.sequence_model import Intervention
+from fame.ranking import only_candidates, top_lists
 from tests.tiny import TINY, TINY_SASREC, random_model
 
 NUM_ITEMS = 20

@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fame.candidates import candidates
 from fame.lens.account import item_account
 from fame.lens.answer import trace_answer
 from fame.lens.compare import NOTHING_LEFT, compare
@@ -20,6 +19,7 @@ from fame.lens.influence import history_influence
 from fame.lens.steps import history_steps
 from fame.lens.trace import fused_table, head_table, item_ranks, trace_history
 from fame.presentation.sentences import account_sentence, comparison_sentence, held_out_sentence
+from fame.ranking import candidates
 from tests import reference
 from tests.tiny import TINY, random_model
 from tests.twin import fame_twin

@@ -83,7 +83,7 @@ def assert_gradients_equal(model: SequenceModel, leaves: dict[str, Tensor]) -> N
 
 
 def as_ordinary_attention(weights: dict[str, Tensor], mixture: str, attention: str) -> None:
-    """Gives a mixture of one expert a head the names that an ordinary attention has."""
+    """Gives a mixture of one expert a head the names that a standard attention has."""
     for kind in ("weight", "bias"):
         parts = [weights.pop(f"{mixture}.{name}.{kind}") for name in ("query", "key", "value")]
         weights[f"{attention}.query_key_value.{kind}"] = torch.cat(parts)
@@ -351,7 +351,7 @@ def permuted_heads(model: Fame, order: list[int]) -> Fame:
     """The same model with head ``order[i]`` as head ``i``, its slice of S included.
 
     Where a vector of width D is cut into heads, its slices move: that is the basis of the whole
-    backbone, so every matrix that reads or writes S moves too. The heads of the ordinary blocks
+    backbone, so every matrix that reads or writes S moves too. The heads of the standard blocks
     are not FAME's and stay.
     """
     config, state = model.config, {name: t.clone() for name, t in model.state_dict().items()}

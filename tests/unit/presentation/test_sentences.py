@@ -1,5 +1,6 @@
 """Sentences say what the figures say, and no more: also at their edges."""
 
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -9,7 +10,13 @@ import pytest
 from fame.facets.agreement import Agreement
 from fame.lens.account import item_account
 from fame.lens.compare import compare
-from fame.lens.faithfulness import VERDICTS, DeletionCurve, Estimate, MeasuredFaithfulness
+from fame.lens.faithfulness import (
+    VERDICTS,
+    CurvePoint,
+    DeletionCurve,
+    Estimate,
+    MeasuredFaithfulness,
+)
 from fame.lens.people import RULES, BaseRate, worth_showing
 from fame.lens.trace import trace_history
 from fame.models.sequence_model import Intervention
@@ -241,14 +248,20 @@ def test_the_checkpoints_sentence_follows_its_intervals(low, said, latest):
         below_latest=Estimate(0.2, 0.1, 0.3),
         lead_on_latest=Estimate(low + 0.1, low, low + 0.4),
         area=Estimate(low + 0.1, low, low + 0.4),
-        curve=[],
+        curve=[CurvePoint(4, 450, 0.5, 0.5, 0.5), CurvePoint(5, 350, 0.5, 0.5, 0.5)],
     )
     sentence = checkpoint_sentence("list", measured)
     assert sentence.startswith("Beyond the first click") and said in sentence
     assert "over 500 people" in sentence and latest in sentence
-    ends = [f"{end:.0%}".replace("%", " %").replace("-", "−") for end in (low, low + 0.4)]
-    assert f"({ends[0]} to {ends[1]})" in sentence
-    assert "hold for 9 %, fail for 2 %, and cannot be told from chance for 89 %" in sentence
+    low_said, mean_said, high_said = (
+        f"{100 * end:.1f}".replace("-", "−") for end in (low, low + 0.1, low + 0.4)
+    )
+    assert f"replaces {mean_said} percentage points more of the list than" in sentence
+    assert sentence.count(f"({low_said} to {high_said})") == 2
+    person_by_person = "hold for 9 %, fail for 2 %, and cannot be told from chance for 89 %"
+    assert f"{person_by_person} (30 % of people have too few clicks for any verdict)." in sentence
+    long = replace(measured, curve=[CurvePoint(5, 500, 0.5, 0.5, 0.5)])
+    assert f"{person_by_person}. " in checkpoint_sentence("list", long)
     assert "does more for 45 % of people and less for 20 %" in sentence
     item = checkpoint_sentence("item", measured)
     assert f"takes {low + 0.1:.2f} more off the first item's score".replace("-", "−") in item

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fame.data.sequences import held_out
 from fame.errors import FameError
 from fame.files import write_json
 from fame.lens.answer import trace_answer
@@ -259,7 +260,9 @@ def test_the_survey_is_told_and_a_stale_one_is_not(tmp_path):
     assert not surveyed.notices
     found = Page(render_report(surveyed, NOW))
     assert "over 5 people" in found.text["truth"]
-    assert "Serves these people most (the largest shares among 40 people" in found.text["experts"]
+    looked_at = len(held_out(DATA, "test"))
+    said = f"Serves these people most (the largest shares among {looked_at} people"
+    assert said in found.text["experts"]
     stored = json.loads((checkpoint.path / PEOPLE).read_text())
     write_json(checkpoint.path / PEOPLE, stored | {"weights": "0" * 64})
     stale = content_module.gather(checkpoint, subject)

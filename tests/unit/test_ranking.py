@@ -17,7 +17,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fame.baselines import CountingBaselines, baseline_ranks
-from fame.candidates import candidates, only_candidates
 from fame.checkpoint import load_checkpoint, write_description, write_weights
 from fame.config import TrainConfig
 from fame.data.repeats import repeated_share
@@ -27,6 +26,7 @@ from fame.lens import people as people_module
 from fame.lens.faithfulness import faithfulness_of_people
 from fame.lens.people import everybodys_figures
 from fame.metrics import FIGURES, UNRANKED, summarise_ranks
+from fame.ranking import candidates, only_candidates
 from fame.survey import survey
 from fame.training.loop import validate
 from fame.training.workers import Workers
@@ -180,13 +180,12 @@ def test_both_baselines_ranks_and_lists_are_counted_the_same(split, held_back, r
 @CHOICES
 def test_a_survey_follows_the_checkpoint(tmp_path: Path, monkeypatch, repeats):
     """Also where the data set has been given another choice since."""
-    monkeypatch.setattr(people_module, "COMPARED", 3)  # shorter than the catalogue
+    monkeypatch.setattr(people_module, "OVERLAP_AT", 3)  # shorter than the catalogue
     of_checkpoint = data(repeats)
     ids = of_checkpoint.item_ids[1:]
     items = pd.DataFrame({"item_id": ids, "title": ids})
     write_description(tmp_path, TINY, TrainConfig(), of_checkpoint, items)
-    model = random_model(TINY, NUM_ITEMS, dtype=torch.float32)
-    write_weights(tmp_path, model.state_dict())
+    write_weights(tmp_path, random_model(TINY, NUM_ITEMS).float().state_dict())
     checkpoint = load_checkpoint(tmp_path)
     assert checkpoint.data.repeats == repeats
     since = data("recommend" if repeats == "exclude" else "exclude")
