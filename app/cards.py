@@ -12,11 +12,13 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from fame.models.registry import MODELS
+from fame.presentation.names import head_name
+from fame.presentation.palette import ACCENT, HEADS, HELD_OUT, NEUTRAL, head_colour
+from fame.presentation.text import percent
 from fame.training.runs import Status
-from palette import ACCENT, HEADS, HELD_OUT, NEUTRAL, head_colour, head_name
 from tables import item_facts, item_title
 from text import for_html
-from words import percent
 
 STYLE = f"""<style>
 [data-testid="stMainBlockContainer"] {{ padding: 2.6rem 3rem 4rem; max-width: 96rem; }}
@@ -186,11 +188,14 @@ def ranked_list(label: str, colour: str, remark: str, lines: Sequence[Line]) -> 
     )
 
 
-def rank_card(label: str, colour: str, rank: int, candidates: int) -> str:
-    """Where an item stands in one list, as HTML."""
+def rank_card(label: str, colour: str, rank: int | None, candidates: int) -> str:
+    """Where an item stands in one list, as HTML; ``None``: in none, it is in the history."""
+    figure, remark = (
+        ("–", "in the history") if rank is None else (f"{rank:,}", f"of {candidates:,}")
+    )
     return (
-        f'<div class="lens-rank">{chip(label, colour)}<br><b>{rank:,}</b> '
-        f'<span class="of">of {candidates:,}</span></div>'
+        f'<div class="lens-rank">{chip(label, colour)}<br><b>{figure}</b> '
+        f'<span class="of">{remark}</span></div>'
     )
 
 
@@ -212,8 +217,8 @@ _PHASES = {  # what a run is doing, in words and colour
 def run_line(status: Status) -> None:
     """What a run is doing, on what, and its best figure."""
     label, colour = _PHASES[status.phase]
-    model = {"fame": "FAME", "sasrec": "SASRec"}.get(status.model, status.model)
-    facts = [f"{model} on {status.data}", status.device]
+    spec = MODELS.get(status.model)  # a run may be of a later version
+    facts = [f"{spec.title if spec else status.model} on {status.data}", status.device]
     if status.best_score is not None:
         best = f"best validation NDCG@10 {status.best_score:.4f}"
         facts.append(f"{best} in epoch {status.best_epoch}")

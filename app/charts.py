@@ -14,7 +14,8 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from palette import (
+from fame.presentation.names import head_name, space_name
+from fame.presentation.palette import (
     ACCENT,
     AGAINST,
     FOR,
@@ -23,13 +24,11 @@ from palette import (
     SEQUENCE,
     VALUES,
     head_colour,
-    head_name,
     space_colour,
-    space_name,
 )
+from fame.presentation.text import percent, shortened
 from tables import OTHER, UNKNOWN
-from text import for_plotly, shortened
-from words import percent
+from text import for_plotly
 
 _FONT = {"size": 14}
 _BARE = {"showgrid": False, "zeroline": False}

@@ -16,7 +16,7 @@ from streamlit.delta_generator import DeltaGenerator
 import state
 from cards import PRESENTING, STYLE
 from fame.errors import FameError
-from glossary import TERMS, explain
+from fame.presentation.glossary import TERMS, explain
 from text import for_html, for_markdown
 
 logger = logging.getLogger(__name__)

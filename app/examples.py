@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from text import one_line
+from fame.presentation.text import one_line
 
 _FEWEST = 3
 

@@ -17,12 +17,13 @@ from streamlit.delta_generator import DeltaGenerator
 
 import resources
 import state
-import words
 from components import quiet, section
 from examples import offers
 from fame.checkpoint import Checkpoint
 from fame.data import Dataset
 from fame.errors import CheckpointError, DataError, FameError
+from fame.models.registry import spec_of
+from fame.presentation import sentences
 from fame.survey import People
 from tables import item_title
 from text import for_html, for_markdown
@@ -79,11 +80,7 @@ def checkpoint_picker() -> Checkpoint:
         state.keep("checkpoint", name)
         opened = resources.checkpoint(name)
         model = opened.model_config
-        shape = (
-            f"FAME, {model.heads} heads of {model.experts} experts"
-            if model.model == "fame"
-            else "SASRec, the baseline without heads"
-        )
+        shape = spec_of(model).shape_of(model)
         quiet(f"{shape}, width {model.width} · {len(opened.items):,} items of {opened.data.name}")
     return opened
 
@@ -233,14 +230,18 @@ def _worth_showing(opened: Checkpoint) -> None:
         people = people_found(opened)
         if people is None:
             return
-        quiet(f"Chosen from {people.looked_at:,} people by what the model does with them.")
+        quiet("Picked with hindsight, by what the model does with them; each list says how usual.")
         names = [name for name, rows in people.lists.items() if rows]
         rule = st.selectbox(
-            "What they show", names, format_func=words.rule_label, key="people-rule"
+            "What they show", names, format_func=sentences.rule_label, key="people-rule"
         )
-        for row in people.lists[rule] if rule else []:
+        if not rule:
+            return
+        usual = sentences.base_rate_phrase(rule, people.base_rates[rule], people.looked_at)
+        quiet(f"{usual[0].upper()}{usual[1:]}.")
+        for row in people.lists[rule]:
             st.button(
-                for_markdown(f"{row['user']} · {words.figures_text(rule, row)}"),
+                for_markdown(f"{row['user']} · {sentences.figures_text(rule, row)}"),
                 key=f"people-{row['user']}",
                 on_click=show_user,
                 args=(row["user"],),

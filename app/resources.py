@@ -26,8 +26,9 @@ import streamlit as st
 import torch
 
 import fame
-from fame.baselines import CountingBaselines, sasrec_beside
+from fame.baselines import CountingBaselines, baselines_beside
 from fame.checkpoint import METRICS, Checkpoint, list_checkpoints, load_checkpoint
+from fame.config import ModelName
 from fame.data import Dataset, load
 from fame.data.catalogue import values_by_facet
 from fame.errors import FameError
@@ -38,12 +39,13 @@ from fame.lens.faithfulness import DeletionCurve, Measure, deletion_curves
 from fame.lens.influence import Influence, history_influence
 from fame.lens.steps import Steps, history_steps
 from fame.lens.trace import SequenceTrace, trace_history
-from fame.model import Intervention, SequenceModel
+from fame.models.sequence_model import Intervention
+from fame.presentation.text import one_line
 from fame.projection import PROJECTION, Projection, read_projection
 from fame.survey import FAITHFULNESS, PEOPLE, Faithfulness, People, read_faithfulness, read_people
 from fame.training.runs import LAUNCH_LOG, STATUS, RunFolder, launch
 from tables import item_facts_of_all
-from text import for_plotly, one_line
+from text import for_plotly
 
 logger = logging.getLogger(__name__)
 
@@ -148,40 +150,57 @@ def _array(history: History) -> np.ndarray:
 
 @st.cache_resource(max_entries=256, show_spinner=False)
 def _trace(
-    checkpoint_hash: str, history: History, desk: DeskKey, _model: SequenceModel
+    checkpoint_hash: str, history: History, desk: DeskKey, _opened: Checkpoint
 ) -> SequenceTrace:
-    return trace_history(_model, _array(history), intervention=Intervention(*desk))
+    return trace_history(
+        _opened.model,
+        _array(history),
+        repeats=_opened.data.repeats,
+        intervention=Intervention(*desk),
+    )
 
 
 def trace(opened: Checkpoint, history: np.ndarray, desk: Intervention = AS_IT_IS) -> SequenceTrace:
     """What the model says after a history of item indices."""
-    return _trace(*_key(opened, history, desk), opened.model)
+    return _trace(*_key(opened, history, desk), opened)
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)
 def _influence(
-    checkpoint_hash: str, history: History, desk: DeskKey, k: int, _model: SequenceModel
+    checkpoint_hash: str, history: History, desk: DeskKey, k: int, _opened: Checkpoint
 ) -> Influence:
-    return history_influence(_model, _array(history), k, intervention=Intervention(*desk))
+    return history_influence(
+        _opened.model,
+        _array(history),
+        k,
+        repeats=_opened.data.repeats,
+        intervention=Intervention(*desk),
+    )
 
 
 def influence(
     opened: Checkpoint, history: np.ndarray, k: int, desk: Intervention = AS_IT_IS
 ) -> Influence:
     """What the model says without each click of a history."""
-    return _influence(*_key(opened, history, desk), k, opened.model)
+    return _influence(*_key(opened, history, desk), k, opened)
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
 def _steps(
-    checkpoint_hash: str, history: History, desk: DeskKey, k: int, _model: SequenceModel
+    checkpoint_hash: str, history: History, desk: DeskKey, k: int, _opened: Checkpoint
 ) -> Steps:
-    return history_steps(_model, _array(history), k, intervention=Intervention(*desk))
+    return history_steps(
+        _opened.model,
+        _array(history),
+        k,
+        repeats=_opened.data.repeats,
+        intervention=Intervention(*desk),
+    )
 
 
 def steps(opened: Checkpoint, history: np.ndarray, k: int, desk: Intervention = AS_IT_IS) -> Steps:
     """Gate, router and list after each of the clicks that the model reads."""
-    return _steps(*_key(opened, history, desk), k, opened.model)
+    return _steps(*_key(opened, history, desk), k, opened)
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
@@ -219,15 +238,17 @@ class DeletionTest:
 
 @st.cache_resource(max_entries=64, show_spinner=False)
 def _deletion(
-    checkpoint_hash: str, history: History, desk: DeskKey, k: int, _model: SequenceModel
+    checkpoint_hash: str, history: History, desk: DeskKey, k: int, _opened: Checkpoint
 ) -> DeletionTest:
     test = DeletionTest()
-    change = Intervention(*desk)
+    model, change, repeats = _opened.model, Intervention(*desk), _opened.data.repeats
 
     def work() -> None:
         try:
-            found = history_influence(_model, _array(history), k, intervention=change)
-            test.curves = deletion_curves(_model, found, intervention=change)
+            found = history_influence(
+                model, _array(history), k, repeats=repeats, intervention=change
+            )
+            test.curves = deletion_curves(model, found, intervention=change)
         except Exception:
             logger.exception("The deletion test failed")
 
@@ -240,7 +261,7 @@ def deletion(
     opened: Checkpoint, history: np.ndarray, k: int, desk: Intervention = AS_IT_IS
 ) -> DeletionTest:
     """Starts the deletion test of a history outside the script, or gives the one there is."""
-    return _deletion(*_key(opened, history, desk), k, opened.model)
+    return _deletion(*_key(opened, history, desk), k, opened)
 
 
 # --- beside a checkpoint ------------------------------------------------------------------------
@@ -256,10 +277,9 @@ def baselines(data: Dataset) -> CountingBaselines:
     return _baselines(data.interactions.fingerprint, data)
 
 
-def sasrec(opened: Checkpoint) -> Checkpoint | None:
-    """A SASRec that was trained on the same histories, where one lies beside."""
-    path = sasrec_beside(opened)
-    return None if path is None else checkpoint(path.name)
+def baselines_trained(opened: Checkpoint) -> dict[ModelName, Checkpoint]:
+    """Models without heads that were trained on the same histories and lie beside, by model."""
+    return {name: checkpoint(path.name) for name, path in baselines_beside(opened).items()}
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)

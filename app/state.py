@@ -19,7 +19,7 @@ from urllib.parse import quote, unquote
 
 import streamlit as st
 
-from text import one_line, shortened
+from fame.presentation.text import one_line, shortened
 
 MAX_ITEMS = 1000  # clicks that an address or an edited history may hold
 MAX_K = 50

@@ -21,14 +21,10 @@ from fame.lens.compare import Comparison
 from fame.lens.faithfulness import DeletionCurve, MeasuredFaithfulness
 from fame.lens.steps import Steps
 from fame.lens.trace import SequenceTrace, fused_table, head_table, item_ranks
-from fame.report.facts import facet_text, item_facts_of_all
+from fame.presentation.facts import facet_text, item_facts_of_all
+from fame.presentation.names import facet_label
+from fame.presentation.text import one_line
 from fame.training.runs import Status
-from text import one_line
-
-
-def facet_label(column: str) -> str:
-    """``category_2`` as ``Category 2``."""
-    return column.replace("_", " ").capitalize()
 
 
 def item_title(items: pd.DataFrame, item: int) -> str:
@@ -189,7 +185,7 @@ def account_table(account: ItemAccount) -> pd.DataFrame:
 
 def account_pair(items: pd.DataFrame, account: ItemAccount) -> pd.DataFrame:
     """An item and its rival as two rows of a ledger, the higher one first."""
-    sides = [(account.item, account.rank, "contribution")]
+    sides = [(account.item, "–" if account.rank is None else account.rank, "contribution")]
     if account.rival is not None:
         sides.append((account.rival, account.rival_rank or 0, "rival_contribution"))
     rows = []
@@ -234,12 +230,12 @@ def router_table(trace: SequenceTrace) -> pd.DataFrame:
     )
 
 
-def held_out_ranks(trace: SequenceTrace, item: int) -> tuple[int, list[int], int]:
-    """Rank of the held-out item in the fused list and in each head's, and how many are ranked."""
-    fused, by_head = item_ranks(trace, item)
-    candidates = trace.candidates
-    candidates[item] = True
-    return fused, by_head, int(candidates.sum())
+def held_out_ranks(trace: SequenceTrace, item: int) -> tuple[int | None, list[int | None], int]:
+    """Rank of the held-out item in the fused list and in each head's, and how many are ranked.
+
+    A rank is ``None`` where the item is no candidate.
+    """
+    return *item_ranks(trace, item), int(trace.candidates.sum())
 
 
 # --- the atlas ---------------------------------------------------------------------------------

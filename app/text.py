@@ -9,7 +9,7 @@ from __future__ import annotations
 import html
 import re
 
-from fame.lens.words import one_line, shortened
+from fame.presentation.text import one_line, shortened
 
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$&^=])")
 _WORD_JOINER = "\u2060"  # invisible; keeps `:name:` and `:red[` from being read as shortcodes

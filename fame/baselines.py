@@ -13,11 +13,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fame.checkpoint import Checkpoint, list_checkpoints, read_config
+from fame.checkpoint import Checkpoint, list_checkpoints, read_description
+from fame.config import ModelName
 from fame.data.sequences import HeldOut, Interactions, Split, held_out, places
 from fame.errors import CheckpointError
 from fame.evaluate import Scorer, rank_targets
-from fame.lens.trace import top_items
+from fame.models.registry import MODELS, spec_of
+from fame.ranking import Repeats, candidates, top_items
 
 
 def popularity_scorer(data: Interactions) -> Scorer:
@@ -80,22 +82,33 @@ class CountingBaselines:
         self._popularity = data.train_counts.astype(np.float64)
         self._chain = MarkovChain(data)
 
-    def lists(self, history: np.ndarray, k: int) -> dict[str, np.ndarray]:
-        """The k best items by baseline, nothing of the history ``(n,)`` among them."""
-        candidates = np.ones(len(self._popularity), dtype=bool)
-        candidates[[0, *history]] = False
+    def lists(
+        self, history: np.ndarray, k: int, *, repeats: Repeats = "exclude"
+    ) -> dict[str, np.ndarray]:
+        """The k best candidates by baseline after a history ``(n,)``.
+
+        Args:
+            repeats: As in the list that they stand beside.
+        """
+        allowed = candidates(history, len(self._popularity), repeats)
         scores = {"popularity": self._popularity, "markov": self._chain.scores(history[-1:])[0]}
-        return {name: top_items(score, candidates, k) for name, score in scores.items()}
+        return {name: top_items(score, allowed, k) for name, score in scores.items()}
 
 
-def sasrec_beside(checkpoint: Checkpoint) -> Path | None:
-    """A SASRec checkpoint of the same histories in the same folder; the first one by name."""
+def baselines_beside(checkpoint: Checkpoint) -> dict[ModelName, Path]:
+    """Checkpoints of other models without heads in the same folder, trained on the same histories
+    and to the same choice about repeats.
+
+    The first one of each model by name, in the order of the registry.
+    """
+    found: dict[ModelName, Path] = {}
     for path in list_checkpoints(checkpoint.path.parent):
         try:
-            model_config, _, data = read_config(path)
+            beside = read_description(path)
         except CheckpointError:
             continue  # another checkpoint's damage is told where that one is opened
-        same = data.fingerprint == checkpoint.data.fingerprint and path != checkpoint.path
-        if same and model_config.model == "sasrec":
-            return path
-    return None
+        theirs, ours = ((of.fingerprint, of.repeats) for of in (beside.data, checkpoint.data))
+        other = path != checkpoint.path and not spec_of(beside.model_config).heads_rank
+        if theirs == ours and other:
+            found.setdefault(beside.model_config.model, path)
+    return {name: found[name] for name in MODELS if name in found}

@@ -1,13 +1,22 @@
 """The checkpoint folder: safetensors, Parquet and JSON, nothing that is unpickled.
 
-``config.json``        configurations, data fingerprint, package versions, format
+``config.json``        configurations, data, package versions, format, hashes of the two files below
 ``model.safetensors``  the weights
 ``items.parquet``      item id, title, facet columns, training count; row i is item index i + 1
-``metrics.json``       figures with their protocol, for exactly these weights
+``metrics.json``       figures with their protocol, for exactly these weights and configurations
 ``projection.parquet`` UMAP of every head's sub-embeddings and of the whole embedding
 ``people.json``        people worth showing: user ids and figures (:mod:`fame.survey`)
 ``faithfulness.json``  whether explanations hold, over many people (:mod:`fame.survey`)
 ``README.md``          the model card
+
+What is opened is what was written, or nothing. ``config.json`` and ``metrics.json`` hold the
+SHA-256 of their own content under ``sha256``; ``config.json`` those of weights and catalogue under
+``files``; ``metrics.json`` names the weights and the configurations that its figures belong to.
+That finds damage and files of different checkpoints, and an edit by hand; it is no signature.
+
+A folder opens at every moment of a training, and after a crash at any moment: before a file is
+replaced ``config.json`` names the hashes of the old and of the new one, and afterwards that of the
+new one alone.
 """
 
 from __future__ import annotations
@@ -15,9 +24,12 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
-from dataclasses import dataclass
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, get_args, get_type_hints
 
 import numpy as np
 import pandas as pd
@@ -26,21 +38,31 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 import fame
-from fame.config import ModelConfig, TrainConfig
-from fame.data.catalogue import read_items, write_items
+from fame.config import ADDED_SETTINGS, ModelConfig, TrainConfig
+from fame.data.catalogue import catalogue_hash, read_items, write_items
 from fame.data.sequences import Interactions, Repeats
 from fame.errors import CheckpointError, ConfigError
-from fame.files import file_hash, replacing, write_json
-from fame.model import SequenceModel, build_model
+from fame.files import file_hash, read_json, replacing, write_json
+from fame.models.registry import build_model
+from fame.models.sequence_model import SequenceModel
 
-FORMAT = 1
+FORMAT = 2
 CONFIG, WEIGHTS, ITEMS = "config.json", "model.safetensors", "items.parquet"
 METRICS, CARD = "metrics.json", "README.md"
+_SEAL = "sha256"  # under which a JSON file holds the hash of the rest of its content
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_ATTEMPTS = 5  # to read a folder of which a training replaces a file meanwhile
+
+AnyConfig = TypeVar("AnyConfig", ModelConfig, TrainConfig)
 
 
 @dataclass(frozen=True)
 class DataInfo:
-    """What a checkpoint remembers of the data it was trained on; never the histories."""
+    """What a checkpoint remembers of the data it was trained on; never the histories.
+
+    ``fingerprint`` is the hash of the histories (:attr:`fame.data.sequences.Interactions`),
+    ``catalogue`` that of the items (:func:`fame.data.catalogue.catalogue_hash`).
+    """
 
     name: str
     fingerprint: str
@@ -49,9 +71,10 @@ class DataInfo:
     items: int
     interactions: int
     repeats: Repeats
+    catalogue: str
 
     @classmethod
-    def of(cls, data: Interactions) -> DataInfo:
+    def of(cls, data: Interactions, items: pd.DataFrame) -> DataInfo:
         return cls(
             name=data.name,
             fingerprint=data.fingerprint,
@@ -60,7 +83,31 @@ class DataInfo:
             items=data.num_items,
             interactions=len(data.items),
             repeats=data.repeats,
+            catalogue=catalogue_hash(items),
         )
+
+
+@dataclass(frozen=True)
+class Description:
+    """What ``config.json`` says.
+
+    Attributes:
+        code: :data:`fame.CODE_VERSION` of the code that trains or trained.
+        versions: Of the packages.
+        files: The SHA-256 that weights and catalogue may have: none before the file is there, one,
+            or two for the moment in which it is replaced.
+        format: As stored; older ones are brought up when they are read.
+        stated: SHA-256 of the configurations and the data as they stand in the file.
+    """
+
+    model_config: ModelConfig
+    train_config: TrainConfig
+    data: DataInfo
+    code: int
+    versions: dict[str, str]
+    files: dict[str, list[str]]
+    format: int
+    stated: str
 
 
 @dataclass(frozen=True)
@@ -69,7 +116,8 @@ class Checkpoint:
 
     Attributes:
         items: The catalogue; row i is item index i + 1.
-        metrics: ``metrics.json`` where it belongs to these weights, else ``None``.
+        code: :data:`fame.CODE_VERSION` of the code that trained it.
+        metrics: ``metrics.json``; ``None`` where there are no figures of these weights.
         hash: SHA-256 over weights and configuration.
         weights_hash: SHA-256 of the weights' file.
     """
@@ -79,6 +127,7 @@ class Checkpoint:
     model_config: ModelConfig
     train_config: TrainConfig
     data: DataInfo
+    code: int
     items: pd.DataFrame
     metrics: dict[str, Any] | None
     hash: str
@@ -127,43 +176,125 @@ def write_description(
     data: Interactions,
     items: pd.DataFrame,
 ) -> None:
-    """Writes ``config.json`` and ``items.parquet``: everything but the weights."""
-    path.mkdir(parents=True, exist_ok=True)
-    catalogue = items.assign(train_count=data.train_counts[1:])
-    write_items(catalogue, path / ITEMS)
-    write_json(
-        path / CONFIG,
-        {
-            "format": FORMAT,
-            "model": model_config.to_dict(),
-            "training": train_config.to_dict(),
-            "data": DataInfo.of(data).__dict__,
-            "versions": {
-                "fame": fame.__version__,
-                "python": platform.python_version(),
-                "torch": torch.__version__,
-                "numpy": np.__version__,
-            },
-        },
+    """Writes ``config.json`` and ``items.parquet``: everything but the weights.
+
+    What lies there already of the same data, where a run is resumed, stays; figures of other
+    configurations go.
+    """
+    info = DataInfo.of(data, items)
+    held = read_description(path) if (path / CONFIG).is_file() else None
+    resumed = held is not None and (held.data.fingerprint, held.data.catalogue) == (
+        info.fingerprint,
+        info.catalogue,
     )
+    sections = _sections(model_config, train_config, info)
+    description = Description(
+        model_config=model_config,
+        train_config=train_config,
+        data=info,
+        code=fame.CODE_VERSION,
+        versions=_versions(),
+        files=held.files if held and resumed else {ITEMS: [], WEIGHTS: []},
+        format=FORMAT,
+        stated=_content_hash(sections),
+    )
+    if held is None or held.stated != description.stated:
+        (path / METRICS).unlink(missing_ok=True)
+    _write_config(path, description)
+    if not resumed:
+        with _vouched(path, ITEMS) as temporary:
+            write_items(items.assign(train_count=data.train_counts[1:]), temporary)
 
 
-def write_weights(path: Path, state: dict[str, torch.Tensor]) -> None:
-    """Writes ``model.safetensors`` whole or not at all."""
+def _versions() -> dict[str, str]:
+    return {
+        "fame": fame.__version__,
+        "python": platform.python_version(),
+        "torch": str(torch.__version__),
+        "numpy": np.__version__,
+    }
+
+
+def write_weights(path: Path, state: Mapping[str, torch.Tensor]) -> None:
+    """Writes ``model.safetensors`` whole or not at all; figures of former weights go.
+
+    Raises:
+        CheckpointError: where :func:`write_description` was not there before.
+    """
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
-    with replacing(path / WEIGHTS) as temporary:
+    (path / METRICS).unlink(missing_ok=True)
+    with _vouched(path, WEIGHTS) as temporary:
         save_file(tensors, temporary)
 
 
-def write_metrics(path: Path, metrics: dict[str, Any]) -> None:
-    """Writes ``metrics.json``, tied to the weights that lie there now."""
-    write_json(path / METRICS, {"weights": file_hash(path / WEIGHTS), **metrics})
+def write_metrics(path: Path, metrics: Mapping[str, Any]) -> None:
+    """Writes ``metrics.json``, tied to the weights and configurations that lie there now."""
+    ties = {"weights": file_hash(path / WEIGHTS), "configuration": read_description(path).stated}
+    _write_sealed(path / METRICS, {**ties, **metrics})
+
+
+@contextmanager
+def _vouched(path: Path, name: str) -> Iterator[Path]:
+    """Gives a temporary path for a file that ``config.json`` vouches for.
+
+    Both are on disk whenever the process may die: the hash of the new file before it is there, and
+    that of the old one until it is gone.
+    """
+    description = read_description(path)
+    with replacing(path / name) as temporary:
+        yield temporary
+        new = file_hash(temporary)
+        former = [digest for digest in description.files[name] if digest != new]
+        _write_config(path, replace(description, files={**description.files, name: [new, *former]}))
+    _write_config(path, replace(description, files={**description.files, name: [new]}))
+
+
+def _sections(
+    model_config: ModelConfig, train_config: TrainConfig, data: DataInfo
+) -> dict[str, dict[str, Any]]:
+    """The parts of ``config.json`` that figures depend on."""
+    return {
+        "model": model_config.to_dict(),
+        "training": train_config.to_dict(),
+        "data": asdict(data),
+    }
+
+
+def _write_config(path: Path, description: Description) -> None:
+    sections = _sections(description.model_config, description.train_config, description.data)
+    document = {
+        "format": FORMAT,
+        "code": description.code,
+        **sections,
+        "versions": description.versions,
+        "files": description.files,
+    }
+    _write_sealed(path / CONFIG, document)
+
+
+def _content_hash(document: Mapping[str, Any]) -> str:
+    """SHA-256 of a JSON document, however its keys are ordered and its lines are broken."""
+    plain = json.dumps(document, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(plain.encode()).hexdigest()
+
+
+def _write_sealed(file: Path, document: Mapping[str, Any]) -> None:
+    write_json(file, {**document, _SEAL: _content_hash(document)})
+
+
+def _check_seal(file: Path, document: Mapping[str, Any], remedy: str) -> None:
+    content = {key: value for key, value in document.items() if key != _SEAL}
+    if document.get(_SEAL) != _content_hash(content):
+        raise CheckpointError(
+            f"{file} was changed or damaged after it was written: its content does not have the "
+            f"SHA-256 that stands in its field {_SEAL!r}; {remedy}."
+        )
 
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        value = read_json(path)
+    except (OSError, ValueError) as error:
         raise CheckpointError(
             f"{path} is not readable as JSON ({error}); restore the file from its source."
         ) from None
@@ -172,31 +303,161 @@ def _read_json(path: Path) -> dict[str, Any]:
     return value
 
 
-def read_config(path: Path) -> tuple[ModelConfig, TrainConfig, DataInfo]:
-    """Reads ``config.json`` of a folder strictly."""
+def read_description(path: Path) -> Description:
+    """Reads ``config.json`` of a folder strictly, and brings older formats up."""
     file = path / CONFIG
-    config = _read_json(file)
-    expected = {"format", "model", "training", "data", "versions"}
-    if config.get("format") != FORMAT:
+    document = _read_json(file)
+    stored = document.get("format")
+    if type(stored) is not int or not 1 <= stored <= FORMAT:
         raise CheckpointError(
-            f"{file} has format {config.get('format')!r} and this version reads format {FORMAT}; "
+            f"{file} has format {stored!r} and this version reads formats 1 to {FORMAT}; "
             "use the version that wrote it, or train again."
         )
-    if set(config) != expected:
-        wrong = sorted(set(config) ^ expected)[0]
-        problem = "the unknown key" if wrong in config else "no key"
-        raise CheckpointError(f"{file} has {problem} {wrong!r}; restore it from its source.")
-    fields = list(DataInfo.__dataclass_fields__)
-    if not isinstance(config["data"], dict) or sorted(config["data"]) != sorted(fields):
+    names = {"format", "model", "training", "data", "versions"}
+    if stored > 1:
+        names |= {"code", "files", _SEAL}
+    _check_keys(document, names, str(file))
+    for section in ("model", "training", "data"):
+        if not isinstance(document[section], dict):
+            raise CheckpointError(
+                f"{file}: field {section!r} must be a table, not {document[section]!r}; restore it "
+                "from its source."
+            )
+    stated = _content_hash({name: document[name] for name in ("model", "training", "data")})
+    if stored > 1:
+        _check_seal(file, document, "restore it from its source, or train again")
+    else:
+        document = _from_format_1(path, document)
+    settings = {
+        key: value
+        for since, added in ADDED_SETTINGS.items()
+        if since > stored
+        for key, value in added.items()
+    }
+    return Description(
+        model_config=_read_settings(ModelConfig, document["model"], settings, file, "model"),
+        train_config=_read_settings(TrainConfig, document["training"], settings, file, "training"),
+        data=_read_data(document["data"], file),
+        code=_read_code(document["code"], file),
+        versions=_read_versions(document["versions"], file),
+        files=_read_files(document["files"], file),
+        format=stored,
+        stated=stated,
+    )
+
+
+def _from_format_1(path: Path, document: dict[str, Any]) -> dict[str, Any]:
+    """Adds to a ``config.json`` of format 1 what it lacked, and nothing else.
+
+    No data set had repeats as candidates then, and the version of the code was not counted. It had
+    no hashes: weights and catalogue are taken as they lie there.
+    """
+    missing = [name for name in (ITEMS, WEIGHTS) if not (path / name).is_file()]
+    if missing:
+        raise _not_whole(path, missing[0])
+    data = {
+        "repeats": "exclude",
+        **document["data"],
+        "catalogue": catalogue_hash(_read_items(path / ITEMS)),
+    }
+    files = {name: [file_hash(path / name)] for name in (ITEMS, WEIGHTS)}
+    return {**document, "data": data, "code": 1, "files": files}
+
+
+def _check_keys(values: Mapping[str, Any], names: set[str], where: str) -> None:
+    """``CheckpointError`` unless a table has exactly these keys."""
+    if wrong := sorted(set(values) ^ names):
+        problem = "the unknown key" if wrong[0] in values else "no key"
         raise CheckpointError(
-            f"{file}: field 'data' must hold {', '.join(fields)}; restore it from its source."
+            f"{where} has {problem} {wrong[0]!r}; restore it from its source, or train again."
         )
+
+
+def _read_settings(
+    kind: type[AnyConfig], values: dict[str, Any], added: dict[str, Any], file: Path, section: str
+) -> AnyConfig:
+    """A configuration of which every setting stands in the file; none is taken from a default."""
+    where = f"{file}, field {section!r}"
+    names = {field.name for field in fields(kind)}
+    values = values | {key: value for key, value in added.items() if key in names}
+    _check_keys(values, names, where)
     try:
-        model_config = ModelConfig.from_mapping(config["model"], f"{file}, field 'model'")
-        train_config = TrainConfig.from_mapping(config["training"], f"{file}, field 'training'")
-    except (ConfigError, TypeError) as error:
+        return kind.from_mapping(values, where)
+    except ConfigError as error:
         raise CheckpointError(str(error)) from None
-    return model_config, train_config, DataInfo(**config["data"])
+
+
+def _read_data(values: dict[str, Any], file: Path) -> DataInfo:
+    where = f"{file}, field 'data'"
+    _check_keys(values, {field.name for field in fields(DataInfo)}, where)
+    for name, kind in get_type_hints(DataInfo).items():
+        value = values[name]
+        if kind is int:
+            right, wanted = type(value) is int and value >= 0, "a whole number"
+        elif choices := get_args(kind):
+            right, wanted = value in choices, " or ".join(choices)
+        elif name in ("fingerprint", "catalogue"):
+            right, wanted = _is_hash(value), "a SHA-256"
+        else:
+            right, wanted = isinstance(value, str), "text"
+        if not right:
+            raise _wrong(f"{where}: {name}", wanted, value)
+    return DataInfo(**values)
+
+
+def _read_code(value: Any, file: Path) -> int:
+    if type(value) is not int or value < 1:
+        raise _wrong(f"{file}, field 'code'", "a whole number from 1", value)
+    return value
+
+
+def _read_versions(value: Any, file: Path) -> dict[str, str]:
+    where = f"{file}, field 'versions'"
+    if not isinstance(value, dict) or not all(isinstance(one, str) for one in value.values()):
+        raise _wrong(where, "a table of texts", value)
+    _check_keys(value, set(_versions()), where)
+    return value
+
+
+def _read_files(value: Any, file: Path) -> dict[str, list[str]]:
+    right = (
+        isinstance(value, dict)
+        and set(value) == {ITEMS, WEIGHTS}
+        and all(
+            isinstance(hashes, list) and all(map(_is_hash, hashes)) for hashes in value.values()
+        )
+    )
+    if not right:
+        raise _wrong(
+            f"{file}, field 'files'", f"a list of SHA-256 for {ITEMS} and {WEIGHTS}", value
+        )
+    return value
+
+
+def _is_hash(value: Any) -> bool:
+    return isinstance(value, str) and bool(_SHA256.fullmatch(value))
+
+
+def _wrong(where: str, wanted: str, value: Any) -> CheckpointError:
+    return CheckpointError(
+        f"{where} must be {wanted}, not {value!r}; restore the file from its source."
+    )
+
+
+def _not_whole(path: Path, name: str) -> CheckpointError:
+    return CheckpointError(f"Checkpoint {path} has no {name}; restore the file, or train again.")
+
+
+def _check_file(path: Path, name: str, description: Description) -> str:
+    """The hash of a file, which has to be one that ``config.json`` vouches for."""
+    found = file_hash(path / name)
+    if found not in description.files[name]:
+        raise CheckpointError(
+            f"{path / name} is damaged, was changed, or is that of another checkpoint: its SHA-256 "
+            f"{found[:12]} does not stand in {CONFIG}; restore both from the same source, or train "
+            "again."
+        )
+    return found
 
 
 def _read_weights(path: Path, model: SequenceModel) -> dict[str, torch.Tensor]:
@@ -220,7 +481,12 @@ def _read_weights(path: Path, model: SequenceModel) -> dict[str, torch.Tensor]:
                         f"{file}: tensor {name!r} has shape {shape}, but {CONFIG} asks for "
                         f"{tuple(tensor.shape)}; restore both from the same source."
                     )
-                state[name] = archive.get_tensor(name).float()
+                state[name] = archive.get_tensor(name)
+                if state[name].dtype != tensor.dtype:
+                    raise CheckpointError(
+                        f"{file}: tensor {name!r} holds {state[name].dtype}, but weights are "
+                        f"stored as {tensor.dtype}; restore the file from its source."
+                    )
     except (SafetensorError, OSError) as error:
         raise CheckpointError(f"{file} is damaged ({error}); restore it from its source.") from None
     for name, tensor in state.items():
@@ -231,8 +497,28 @@ def _read_weights(path: Path, model: SequenceModel) -> dict[str, torch.Tensor]:
     return state
 
 
+def _read_metrics(path: Path, description: Description, weights: str) -> dict[str, Any] | None:
+    """The figures of these weights; ``None`` where nobody made any."""
+    file = path / METRICS
+    if not file.is_file():
+        return None
+    metrics = _read_json(file)
+    if description.format == 1:  # which left figures lying when a run went on to other weights
+        return metrics if metrics.get("weights") == weights else None
+    remedy = "restore it from its source, or remove it and do without figures"
+    _check_seal(file, metrics, remedy)
+    for name, found in {"weights": weights, "configuration": description.stated}.items():
+        if metrics.get(name) != found:
+            raise CheckpointError(
+                f"{file} holds the figures of other {name} than the checkpoint has; {remedy}."
+            )
+    return metrics
+
+
 def load_checkpoint(path: Path | str, device: torch.device | str = "cpu") -> Checkpoint:
     """Loads a checkpoint strictly; every fault is one ``CheckpointError`` sentence.
+
+    A training that replaces its files meanwhile is no fault: the folder is then read again.
 
     Args:
         path: The checkpoint folder.
@@ -241,44 +527,72 @@ def load_checkpoint(path: Path | str, device: torch.device | str = "cpu") -> Che
     path = Path(path)
     if not path.is_dir():
         raise CheckpointError(f"There is no checkpoint folder {path}; train one with `fame train`.")
+    for _ in range(_ATTEMPTS):
+        before = _state_of_files(path)
+        try:
+            loaded = _load_as_it_lies(path, device)
+        except CheckpointError:
+            if _state_of_files(path) == before:
+                raise
+        else:
+            if _state_of_files(path) == before:
+                return loaded
+    raise CheckpointError(f"The files of {path} change all the time; open it again in a moment.")
+
+
+def _state_of_files(path: Path) -> list[tuple[int, int, int] | None]:
+    """Changes whenever a file that :func:`load_checkpoint` reads is replaced."""
+    found: list[tuple[int, int, int] | None] = []
+    for name in (CONFIG, WEIGHTS, ITEMS, METRICS):
+        try:
+            stat = (path / name).stat()
+        except FileNotFoundError:
+            found.append(None)
+        else:
+            found.append((stat.st_ino, stat.st_mtime_ns, stat.st_size))
+    return found
+
+
+def _load_as_it_lies(path: Path, device: torch.device | str) -> Checkpoint:
     for name in (CONFIG, WEIGHTS, ITEMS):
         if not (path / name).is_file():
-            raise CheckpointError(
-                f"Checkpoint {path} has no {name}; restore the file, or train again."
-            )
-    model_config, train_config, data = read_config(path)
-    items = _read_catalogue(path, data)
+            raise _not_whole(path, name)
+    description = read_description(path)
+    _check_file(path, ITEMS, description)
+    items = _read_catalogue(path, description.data)
+    weights_hash = _check_file(path, WEIGHTS, description)
     with torch.device("meta"):
-        model = build_model(model_config, len(items))
+        model = build_model(description.model_config, len(items))
     model.load_state_dict(_read_weights(path, model), assign=True)
     model.to(device).eval().requires_grad_(False)
     digest = hashlib.sha256((path / CONFIG).read_bytes())
-    weights_hash = file_hash(path / WEIGHTS)
     digest.update(weights_hash.encode())
-    metrics = _read_json(path / METRICS) if (path / METRICS).is_file() else None
-    if metrics is not None and metrics.get("weights") != weights_hash:
-        metrics = None  # left over from other weights of the same run
     return Checkpoint(
         path=path,
         model=model,
-        model_config=model_config,
-        train_config=train_config,
-        data=data,
+        model_config=description.model_config,
+        train_config=description.train_config,
+        data=description.data,
+        code=description.code,
         items=items,
-        metrics=metrics,
+        metrics=_read_metrics(path, description, weights_hash),
         hash=digest.hexdigest(),
         weights_hash=weights_hash,
     )
 
 
-def _read_catalogue(path: Path, data: DataInfo) -> pd.DataFrame:
-    file = path / ITEMS
+def _read_items(file: Path) -> pd.DataFrame:
     try:
-        items = read_items(file)
+        return read_items(file)
     except Exception as error:  # pyarrow raises many kinds for a damaged file
         raise CheckpointError(
             f"{file} is not readable as Parquet ({error}); restore it from its source."
         ) from None
+
+
+def _read_catalogue(path: Path, data: DataInfo) -> pd.DataFrame:
+    file = path / ITEMS
+    items = _read_items(file)
     for column in ("item_id", "title", "train_count"):
         if column not in items:
             raise CheckpointError(f"{file} has no column {column!r}; restore it from its source.")

@@ -23,13 +23,14 @@ from typer.core import TyperGroup
 
 from fame import data
 from fame.errors import FameError
+from fame.models.registry import MODELS
 
 if TYPE_CHECKING:
     import numpy as np
 
     from fame.checkpoint import Checkpoint
     from fame.data import Interactions
-    from fame.model import Intervention
+    from fame.models.sequence_model import Intervention
     from fame.training.loop import Progress
 
 # Modules that need torch or UMAP are imported inside their commands: `--help` and `data` start
@@ -137,6 +138,14 @@ def data_import(
     replace: Annotated[
         bool, typer.Option("--replace", help="Replace the imported set of that name.")
     ] = False,
+    repeats: Annotated[
+        str | None,
+        typer.Option(
+            metavar="recommend|exclude",
+            help="Whether what is in the history may be recommended again. Default: recommend "
+            "where at least 5 % of the test targets were chosen before.",
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Brings your own interactions in.
@@ -144,7 +153,9 @@ def data_import(
     Tables have columns user (or user_id), item (or item_id) and, unless the lines are in order of
     time already, timestamp (or time). A .txt file has a line "user item item ..." for every user.
     """
-    data.import_file(path, name, items=items, replace=replace)
+    if repeats not in (None, "recommend", "exclude"):
+        raise FameError(f"--repeats must be recommend or exclude, not {repeats!r}.")
+    data.import_file(path, name, items=items, replace=replace, repeats=repeats)  # type: ignore[arg-type]
     _describe(data.load(name), as_json)
 
 
@@ -207,6 +218,7 @@ def _describe(dataset: data.Dataset, as_json: bool) -> None:
         "too short": f"{left_out['valid']:,} users for valid, {left_out['test']:,} for test",
         "facets": ", ".join(facets) or "none",
         "filters": summary["filters"],
+        "repeats": summary["repeats_reason"],
         "fingerprint": summary["fingerprint"],
     }
     typer.echo(summary["name"])
@@ -221,7 +233,10 @@ def train(
     config: Annotated[
         Path | None, typer.Option(help="A TOML file of settings, in place of the set's recipe.")
     ] = None,
-    model: Annotated[str | None, typer.Option(help="fame, or sasrec as the baseline.")] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(help=f"One of {', '.join(MODELS)}; all but the first are baselines."),
+    ] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="One setting; may be repeated."),
@@ -319,14 +334,23 @@ def evaluate(
     device: Device = "auto",
     as_json: AsJson = False,
 ) -> None:
-    """Ranks the whole catalogue for every person of a split."""
-    from fame.evaluate import PROTOCOL
+    """Ranks the whole catalogue for every person of a split.
+
+    Where targets repeat, also tells the figures over novel and over repeated targets apart.
+    """
     from fame.evaluate import evaluate as run_evaluation
+    from fame.evaluate import protocol
 
     if split not in ("test", "valid"):
         raise FameError(f"--split must be test or valid, not {split!r}.")
     loaded = _load_checkpoint(checkpoint, device)
     histories = _histories(loaded, data_name)
+    if histories.repeats != loaded.data.repeats:
+        typer.echo(
+            f"Note: {loaded.name} was trained on a set with repeats={loaded.data.repeats} and "
+            f"{histories.name} has repeats={histories.repeats}, which these figures follow.",
+            err=True,
+        )
     started = time.perf_counter()
     figures = run_evaluation(loaded.model, histories, split)  # type: ignore[arg-type]
     answer = {
@@ -335,13 +359,23 @@ def evaluate(
         **figures,
         "seconds": time.perf_counter() - started,
         "fingerprint": histories.fingerprint,
+        "repeats": histories.repeats,
     }
     if as_json:
         print_json(answer)
         return
-    typer.echo(f"{split} split of {histories.name}, {answer['users']:,} people; {PROTOCOL}")
-    for name, value in figures.items():
-        typer.echo(f"  {name:<8} {value:.4f}")
+    how = protocol(histories.repeats)
+    typer.echo(f"{split} split of {histories.name}, {answer['users']:,} people; {how}")
+    apart = {name: figures.pop(name) for name in ("novel", "repeated") if name in figures}
+    if apart:
+        heads = "".join(f"{name:>10}" for name in ("all", *apart))
+        typer.echo(f"  {'targets':<8}{heads}")
+        users = "".join(f"{own['users']:>10,}" for own in (answer, *apart.values()))
+        typer.echo(f"  {'people':<8}{users}")
+    for name in figures:
+        values = [own[name] for own in (figures, *apart.values())]
+        cells = "".join("         –" if value is None else f"{value:>10.4f}" for value in values)
+        typer.echo(f"  {name:<8}{cells if apart else f' {figures[name]:.4f}'}")
     typer.echo(f"  {answer['seconds']:.1f} s")
 
 
@@ -384,7 +418,12 @@ def trace(
     history, held_out, _ = _history(loaded, user, items)
     for item in without or []:
         history = leave_out(history, loaded.item_index(item))
-    traced = trace_history(loaded.model, history, intervention=_intervention(gate, mute, solo))
+    traced = trace_history(
+        loaded.model,
+        history,
+        repeats=loaded.data.repeats,
+        intervention=_intervention(gate, mute, solo),
+    )
     answer = trace_answer(traced, loaded.items, top_k=top_k, held_out=held_out, raw=raw)
     if as_json:
         print_json(answer)
@@ -448,7 +487,7 @@ def survey(
     Stores both with the checkpoint, as people.json and faithfulness.json: user ids and figures.
     """
     from fame.lens.people import RULES
-    from fame.lens.words import checkpoint_sentence
+    from fame.presentation.sentences import base_rate_phrase, checkpoint_sentence
     from fame.survey import survey as run_survey
 
     loaded = _load_checkpoint(checkpoint, device)
@@ -461,7 +500,8 @@ def survey(
         return
     for name, rows in people.lists.items():
         users = ", ".join(str(row["user"]) for row in rows[:5]) or "nobody"
-        typer.echo(f"{name:<16} {RULES[name].shows}: {users}")
+        usual = base_rate_phrase(name, people.base_rates[name], people.looked_at)
+        typer.echo(f"{name:<16} {RULES[name].shows} ({usual}): {users}")
     for measure, measured in faithfulness.measures.items():
         typer.echo(checkpoint_sentence(measure, measured))
 
@@ -521,7 +561,7 @@ def reproduce(
         typer.Option(
             help="Rows, joined by commas: fame, paper (the paper's equations), sasrec; no-experts, "
             "no-facets, uniform-gate, neither; heads x experts such as 4x2, or 4x2-clicks from "
-            "clicks alone; or the groups models, clicks, wide, ablations, sweep."
+            "clicks alone; bsarec; or the groups models, others, clicks, wide, ablations, sweep."
         ),
     ] = "models",
     seeds: Annotated[int, typer.Option(min=1, help="Runs of every model, seeds from 0.")] = 5,
@@ -608,11 +648,10 @@ def results(
     from fame.experiments.results import Results
     from fame.experiments.results_page import results_markdown, write_into
 
-    markdown = results_markdown(Results(out))
     if write is None:
-        typer.echo(markdown, nl=False)
+        typer.echo(results_markdown(Results(out)), nl=False)
     else:
-        write_into(write, markdown)
+        write_into(write, Results(out))
         typer.echo(f"The tables are in {write}.", err=True)
 
 
@@ -730,7 +769,7 @@ def _history(
 
 
 def _intervention(gate: str | None, mute: list[str] | None, solo: list[str] | None) -> Intervention:
-    from fame.model import Intervention
+    from fame.models.sequence_model import Intervention
 
     return Intervention(
         gate=None if gate is None else tuple(_number(part) for part in gate.split(",")),
@@ -754,6 +793,8 @@ def _head_expert(text: str) -> tuple[int, int]:
 
 
 def _print_trace(answer: dict[str, Any]) -> None:
+    from fame.lens.compare import NOTHING_LEFT
+
     seen = len(answer["history"]) - answer["seen_from"]
     typer.echo(f"History of {len(answer['history'])} clicks; the model reads the latest {seen}.")
     for head, (share, ranking) in enumerate(zip(answer["gate"], answer["heads"], strict=True)):
@@ -767,9 +808,11 @@ def _print_trace(answer: dict[str, Any]) -> None:
     for rank, row in enumerate(answer["fused"], 1):
         shares = "  ".join(f"{share:+.3f}" for share in row["by_head"])
         typer.echo(f"  {rank:>3}  {row['score']:+8.3f} = {shares}  {row['title']}")
-    if answer["held_out"]:
-        by_head = ", ".join(str(rank) for rank in answer["held_out"]["rank_by_head"])
-        typer.echo(
-            f"\nWhat came next: {answer['held_out']['title']}, rank {answer['held_out']['rank']} "
-            f"(by head: {by_head})"
-        )
+    if not answer["fused"]:
+        typer.echo(NOTHING_LEFT)
+    if held_out := answer["held_out"]:
+        by_head = ", ".join(str(rank) for rank in held_out["rank_by_head"])
+        where = f"rank {held_out['rank']} (by head: {by_head})"
+        if held_out["rank"] is None:
+            where = "which is in the history and so in no list: it has no rank and counts as a miss"
+        typer.echo(f"\nWhat came next: {held_out['title']}, {where}")

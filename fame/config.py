@@ -15,7 +15,7 @@ from typing import Any, Literal, Self, get_args, get_type_hints
 
 from fame.errors import ConfigError
 
-ModelName = Literal["fame", "sasrec"]
+ModelName = Literal["fame", "sasrec", "bsarec"]
 Precision = Literal["auto", "fp32", "bf16"]
 Switch = Literal["off", "on"]
 Samples = Literal["windows", "prefixes"]
@@ -23,6 +23,15 @@ Score = Literal["dot", "cosine", "fused-cosine"]
 Positions = Literal["absolute", "relative"]
 GateKind = Literal["learned", "uniform"]
 ItemStart = Literal["random", "catalogue"]
+
+# Settings that came after runs and checkpoints had been stored, by the format of ``config.json``
+# (fame/checkpoint.py) that has them first, with the value that all runs before them had. That is
+# history, never today's default: an entry is not changed once it stands here. Older checkpoints are
+# read with these values, and the key of a run (fame/experiments/results.py) leaves such a setting
+# out where it has this value, so that a new setting makes no strangers of old rows.
+ADDED_SETTINGS: Mapping[int, Mapping[str, Any]] = {
+    2: {"filter_weight": 0.7, "frequency_cutoff": 5},
+}
 
 
 class _Config:
@@ -62,9 +71,13 @@ class _Config:
             elif kind is float:
                 if isinstance(value, bool) or not isinstance(value, int | float):
                     raise ConfigError(f"{name} must be a number, not {value!r}.")
+                try:
+                    value = float(value)
+                except OverflowError:  # a whole number of more than 308 digits
+                    value = math.inf
                 if not math.isfinite(value):
                     raise ConfigError(f"{name} must be finite, not {value!r}.")
-                object.__setattr__(self, name, float(value))
+                object.__setattr__(self, name, value)
             elif not isinstance(value, kind):
                 raise ConfigError(f"{name} must be {kind.__name__}, not {value!r}.")
 
@@ -80,10 +93,10 @@ class ModelConfig(_Config):
     """The shape of a model.
 
     Args:
-        model: ``fame``, or ``sasrec`` for the baseline.
+        model: ``fame``, or a baseline: ``sasrec``, ``bsarec``.
         width: D, the length of an item embedding.
-        heads: H, the facets; also the attention heads of the ordinary blocks. Divides ``width``.
-        experts: E, the experts in each head of FAME's last block; SASRec has none and ignores it.
+        heads: H, the facets; also the attention heads of the standard blocks. Divides ``width``.
+        experts: E, the experts in each head of FAME's last block; other models have none.
         layers: L blocks in all; the last one is FAME's.
         max_length: T, how many of the latest clicks the model reads.
         dropout: After the embeddings and on every residual branch. There is none inside the
@@ -102,8 +115,12 @@ class ModelConfig(_Config):
         temperature: Divides the cosine; the dot product has no use for it.
         gate: ``uniform`` gives all heads equal shares always; an ablation.
         facets: ``off`` merges the heads through an output matrix into one state and one score, as
-            in an ordinary block, and keeps the experts inside the attention; an ablation. The model
+            in a standard block, and keeps the experts inside the attention; an ablation. The model
             then has one head to look at, and no gate; with one expert it is SASRec.
+        filter_weight: BSARec's alpha: the share of a block's frequency filter in its states, beside
+            attention; 0 leaves the filter away. Other models have none.
+        frequency_cutoff: BSARec's c: how many of the ``max_length`` frequencies of a sequence pass
+            its low-pass filter, the lowest first; odd, since all but the constant one are pairs.
     """
 
     model: ModelName = "fame"
@@ -118,6 +135,8 @@ class ModelConfig(_Config):
     temperature: float = 0.07
     gate: GateKind = "learned"
     facets: Switch = "on"
+    filter_weight: float = 0.7
+    frequency_cutoff: int = 5
 
     def __post_init__(self) -> None:
         self._check_types()
@@ -128,6 +147,13 @@ class ModelConfig(_Config):
         self._check_range("layers", 1, 24)
         self._check_range("max_length", 1, 4096)
         self._check_range("dropout", 0, 1, below=True)
+        self._check_range("filter_weight", 0, 1)
+        self._check_range("frequency_cutoff", 1, 4095)
+        if self.frequency_cutoff % 2 == 0:
+            raise ConfigError(
+                f"frequency_cutoff must be odd, not {self.frequency_cutoff}: one frequency is "
+                "constant, and all others come in pairs."
+            )
         if self.width % self.heads:
             raise ConfigError(
                 f"width ({self.width}) must be a multiple of heads ({self.heads}), "
@@ -138,11 +164,6 @@ class ModelConfig(_Config):
     def head_width(self) -> int:
         """K = D / H."""
         return self.width // self.heads
-
-    @property
-    def has_facets(self) -> bool:
-        """Whether every head of the last block ranks by itself."""
-        return self.model == "fame" and self.facets == "on"
 
 
 @dataclass(frozen=True)
@@ -175,7 +196,7 @@ class TrainConfig(_Config):
             costs a fraction, and keeps a model from learning by heart which items are rare.
         label_smoothing: Share of the target's probability spread over the whole catalogue.
         head_loss_weight: Weight of the mean cross-entropy of each head's own ranking, beside the
-            fused one: it keeps every head a recommender by itself. SASRec has no such heads.
+            fused one: it keeps every head a recommender by itself. Baselines have no such heads.
         patience: Epochs without a better validation NDCG@10 before training ends; 0 = never.
         seed: Of initialisation, batches and dropout.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.

@@ -1,7 +1,10 @@
 """Full-catalogue, leave-one-out evaluation.
 
-Every item of the catalogue is a candidate except the ones in the person's history; the target is
-always one. No negative sampling. Shapes: ``n`` examples · ``B`` batch · ``H`` heads · ``V`` items.
+Which items are candidates, the data set says (:mod:`fame.ranking`): all of the catalogue, or all
+but those in the person's history. A target that is no candidate is a miss: it has no rank
+(:data:`fame.metrics.UNRANKED`) and adds 0 to every figure. No negative sampling.
+
+Shapes: ``n`` examples · ``B`` batch · ``H`` heads · ``V`` items.
 """
 
 from __future__ import annotations
@@ -9,7 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import combinations, islice
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -20,53 +23,49 @@ from torch import Tensor
 from fame.data.sequences import (
     HeldOut,
     Interactions,
+    Repeats,
     Split,
     held_out,
     held_out_batches,
-    places,
+    repeated_targets,
 )
 from fame.errors import DataError
-from fame.metrics import summarise_ranks, target_ranks
-from fame.model import SequenceModel
+from fame.metrics import FIGURES, summarise_ranks, target_ranks
+from fame.models.sequence_model import SequenceModel
+from fame.ranking import OVERLAP_AT, only_candidates, shared, top_lists
 
-PROTOCOL = (
-    "leave-one-out, full ranking of the catalogue, everything in the history excluded, "
-    "ties against the target"
-)
+_RANKED: dict[Repeats, str] = {
+    "exclude": "everything in the history excluded (a target in it is a miss)",
+    "recommend": "items in the history ranked like all others",
+}
 
 # Examples ranked at a time, by default: their scores should stay in the cache of a CPU, while a GPU
 # wants large products (scores of 1,024 people and 26,744 items take 110 MB).
 CPU_BATCH = 128
 GPU_BATCH = 1024
 
-OVERLAP_AT = 20  # the length of the heads' lists that are held against each other
 
 # A scorer gives raw scores (B, V) for examples by their index and inputs (B, T), which the ranking
 # and its own next call write over. What it says of the padding's column does not matter.
 Scorer = Callable[[np.ndarray, Tensor], Tensor]
 
 
-def history_cells(
-    data: Interactions, examples: HeldOut, index: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Row and item of every click in the *whole* histories of the examples in ``index``."""
-    starts, lengths = examples.starts[index], (examples.ends - examples.starts)[index]
-    rows = np.repeat(np.arange(len(index)), lengths)
-    return rows, data.items[np.repeat(starts, lengths) + places(lengths)].astype(np.int64)
+def protocol(repeats: Repeats) -> str:
+    """How figures are made, in words, under a data set's choice about repeats."""
+    return (
+        f"leave-one-out, full ranking of the catalogue, {_RANKED[repeats]}, ties against the target"
+    )
 
 
-def exclude_histories(
+def _candidates_of(
     scores_BV: Tensor, data: Interactions, examples: HeldOut, index: np.ndarray
 ) -> Tensor:
-    """Sets padding and everything in the histories to ``-inf``, the targets excepted; in place."""
-    target = torch.from_numpy(examples.targets[index]).to(scores_BV.device)[:, None]
-    kept = scores_BV.gather(1, target)
-    rows, items = history_cells(data, examples, index)
-    scores_BV[
-        torch.from_numpy(rows).to(scores_BV.device), torch.from_numpy(items).to(scores_BV.device)
-    ] = -math.inf
-    scores_BV[:, 0] = -math.inf
-    return scores_BV.scatter_(1, target, kept)
+    """Sets what is no candidate for the examples in ``index`` to ``-inf``; in place.
+
+    What is excluded is the *whole* history, also what the model is too short to read.
+    """
+    histories = [data.items[examples.starts[i] : examples.ends[i]] for i in index]
+    return only_candidates(scores_BV, histories, data.repeats)
 
 
 def rank_targets(
@@ -80,6 +79,8 @@ def rank_targets(
     share: tuple[int, int] = (0, 1),
 ) -> np.ndarray:
     """Rank of every target of a split, int64 ``(n,)``, in the order of :func:`held_out`.
+
+    A target that ``data.repeats`` excludes is :data:`fame.metrics.UNRANKED`.
 
     Args:
         share: ``(part, parts)``: of all batches only each ``parts``-th is ranked, from the one
@@ -123,7 +124,7 @@ def _ranks(
     """Ranks of the targets of the examples in ``index``; changes the scores."""
     if scores_BV.amax().isnan():  # the maximum is not a number where any score is not
         raise FloatingPointError("a score is not a number: the weights are broken")
-    scores = exclude_histories(scores_BV, data, examples, index)
+    scores = _candidates_of(scores_BV, data, examples, index)
     target = torch.from_numpy(examples.targets[index]).to(scores.device)
     return target_ranks(scores, target).cpu().numpy()
 
@@ -135,7 +136,7 @@ def fused_scorer(model: SequenceModel) -> Scorer:
 
     def score(_: np.ndarray, inputs: Tensor) -> Tensor:
         nonlocal block
-        query_BD = model(inputs, last_only=True).query[:, 0]
+        query_BD = model.read(inputs).query
         if len(block) < len(query_BD):
             block = query_BD.new_empty(len(query_BD), len(table_VD))
         return torch.mm(query_BD, table_VD.T, out=block[: len(query_BD)])
@@ -166,10 +167,33 @@ def model_ranks(
 
 def evaluate(
     model: SequenceModel, data: Interactions, split: Split, *, batch_size: int | None = None
-) -> dict[str, float]:
-    """Figures of a model on a split: ``users``, HR@k, NDCG@k, MRR; leaves it in eval mode."""
+) -> dict[str, Any]:
+    """Figures of a model on a split as :func:`summarise_targets` gives them, and ``users``.
+
+    Leaves the model in eval mode.
+    """
     ranks = model_ranks(model, data, split, batch_size=batch_size)
-    return {"users": len(ranks), **summarise_ranks(ranks)}
+    return {"users": len(ranks), **summarise_targets(ranks, data, split)}
+
+
+def summarise_targets(ranks: np.ndarray, data: Interactions, split: Split) -> dict[str, Any]:
+    """HR@k, NDCG@k and MRR over all targets of a split; where targets repeat, also apart.
+
+    Args:
+        ranks: ``(n,)`` in the order of :func:`held_out`.
+
+    Returns:
+        The figures of :func:`fame.metrics.summarise_ranks`. Where a target stands in its history,
+        also ``novel`` and ``repeated``: ``users`` and the same figures over the targets that are
+        not in their history, and over those that are; ``None`` for each figure of nobody.
+    """
+    figures: dict[str, Any] = summarise_ranks(ranks)
+    repeated = repeated_targets(data, held_out(data, split))
+    if repeated.any():
+        for name, own in (("novel", ranks[~repeated]), ("repeated", ranks[repeated])):
+            of_own = summarise_ranks(own) if len(own) else dict.fromkeys(FIGURES)
+            figures[name] = {"users": len(own), **of_own}
+    return figures
 
 
 @dataclass(frozen=True)
@@ -206,35 +230,17 @@ def read_heads(
     with torch.inference_mode():
         sub_embeddings_HVK = F.pad(model.sub_embeddings(), (0, 0, 1, 0))
         for index, inputs in held_out_batches(data, examples, model.config.max_length, batch_size):
-            encoding = model(torch.from_numpy(inputs).to(device), last_only=True)
-            reading.gate[index] = encoding.gate[:, 0].cpu()
-            reading.router[index] = encoding.router[:, 0].cpu()
-            lists: list[Tensor] = []
+            end = model.read(torch.from_numpy(inputs).to(device))
+            reading.gate[index] = end.gate.cpu()
+            reading.router[index] = end.router.cpu()
+            lists = []
             for head, sub_embedding in enumerate(sub_embeddings_HVK):
-                scores = encoding.head_states[:, 0, head] @ sub_embedding.T
-                lists.append(_first_items(scores, data, examples, index))
+                scores = end.head_states[:, head] @ sub_embedding.T
+                lists.append(top_lists(_candidates_of(scores, data, examples, index), OVERLAP_AT))
                 reading.ranks[head, index] = _ranks(scores, data, examples, index)
             if H > 1:
-                reading.overlap[index] = _overlap(lists).cpu()
+                reading.overlap[index] = shared(lists)
     return reading
-
-
-def _first_items(
-    scores_BV: Tensor, data: Interactions, examples: HeldOut, index: np.ndarray
-) -> Tensor:
-    """The first :data:`OVERLAP_AT` candidates of each example, ``(B, k)``; changes the scores."""
-    scores = exclude_histories(scores_BV, data, examples, index)
-    best, items = scores.topk(min(OVERLAP_AT, scores.shape[1]))
-    return items.where(best > -math.inf, 0)  # 0 where there are fewer candidates
-
-
-def _overlap(lists: list[Tensor]) -> Tensor:
-    """Share of items that two heads' lists ``(B, k)`` have in common, mean over pairs, ``(B,)``."""
-    pairs = []
-    for a, b in combinations(lists, 2):
-        common = (a[:, :, None] == b[:, None]) & (a != 0)[:, :, None]
-        pairs.append(common.sum((1, 2)) / (a != 0).sum(1).clamp(min=1))
-    return torch.stack(pairs).mean(0)
 
 
 def head_report(

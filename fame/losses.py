@@ -17,7 +17,7 @@ from torch.autograd.function import once_differentiable
 
 # Rows of logits held at a time. A CPU wants a block that stays in the cache, a GPU large products.
 CPU_CHUNK = 128
-CPU_CHUNK_DRAWN = 512  # drawn items are fewer than a catalogue
+CPU_CHUNK_NEGATIVES = 512  # drawn items are fewer than a catalogue
 GPU_CHUNK = 8192
 
 # Totals of unshifted exponentials that lie in here prove that nothing overflowed, and that whatever
@@ -25,15 +25,15 @@ GPU_CHUNK = 8192
 _SAFE_TOTALS = (1e-20, 1e30)
 
 
-def chunk_rows(device_type: str, *, drawn: bool = False) -> int:
+def chunk_rows(device_type: str, *, negatives: bool = False) -> int:
     """Rows of logits that are held at a time on a ``cpu`` or a ``cuda`` device.
 
     Args:
-        drawn: Whether they are against drawn items, not against the whole catalogue.
+        negatives: Whether they are against drawn items, not against the whole catalogue.
     """
     if device_type != "cpu":
         return GPU_CHUNK
-    return CPU_CHUNK_DRAWN if drawn else CPU_CHUNK
+    return CPU_CHUNK_NEGATIVES if negatives else CPU_CHUNK
 
 
 class _LinearCrossEntropy(torch.autograd.Function):
@@ -52,11 +52,11 @@ class _LinearCrossEntropy(torch.autograd.Function):
     ) -> Tensor:
         dtype = _type_of_products(query_ND)
         query, table = query_ND.to(dtype), table_VD.to(dtype)
-        log_total_N1, wanted_N1, grad_query, grad_table = _shifted_where_needed(
+        log_total_N1, positive_logit_N1, grad_query, grad_table = _shifted_where_needed(
             partial(_sweep, query, table, target_N, 1 - smoothing, chunk), query_ND.device
         )
         # Sums over positions are taken in double precision: they cost nothing there.
-        loss = (log_total_N1 - (1 - smoothing) * wanted_N1).sum(dtype=torch.float64)
+        loss = (log_total_N1 - (1 - smoothing) * positive_logit_N1).sum(dtype=torch.float64)
         if smoothing:
             precise = grad_query.dtype
             mean_D, query_sum_D = table_VD.mean(0, dtype=precise), query_ND.sum(0, dtype=precise)
@@ -67,7 +67,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
         ctx.save_for_backward(
             grad_query.div_(N).to(query_ND.dtype), grad_table.div_(N).to(table_VD.dtype)
         )
-        return (loss / N).to(wanted_N1.dtype)
+        return (loss / N).to(positive_logit_N1.dtype)
 
     @staticmethod
     @once_differentiable
@@ -88,25 +88,36 @@ class _SampledCrossEntropy(torch.autograd.Function):
     def forward(
         ctx: Any,
         query_ND: Tensor,
-        wanted_ND: Tensor,
-        drawn_MD: Tensor,
+        positive_ND: Tensor,
+        negative_MD: Tensor,
         target_N: Tensor,
-        drawn_M: Tensor,
-        stands_for: float,
+        negative_M: Tensor,
+        importance_weight: float,
         chunk: int,
     ) -> Tensor:
         dtype = _type_of_products(query_ND)
-        given = query_ND, wanted_ND, drawn_MD
-        query, wanted, drawn = (rows.to(dtype) for rows in given)
-        log_total_N1, wanted_N1, *gradients = _shifted_where_needed(
-            partial(_sweep_drawn, query, wanted, drawn, target_N, drawn_M, stands_for, chunk),
+        given = query_ND, positive_ND, negative_MD
+        query, positive, negatives = (rows.to(dtype) for rows in given)
+        log_total_N1, positive_logit_N1, *gradients = _shifted_where_needed(
+            partial(
+                _sweep_negatives,
+                query,
+                positive,
+                negatives,
+                target_N,
+                negative_M,
+                importance_weight,
+                chunk,
+            ),
             query_ND.device,
         )
         N = max(len(query), 1)
         ctx.save_for_backward(
             *(grad.div_(N).to(rows.dtype) for grad, rows in zip(gradients, given, strict=True))
         )
-        return ((log_total_N1 - wanted_N1).sum(dtype=torch.float64) / N).to(wanted_N1.dtype)
+        return ((log_total_N1 - positive_logit_N1).sum(dtype=torch.float64) / N).to(
+            positive_logit_N1.dtype
+        )
 
     @staticmethod
     @once_differentiable
@@ -141,24 +152,24 @@ def _sweep(
     query_ND: Tensor,
     table_VD: Tensor,
     target_N: Tensor,
-    wanted_share: float,
+    target_share: float,
     chunk: int,
     shift: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """All chunks once.
 
     Args:
-        wanted_share: Share of the target, 1 less the smoothing.
+        target_share: Share of the target, 1 less the smoothing.
         shift: Whether the maximum of a row is subtracted before its exponentials.
 
     Returns:
         Log-sum-exp of the logits ``(N, 1)``, the target's logit ``(N, 1)``, and, summed over
-        positions, the gradients of ``log-sum-exp - wanted_share * target's logit`` for queries
+        positions, the gradients of ``log-sum-exp - target_share * target's logit`` for queries
         ``(N, D)`` and table ``(V, D)``; all in float32 at least.
     """
     N, V = len(query_ND), len(table_VD)
     precise = torch.promote_types(query_ND.dtype, torch.float32)
-    log_total, wanted = query_ND.new_empty((2, N, 1), dtype=precise)
+    log_total, positive_logit = query_ND.new_empty((2, N, 1), dtype=precise)
     grad_query = torch.empty_like(query_ND, dtype=precise)
     grad_table = torch.zeros_like(table_VD, dtype=precise)
     buffer = query_ND.new_empty((min(chunk, N), V))
@@ -166,7 +177,7 @@ def _sweep(
         rows = slice(begin, begin + chunk)
         query, target = query_ND[rows], target_N[rows, None]
         logits = torch.mm(query, table_VD.T, out=buffer[: len(query)])
-        wanted[rows] = logits.gather(1, target)
+        positive_logit[rows] = logits.gather(1, target)
         mass = logits.to(precise)
         peak = mass.amax(1, keepdim=True) if shift else None
         if peak is not None:
@@ -174,7 +185,7 @@ def _sweep(
         total = mass.exp_().sum(1, keepdim=True)
         log_total[rows] = total.log() if peak is None else total.log() + peak
         # The gradient for the logits, times the total, which is taken off again in width D.
-        mass.scatter_add_(1, target, -wanted_share * total)
+        mass.scatter_add_(1, target, -target_share * total)
         mass = mass.to(query.dtype)
         torch.div(mass @ table_VD, total, out=grad_query[rows])
         share_query = (query / total).to(query.dtype)
@@ -182,16 +193,16 @@ def _sweep(
             grad_table.addmm_(mass.T, share_query)
         else:
             grad_table += mass.T @ share_query
-    return log_total, wanted, grad_query, grad_table
+    return log_total, positive_logit, grad_query, grad_table
 
 
-def _sweep_drawn(
+def _sweep_negatives(
     query_ND: Tensor,
-    wanted_ND: Tensor,
-    drawn_MD: Tensor,
+    positive_ND: Tensor,
+    negative_MD: Tensor,
     target_N: Tensor,
-    drawn_M: Tensor,
-    stands_for: float,
+    negative_M: Tensor,
+    importance_weight: float,
     chunk: int,
     shift: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
@@ -202,38 +213,38 @@ def _sweep_drawn(
         gradients of their difference for queries, targets' embeddings and drawn ones; all in
         float32 at least.
     """
-    N, M = len(query_ND), len(drawn_MD)
+    N, M = len(query_ND), len(negative_MD)
     precise = torch.promote_types(query_ND.dtype, torch.float32)
-    log_total, wanted = query_ND.new_empty((2, N, 1), dtype=precise)
+    log_total, positive_logit = query_ND.new_empty((2, N, 1), dtype=precise)
     grad_query = torch.empty_like(query_ND, dtype=precise)
-    grad_wanted = torch.empty_like(wanted_ND, dtype=precise)
-    grad_drawn_DM = drawn_MD.new_zeros((drawn_MD.shape[1], M), dtype=precise)
+    grad_positive = torch.empty_like(positive_ND, dtype=precise)
+    grad_negative_DM = negative_MD.new_zeros((negative_MD.shape[1], M), dtype=precise)
     buffer = query_ND.new_empty((min(chunk, N), M))
     for begin in range(0, N, chunk):
         rows = slice(begin, begin + chunk)
-        query, own = query_ND[rows].to(precise), wanted_ND[rows].to(precise)
-        score = wanted[rows] = (query * own).sum(1, keepdim=True)
-        logits = torch.mm(query_ND[rows], drawn_MD.T, out=buffer[: len(query)])
+        query, own = query_ND[rows].to(precise), positive_ND[rows].to(precise)
+        score = positive_logit[rows] = (query * own).sum(1, keepdim=True)
+        logits = torch.mm(query_ND[rows], negative_MD.T, out=buffer[: len(query)])
         mass = logits.to(precise)
         peak = torch.maximum(mass.amax(1, keepdim=True), score) if shift else None
         if peak is not None:
             mass.sub_(peak)
             score = score - peak
-        mass.exp_().mul_(target_N[rows, None] != drawn_M)  # a draw of the target is void
-        others = stands_for * mass.sum(1, keepdim=True)
+        mass.exp_().mul_(target_N[rows, None] != negative_M)  # a draw of the target is void
+        others = importance_weight * mass.sum(1, keepdim=True)
         total = others + score.exp()
         # Exactly the score where there are no others: the loss is then 0, without rounding.
         log_all = torch.logaddexp(others.log(), score)
         log_total[rows] = log_all if peak is None else log_all + peak
         # What the target's share is short of 1; from the others, because 1 - share cancels.
         short = others / total
-        scale = stands_for / total
+        scale = importance_weight / total
         mass = mass.to(query_ND.dtype)
-        grad_query[rows] = (mass @ drawn_MD) * scale - short * own
-        grad_wanted[rows] = -short * query
+        grad_query[rows] = (mass @ negative_MD) * scale - short * own
+        grad_positive[rows] = -short * query
         # In this order, because a CPU takes half as long again over a product with mass.T.
-        grad_drawn_DM += (query * scale).to(query_ND.dtype).T @ mass
-    return log_total, wanted, grad_query, grad_wanted, grad_drawn_DM.T
+        grad_negative_DM += (query * scale).to(query_ND.dtype).T @ mass
+    return log_total, positive_logit, grad_query, grad_positive, grad_negative_DM.T
 
 
 def _safe(log_total_N1: Tensor) -> bool:
@@ -275,12 +286,12 @@ def linear_cross_entropy(
 
 def sampled_cross_entropy(
     query_ND: Tensor,
-    wanted_ND: Tensor,
-    drawn_MD: Tensor,
+    positive_ND: Tensor,
+    negative_MD: Tensor,
     target_N: Tensor,
-    drawn_M: Tensor,
+    negative_M: Tensor,
     *,
-    stands_for: float,
+    importance_weight: float,
     chunk: int | None = None,
 ) -> Tensor:
     """Mean cross-entropy against items drawn evenly, as an estimate of that over all items.
@@ -290,16 +301,16 @@ def sampled_cross_entropy(
     draws are void. Importance sampling as in Bengio and Senecal (2008), from an even distribution.
 
     Args:
-        wanted_ND: The embedding of each target.
-        drawn_MD: Embeddings of the drawn items, the same for all targets.
+        positive_ND: The embedding of each target.
+        negative_MD: Embeddings of the drawn items, the same for all targets.
         target_N: int64, which item each target is.
-        drawn_M: int64, which items were drawn.
-        stands_for: ``V / M``.
+        negative_M: int64, which items were drawn.
+        importance_weight: ``V / M``.
         chunk: Rows of logits at a time; default by device.
     """
-    chunk = chunk or chunk_rows(query_ND.device.type, drawn=True)
+    chunk = chunk or chunk_rows(query_ND.device.type, negatives=True)
     return _SampledCrossEntropy.apply(
-        query_ND, wanted_ND, drawn_MD, target_N, drawn_M, stands_for, chunk
+        query_ND, positive_ND, negative_MD, target_N, negative_M, importance_weight, chunk
     )
 
 

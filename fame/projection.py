@@ -24,7 +24,7 @@ from fame.errors import CheckpointError
 from fame.facets.neighbours import unit_rows
 from fame.facets.spaces import space_names, space_vectors
 from fame.files import replacing
-from fame.model import SequenceModel
+from fame.models.sequence_model import SequenceModel
 
 PROJECTION = "projection.parquet"
 NEIGHBOURS = 15

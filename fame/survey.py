@@ -8,7 +8,6 @@ Both name the weights they were made from. Neither holds a history.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -19,23 +18,32 @@ import numpy as np
 from fame.checkpoint import Checkpoint
 from fame.data.sequences import Interactions, held_out
 from fame.errors import CheckpointError, DataError
-from fame.files import write_json
+from fame.files import read_json, write_json
 from fame.lens.faithfulness import (
+    DRAWS,
     MEASURES,
+    VERDICTS,
     CurvePoint,
     Estimate,
     Measure,
     MeasuredFaithfulness,
     faithfulness_of_people,
 )
-from fame.lens.people import RULES, everybodys_figures, most_routed, worth_showing
+from fame.lens.people import (
+    RULES,
+    BaseRate,
+    Rule,
+    base_rates,
+    everybodys_figures,
+    most_routed,
+    worth_showing,
+)
 
 PEOPLE, FAITHFULNESS = "people.json", "faithfulness.json"
-FORMAT = 1
+FORMAT = 2
 SAMPLE = 500
 LIST_LENGTH = 10
-_ESTIMATES = ("above_zero", "above_latest", "below_latest", "area")
-DRAWS = 5
+_ESTIMATES = ("above_zero", "above_latest", "below_latest", "lead_on_latest", "area")
 
 
 @dataclass(frozen=True)
@@ -45,11 +53,13 @@ class People:
     Attributes:
         looked_at: How many people the lists were chosen from.
         lists: By name (:data:`fame.lens.people.RULES`) rows ``{"user", figures ..}``.
+        base_rates: By name how usual that is among those who were looked at.
         experts: ``[[[{"user", "share"}] x E] x H]``: whom each expert serves most.
     """
 
     looked_at: int
     lists: dict[str, list[dict[str, Any]]]
+    base_rates: dict[str, BaseRate]
     experts: list[list[list[dict[str, Any]]]]
 
 
@@ -101,11 +111,16 @@ def survey(
 
     text = f"Looking at {len(histories):,} people"
     figures = everybodys_figures(
-        checkpoint.model, histories, examples.targets, on_person=progress(text)
+        checkpoint.model,
+        histories,
+        examples.targets,
+        repeats=checkpoint.data.repeats,
+        on_person=progress(text),
     )
     people = People(
         looked_at=len(histories),
         lists=worth_showing(figures.people, user_ids),
+        base_rates=base_rates(figures.people),
         experts=most_routed(figures.router, user_ids),
     )
     _write(checkpoint, data, PEOPLE, asdict(people))
@@ -118,6 +133,7 @@ def survey(
         k=LIST_LENGTH,
         draws=DRAWS,
         seed=seed,
+        repeats=checkpoint.data.repeats,
         on_person=progress(f"Testing the explanations of {size:,} people"),
     )
     faithfulness = Faithfulness(size, seed, DRAWS, LIST_LENGTH, measures)
@@ -135,21 +151,29 @@ def read_people(checkpoint: Checkpoint) -> People | None:
     if found is None:
         return None
     file, document = found
-    lists, experts = document["lists"], document["experts"]
+    lists, experts, looked_at = document["lists"], document["experts"], document["looked_at"]
     model = checkpoint.model
     try:
+        rates = {name: BaseRate(**rate) for name, rate in document["base_rates"].items()}
         rows = [(row, RULES[name].figures) for name in lists for row in lists[name]]
         rows += [(row, ("share",)) for head in experts for expert in head for row in expert]
         whole = (
-            set(lists) == set(RULES)
+            set(lists) == set(rates) == set(RULES)
+            and all(_possible(rates[name], RULES[name], lists[name], looked_at) for name in rates)
             and [len(head) for head in experts] == [model.experts] * model.heads
             and all(set(row) == {"user", *figures} for row, figures in rows)
         )
-    except (TypeError, KeyError):
+    except (TypeError, KeyError, AttributeError):
         whole = False
     if not whole:
         raise _damaged(checkpoint, file, "lacks some of its lists or of their figures")
-    return People(document["looked_at"], lists, experts)
+    return People(looked_at, lists, rates, experts)
+
+
+def _possible(rate: BaseRate, rule: Rule, rows: list[Any], looked_at: int) -> bool:
+    """Whether a base rate fits its list and the number of people who were looked at."""
+    kind = float if rule.extremes and rate.meeting else type(None)
+    return len(rows) <= rate.meeting <= looked_at and isinstance(rate.median, kind)
 
 
 def read_faithfulness(checkpoint: Checkpoint) -> Faithfulness | None:
@@ -166,6 +190,7 @@ def read_faithfulness(checkpoint: Checkpoint) -> Faithfulness | None:
         measures = {
             measure: MeasuredFaithfulness(
                 people=stored["people"],
+                verdicts={kind: Estimate(**stored["verdicts"][kind]) for kind in VERDICTS},
                 **{name: Estimate(**stored[name]) for name in _ESTIMATES},
                 curve=[CurvePoint(**point) for point in stored["curve"]],
             )
@@ -199,14 +224,16 @@ def _read(
     if not file.is_file():
         return None
     try:
-        document = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        document = read_json(file)
+    except (OSError, ValueError) as error:
         raise _damaged(checkpoint, file, f"is not readable as JSON ({error})") from None
     expected = {"format", "weights", "data", *names}
-    if not isinstance(document, dict) or set(document) != expected:
+    if not isinstance(document, dict) or "format" not in document:
         raise _damaged(checkpoint, file, f"must hold {', '.join(sorted(expected))}")
     if document["format"] != FORMAT:
         raise _damaged(checkpoint, file, f"has format {document['format']!r}, not {FORMAT}")
+    if set(document) != expected:
+        raise _damaged(checkpoint, file, f"must hold {', '.join(sorted(expected))}")
     if document["weights"] != checkpoint.weights_hash:
         raise _damaged(checkpoint, file, "was made from other weights than the checkpoint has now")
     return file, {name: document[name] for name in names}

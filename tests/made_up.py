@@ -14,7 +14,7 @@ from fame.checkpoint import load_checkpoint, write_description, write_metrics, w
 from fame.config import ModelConfig, TrainConfig
 from fame.data import import_file, load
 from fame.facets.spaces import space_names
-from fame.model import build_model
+from fame.models.registry import build_model
 from fame.projection import Projection, write_projection
 
 NAME = "made-up"
@@ -59,8 +59,8 @@ def make(home: Path) -> None:
     """Imports the data set and writes the checkpoints ``made-up`` and ``sasrec`` below ``home``."""
     with at_home(home):
         _import(home)
-        _checkpoint(home / "checkpoints" / NAME, FAME, seed=1)
-        _checkpoint(home / "checkpoints" / "sasrec", SASREC, seed=2)
+        write_checkpoint(home / "checkpoints" / NAME, FAME, seed=1)
+        write_checkpoint(home / "checkpoints" / "sasrec", SASREC, seed=2)
 
 
 def _import(home: Path) -> None:
@@ -89,8 +89,9 @@ def _import(home: Path) -> None:
     import_file(home / "clicks.csv", NAME, items=home / "items.csv")
 
 
-def _checkpoint(path: Path, config: ModelConfig, seed: int) -> None:
-    dataset = load(NAME, offline=True)
+def write_checkpoint(path: Path, config: ModelConfig, seed: int, name: str = NAME) -> None:
+    """A checkpoint of an imported set whose weights are noise, with a projection of noise."""
+    dataset = load(name, offline=True)
     data = dataset.interactions
     torch.manual_seed(seed)
     model = build_model(config, data.num_items)

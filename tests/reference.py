@@ -18,7 +18,9 @@ with x a row, as in the equations; a layer norm is a pair (gain, bias).
     head_norm, inner (K, 4K), outer (4K, K), head_output_norm
     sub_embedding[h] (K, D)                   gate (D, H)
 
-SASRec has the first four entries only.
+SASRec has the first four entries only, and so has BSARec, with one more in every block:
+
+    filter               a dict with weight (alpha), cutoff (c), length (N), sqrt_beta (D,), norm
 
 Choices beside the paper's, each an entry that is absent where it was not chosen:
 
@@ -28,7 +30,7 @@ Choices beside the paper's, each an entry that is absent where it was not chosen
     fused_length         all scores are multiplied by what gives q this length; to the loss of a
                          head alone that is a constant
     uniform_gate         in place of gate
-    merged               FAME without facets: an ordinary last block whose attention holds the
+    merged               FAME without facets: a standard last block whose attention holds the
                          experts; a dict with output, attention_norm, inner, ...
 """
 
@@ -102,7 +104,7 @@ def embed(parameters: dict, history: list[int]) -> list[Tensor]:
     return [layer_norm(items[item] + positions[t], norm) for t, item in enumerate(read)]
 
 
-def ordinary_block(block: dict, states: list[Tensor], heads: int) -> list[Tensor]:
+def standard_block(block: dict, states: list[Tensor], heads: int) -> list[Tensor]:
     """A causal Transformer block, post-norm: LN(x + attention), then LN(. + feed-forward)."""
     width = len(states[0])
     head_width = width // heads
@@ -118,12 +120,37 @@ def ordinary_block(block: dict, states: list[Tensor], heads: int) -> list[Tensor
             mixed, _ = attend(query, keys, values, by_distance)
             mixed_by_head.append(mixed)
         attended = linear(torch.cat(mixed_by_head), block["output"])
-        outputs.append(rest_of_block(block, states[t], attended))
+        filtered = frequency_filter(block["filter"], states[: t + 1]) if "filter" in block else None
+        outputs.append(rest_of_block(block, states[t], attended, filtered))
     return outputs
 
 
-def rest_of_block(block: dict, state: Tensor, attended: Tensor) -> Tensor:
+def frequency_filter(parameters: dict, states: list[Tensor]) -> Tensor:
+    """BSARec's filter at the last of some states: before the first of them there is silence.
+
+    A discrete Fourier transform by its definition over N places, of which all frequencies but the
+    c lowest are dropped, transformed back at the last place; the norm's residual is included.
+    """
+    length, kept = parameters["length"], min(parameters["cutoff"] // 2, parameters["length"] // 2)
+    frequencies = {k % length for k in range(-kept, kept + 1)}
+    low = torch.zeros_like(states[-1])
+    for k in frequencies:
+        angle = [2 * math.pi * k * place / length for place in range(length)]
+        first = length - len(states)
+        real = sum(state * math.cos(angle[first + s]) for s, state in enumerate(states))
+        imaginary = -sum(state * math.sin(angle[first + s]) for s, state in enumerate(states))
+        low = low + (real * math.cos(angle[-1]) - imaginary * math.sin(angle[-1])) / length
+    high = states[-1] - low
+    return layer_norm(states[-1] + low + parameters["sqrt_beta"] ** 2 * high, parameters["norm"])
+
+
+def rest_of_block(
+    block: dict, state: Tensor, attended: Tensor, filtered: Tensor | None = None
+) -> Tensor:
     between = layer_norm(state + attended, block["attention_norm"])
+    if filtered is not None:
+        share = block["filter"]["weight"]
+        between = share * filtered + (1 - share) * between
     inner = gelu(linear(between, block["inner"]))
     return layer_norm(between + linear(inner, block["outer"]), block["feed_forward_norm"])
 
@@ -132,7 +159,7 @@ def backbone(parameters: dict, history: list[int], heads: int) -> list[Tensor]:
     """S: one row of width D for each click that is read."""
     states = embed(parameters, history)
     for block in parameters["blocks"]:
-        states = ordinary_block(block, states, heads)
+        states = standard_block(block, states, heads)
     return states
 
 
@@ -260,7 +287,7 @@ def sasrec(parameters: dict, history: list[int], heads: int) -> list[Tensor]:
 
 
 def merged_block(parameters: dict, states: list[Tensor], heads: int) -> list[Tensor]:
-    """An ordinary block whose attention heads hold experts."""
+    """A standard block whose attention heads hold experts."""
     block = parameters["merged"]
     outputs = []
     for t in range(len(states)):
@@ -293,13 +320,33 @@ def cross_entropy(scores: Tensor, target: int, label_smoothing: float = 0.0) -> 
     return loss
 
 
-def rank(scores: list[float], target: int, history: set[int]) -> int:
+def candidates(items: int, history: set[int], repeats: str) -> list[int]:
+    """The items that may be recommended: all, or all but the history's."""
+    return [item for item in range(1, items + 1) if repeats == "recommend" or item not in history]
+
+
+def rank(
+    scores: list[float], target: int, history: set[int], repeats: str = "exclude"
+) -> int | None:
     """Place of the target, best is 1: behind every other candidate that scores at least as much.
 
-    Candidates are the real items outside the history; the target is always one.
+    ``None`` where the target itself is no candidate: it is in no list, however long.
     """
+    allowed = candidates(len(scores) - 1, history, repeats)
+    if target not in allowed:
+        return None
     ahead = 0
-    for item in range(1, len(scores)):
-        if item != target and item not in history and scores[item] >= scores[target]:
+    for item in allowed:
+        if item != target and scores[item] >= scores[target]:
             ahead += 1
     return ahead + 1
+
+
+def figure(ranks: list[int | None], name: str) -> float:
+    """HR@k, NDCG@k or MRR, by name: the mean over targets; a target without a rank adds 0."""
+    measure, _, k = name.partition("@")
+    total = 0.0
+    for own in ranks:
+        if own is not None and (not k or own <= int(k)):
+            total += {"HR": 1.0, "NDCG": 1 / math.log2(own + 1), "MRR": 1 / own}[measure]
+    return total / len(ranks)

@@ -1,12 +1,16 @@
 """Which way imports go, read from the sources with ``ast``: nothing is imported or run here."""
 
 import ast
+import re
+import subprocess
 import sys
 from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
 import pytest
+
+from fame.models.registry import MODELS
 
 ROOT = Path(__file__).resolve().parents[1]
 # ``streamlit run app/main.py`` puts app/ itself on the path, so its modules have names without app.
@@ -88,7 +92,7 @@ def test_imports_are_read_wherever_they_stand():
 
 
 def test_there_is_something_to_read():
-    assert {"fame.model", "fame.losses", "fame.lens.trace"} <= set(modules("fame"))
+    assert {"fame.models.registry", "fame.losses", "fame.lens.trace"} <= set(modules("fame"))
 
 
 # --- the library ------------------------------------------------------------------------------
@@ -102,16 +106,17 @@ def test_the_library_knows_no_app_and_draws_nothing(module):
 
 
 def test_the_model_sees_no_data_no_paths_no_pandas_and_no_optimizer():
-    reached = reached_from("fame", "fame.model")
-    ours = {"fame.model", "fame.config", "fame.layers", "fame.moe_attention", "fame.errors"}
-    assert reached <= ours | {"fame"}
+    models = [module for module in modules("fame") if within(module, ("fame.models",))]
+    reached = set().union(*(reached_from("fame", module) for module in models))
+    assert reached <= {*models, "fame.config", "fame.errors", "fame"}
     names = all_imports("fame", reached - {"fame"})
     assert third_party(names) == {"torch"}
     assert not any(within(name, ("pathlib", "os", "io", "json", "torch.optim")) for name in names)
 
 
 @pytest.mark.parametrize(
-    ("module", "allowed"), [("fame.layers", ()), ("fame.moe_attention", ("fame.layers",))]
+    ("module", "allowed"),
+    [("fame.models.layers", ()), ("fame.models.moe_attention", ("fame.models.layers",))],
 )
 def test_layers_know_one_another_at_most(module, allowed):
     names = [name for name in imports_of("fame", module) if within(name, ("fame",))]
@@ -129,6 +134,36 @@ def test_configuration_needs_no_third_party():
     assert not third_party(all_imports("fame", reached_from("fame", "fame.config")))
 
 
+def test_the_table_of_models_loads_no_third_party():
+    """Names, shapes and settings are told without torch; the models are imported when built."""
+    program = (
+        "import sys; before = set(sys.modules); import fame.models.registry; "
+        "print(*{name.partition('.')[0] for name in set(sys.modules) - before})"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    assert set(done.stdout.split()) <= sys.stdlib_module_names | {"fame"}
+
+
+def test_only_the_table_of_models_and_their_own_files_know_one_by_its_name():
+    """What differs from model to model stands in the table, so a further one needs no branch."""
+    names = "|".join(MODELS)
+    branch = re.compile(rf"""[!=]= ["']({names})["']|\bin \(["']({names})["']""")
+    for package in ("fame", "app"):
+        for module, file in modules(package).items():
+            found = branch.search(file.read_text(encoding="utf-8"))
+            assert found is None, f"{module}: {found}"
+
+
+def is_of_a_model(name: str) -> bool:
+    """Whether what is imported is a model or builds one; the table alone says names and shapes."""
+    table = within(name, ("fame.models.registry",)) or name == "fame.models"
+    return name == "fame.models.registry.build_model" or (
+        within(name, ("fame.models",)) and not table
+    )
+
+
 def test_data_meets_the_model_only_where_it_is_trained_and_evaluated():
     """Besides: a checkpoint names the data it was made of, and the command line wires."""
     places = {"fame.evaluate", "fame.checkpoint", "fame.cli"}
@@ -136,7 +171,7 @@ def test_data_meets_the_model_only_where_it_is_trained_and_evaluated():
         module
         for module in modules("fame")
         if any(within(name, ("fame.data",)) for name in imports_of("fame", module))
-        and any(within(name, ("fame.model",)) for name in imports_of("fame", module))
+        and any(is_of_a_model(name) for name in imports_of("fame", module))
     }
     assert {
         name
@@ -222,10 +257,11 @@ def test_views_do_not_import_one_another(module):
 
 
 def test_charts_take_tables_only():
-    """They ask the library for nothing, and neither they nor what they import know the page."""
+    """Neither they nor what they import know the page, or ask the library for figures."""
     if "charts" not in modules("app"):
         pytest.skip("there is no app/charts.py yet")
-    assert not any(within(name, ("fame",)) for name in imports_of("app", "charts"))
+    ours = {name for name in imports_of("app", "charts") if within(name, ("fame",))}
+    assert all(within(name, ("fame.presentation",)) for name in ours)  # colours, names, text
     reached = reached_from("app", "charts")
     assert not reached & {"resources", "state", "components"}
     assert third_party(all_imports("app", reached)) <= {"plotly", "pandas", "numpy"}

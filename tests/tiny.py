@@ -1,19 +1,28 @@
 """Small models and histories made for the tests, from nobody's data."""
 
+import dataclasses
+import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
+import pytest
 import torch
 from torch import Tensor
 
 from fame.config import ModelConfig
 from fame.data.sequences import Interactions
-from fame.model import SequenceModel, build_model
+from fame.models.registry import MODELS, build_model
+from fame.models.sequence_model import SequenceModel
 
 TINY = ModelConfig(model="fame", width=8, heads=2, experts=3, layers=2, max_length=5, dropout=0.0)
-TINY_SASREC = ModelConfig(model="sasrec", width=8, heads=2, layers=2, max_length=5, dropout=0.0)
+TINY_SASREC = dataclasses.replace(TINY, model="sasrec")
+TINY_MODELS = {name: dataclasses.replace(TINY, model=name) for name in MODELS}
+# For tests of what must hold for every model of the registry.
+every_model = pytest.mark.parametrize("config", list(TINY_MODELS.values()), ids=list(TINY_MODELS))
 
 
 def random_model(
@@ -82,3 +91,13 @@ def with_first_choices(
         scores[data.sequence(user) - 1] = -torch.inf  # never what was certain, or a repeat
         items[data.offsets[user] + len(history)] = int(scores.argmax()) + 1
     return replace(data, items=items)
+
+
+def sealed(file: Path, document: dict[str, Any]) -> None:
+    """Writes JSON with the SHA-256 of its content, as who edits a checkpoint on purpose would."""
+    content = {key: value for key, value in document.items() if key != "sha256"}
+    plain = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    seal = hashlib.sha256(plain.encode()).hexdigest()
+    if "sha256" in document:
+        content["sha256"] = seal
+    file.write_text(json.dumps(content))

@@ -3,7 +3,8 @@
 from torch import Tensor
 
 from fame.config import ModelConfig
-from fame.model import SequenceModel
+from fame.models.registry import spec_of
+from fame.models.sequence_model import SequenceModel
 from tests import reference
 
 
@@ -49,6 +50,14 @@ def twin_parameters(leaves: dict[str, Tensor], config: ModelConfig) -> dict:
         }
         if relative:
             own["relative"] = list(leaves[f"{name}.attention.relative.by_distance"])
+        if config.model == "bsarec":
+            own["filter"] = {
+                "weight": config.filter_weight,
+                "cutoff": config.frequency_cutoff,
+                "length": config.max_length,
+                "sqrt_beta": leaves[f"{name}.filter.sqrt_beta"],
+                "norm": norm(f"{name}.filter_norm"),
+            }
         return own
 
     def part(index: int) -> slice:
@@ -72,11 +81,11 @@ def twin_parameters(leaves: dict[str, Tensor], config: ModelConfig) -> dict:
             own["relative"] = [list(by_distance[h * E : (h + 1) * E]) for h in range(H)]
         return own
 
-    ordinary = config.layers - (config.model == "fame")
+    standard = config.layers - (config.model == "fame")
     parameters = {
         "item_embedding": leaves["item_embedding.weight"],
         "embedding_norm": norm("embedding_norm"),
-        "blocks": [block(f"blocks.{index}") for index in range(ordinary)],
+        "blocks": [block(f"blocks.{index}") for index in range(standard)],
     }
     if relative:
         parameters["max_length"] = config.max_length
@@ -84,12 +93,12 @@ def twin_parameters(leaves: dict[str, Tensor], config: ModelConfig) -> dict:
         parameters["position_embedding"] = leaves["position_embedding.weight"]
     if config.score != "dot":
         parameters["temperature"] = config.temperature
-    if config.score == "fused-cosine" and config.has_facets:
+    if config.score == "fused-cosine" and spec_of(config).ranks_by_head(config):
         parameters["fused_length"] = 1 / config.temperature
-    if config.model == "sasrec":
+    if not spec_of(config).heads_rank:
         return parameters
-    if not config.has_facets:
-        last = f"blocks.{ordinary}"
+    if config.facets == "off":
+        last = f"blocks.{standard}"
         merged = {"output": linear(f"{last}.attention.output"), **rest_of_block(last)}
         return parameters | mixture(f"{last}.attention.mixture") | {"merged": merged}
     gate = {"uniform_gate": True} if config.gate == "uniform" else {"gate": linear("gate")}
@@ -118,6 +127,6 @@ def fame_twin(
 def twin_scores(model: SequenceModel, history: list[int]) -> Tensor:
     """The twin's fused scores ``(V,)`` after the last click of a history, for either model."""
     parameters = twin_parameters(leaves_of(model), model.config)
-    if not model.config.has_facets:
+    if not spec_of(model.config).ranks_by_head(model.config):
         return reference.sasrec(parameters, history, model.config.heads)[-1].detach()
     return reference.fame(parameters, history)[-1].scores.detach()

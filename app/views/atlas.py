@@ -14,14 +14,16 @@ import pickers
 import resources
 import state
 import tables
-import words
 from cards import Line
 from fame.checkpoint import Checkpoint
 from fame.errors import CheckpointError
 from fame.facets.spaces import space_names
 from fame.lens.trace import fused_table
+from fame.presentation import sentences
+from fame.presentation.names import space_name
+from fame.presentation.palette import space_colour
+from fame.presentation.text import count, duration
 from fame.projection import NEIGHBOURS, Projection
-from palette import space_colour, space_name
 from pickers import Person
 from text import for_markdown
 
@@ -95,7 +97,7 @@ def _follow_projection(name: str) -> None:
     if job is None or job.done:
         st.rerun()
     else:
-        so_far = f"{job.message}, {words.duration(job.seconds)} so far"
+        so_far = f"{job.message}, {duration(job.seconds)} so far"
         st.progress(0.0, text=for_markdown(so_far))
 
 
@@ -221,7 +223,7 @@ def _maps(
             cards.head_line(space_name(space), space_colour(space))
             chosen += components.selectable_chart(figure, f"map-{space}")
             components.quiet(
-                words.trust_sentence(
+                sentences.trust_sentence(
                     projection.preservation[space],
                     min(NEIGHBOURS, len(opened.items) - 1),
                     space_name(space),
@@ -233,7 +235,7 @@ def _maps(
     )
     if chosen:
         table = tables.describe(opened.items, np.unique(chosen))
-        components.section(f"Which {words.count(len(table), 'item')} did you draw around?")
+        components.section(f"Which {count(len(table), 'item')} did you draw around?")
         st.dataframe(table, hide_index=True, key="selection")
         components.download(table, "Selection as CSV", "selection")
 
@@ -243,7 +245,7 @@ def _agreement(opened: Checkpoint) -> None:
     if not found:
         return
     components.section("Do the heads see different attributes?", "Embedding", "Head (facet)")
-    components.quiet(words.agreement_sentence(found))
+    components.quiet(sentences.agreement_sentence(found))
     components.chart(charts.agreement_dots(tables.agreement_table(found)), "agreement")
 
 

@@ -6,14 +6,15 @@ import components
 import pickers
 import state
 from fame.checkpoint import Checkpoint
+from fame.models.registry import spec_of
+from lens_parts import answer, clicks, desk, experts, item, mix, others, tour, truth
+from lens_parts.scene import Scene, set_up
+from lens_parts.take_along import take_along
 from pickers import Person
-from sections import answer, clicks, desk, experts, item, mix, others, tour, truth
-from sections.scene import Scene, set_up
-from sections.take_along import take_along
 
 QUESTION = "Why does this person get this list?"
 LEDE = (
-    "The model reads what somebody clicked and ranks everything else, with several heads that each "
+    "The model reads what somebody clicked and ranks the catalogue, with several heads that each "
     "see the items in their own way: what each of them said, and how much it counted."
 )
 # What this page keeps in its address, beside the person.
@@ -98,8 +99,10 @@ def _closer(scene: Scene, several: bool) -> None:
     """One part at a time: the others cost nothing until they are opened."""
     if not several:
         components.section("What is missing here?")
+        config = scene.opened.model_config
+        title = spec_of(config).title_of(config)
         components.quiet(
-            "SASRec ranks with one query, so there are no heads to compare, no gate that mixes "
+            f"{title} ranks with one query, so there are no heads to compare, no gate that mixes "
             "them, no desk and no router; choose a FAME checkpoint in the sidebar to see those."
         )
     offered = [name for name, (_, _, heads) in PARTS.items() if several or not heads]

@@ -13,11 +13,13 @@ import components
 import resources
 import state
 import tables
-import words
 from fame.checkpoint import is_checkpoint
+from fame.config import ModelName
 from fame.data import SetInfo, list_sets
 from fame.errors import ConfigError, FameError
 from fame.experiments.recipes import build_configs, load_recipe
+from fame.models.registry import MODELS, settings_of_others
+from fame.presentation.text import duration
 from fame.training.runs import ACTIVE, RunFolder, Status, request_stop
 from text import for_markdown
 
@@ -71,6 +73,18 @@ SETTINGS: dict[str, tuple[str, float, str]] = {
         "Above 0 every head is also trained to rank by itself, which keeps them all alive; "
         "at 0.5 it costs no accuracy on Amazon Beauty.",
     ),
+    "filter_weight": (
+        "Share of the filter",
+        0.1,
+        "How much of a block's result its filter of frequencies makes, and how much its attention; "
+        "0 leaves the filter away. 0.7 is what its authors have for Amazon Beauty.",
+    ),
+    "frequency_cutoff": (
+        "Low frequencies",
+        2,
+        "How many of the lowest frequencies of a history the filter keeps as they are, an odd "
+        "number; the rest is weighed. 5 is what its authors have for Amazon Beauty.",
+    ),
     "seed": ("Seed", 1, "The same seed gives the same start, batches and dropout."),
 }
 # Settings of few values: label, what each value is called, and why one or the other.
@@ -89,7 +103,6 @@ CHOICES: dict[str, tuple[str, dict[str, str], str]] = {
         "the trained model reads clicks alone either way.",
     ),
 }
-ONLY_FAME = {"experts", "head_loss_weight"}
 
 
 def main() -> None:
@@ -114,15 +127,17 @@ def _new_run() -> None:
     sets = {info.name: info for info in list_sets()}
     data = st.selectbox("Data set", list(sets), format_func=lambda name: _label(sets[name]))
     components.quiet(f"{sets[data].description}.")
+    if told := sets[data].repeats:
+        components.quiet(f"{told[0].upper()}{told[1:]}.")
     left, right = st.columns(2)
     model = left.segmented_control(
         "Model",
-        ["fame", "sasrec"],
-        format_func={"fame": "FAME", "sasrec": "SASRec"}.__getitem__,
+        list(MODELS),
+        format_func=lambda name: MODELS[name].title,
         default="fame",
         required=True,
         width="stretch",
-        help="FAME has heads and experts; SASRec is the baseline without them.",
+        help=" ".join(spec.about for spec in MODELS.values()),
     )
     found = resources.devices()
     device = right.selectbox(
@@ -154,13 +169,14 @@ def _free_name(data: str, model: str) -> str:
     return f"{data}-{model}-{number}"
 
 
-def _settings(data: str, model: str) -> dict[str, Any]:
+def _settings(data: str, model: ModelName) -> dict[str, Any]:
     """The main settings, starting at the data set's recipe."""
     model_config, train_config = build_configs(
         {**load_recipe(data, model), "model": model}, f"the recipe of {data}"
     )
     defaults = {**model_config.to_dict(), **train_config.to_dict()}
-    shown = [name for name in SETTINGS if model == "fame" or name not in ONLY_FAME]
+    unused = settings_of_others(model)
+    shown = [name for name in SETTINGS if name not in unused]
     chosen = {}
     with st.expander("Settings, at the values of the data set's recipe"):
         columns = st.columns(2)
@@ -187,7 +203,7 @@ def _settings(data: str, model: str) -> dict[str, Any]:
                 key=f"setting-{data}-{model}-{name}",
                 help=f"{why} In configurations: `{name}`.",
             )
-        if model == "fame":
+        if MODELS[model].heads_rank:
             from_catalogue = chosen["item_start"] == "catalogue"
             dealt = st.text_input(
                 "What each head starts from",
@@ -313,7 +329,7 @@ def _progress_text(status: Status) -> str:
         if (status.positions_per_second)
         else "measuring the rate"
     )
-    left = f"at most {words.duration(status.eta_seconds)} to go" if status.eta_seconds else ""
+    left = f"at most {duration(status.eta_seconds)} to go" if status.eta_seconds else ""
     parts = [f"Epoch {status.epoch} of {status.epochs}", f"step {status.step} of {status.steps}"]
     return " · ".join(part for part in (*parts, rate, left) if part)
 

@@ -4,7 +4,7 @@ Only what the mathematics asks for counts: real positions, causal pairs, each pr
 and twice backward. Padding, recomputation and everything that is not a matrix product cost time
 and add nothing here, so they lower the share of the peak.
 
-Shapes: ``N`` positions · ``D`` width · ``H`` heads · ``K = D / H`` · ``E`` experts · ``V`` items.
+Shapes: ``D`` width · ``W`` windows.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 from fame.config import ModelConfig
+from fame.models.registry import costs_of, ranking_heads
 
 _FORWARD_AND_BACKWARD = 2 * 3  # a multiply and an add, forward and for the gradient of each side
 
@@ -27,18 +28,11 @@ def network_flops(config: ModelConfig, lengths: np.ndarray) -> float:
     Args:
         lengths: ``(W,)`` real positions of every window.
     """
-    D, H, E, K = config.width, config.heads, config.experts, config.head_width
+    blocks = costs_of(config).blocks
     positions = float(lengths.sum())
     pairs = float((lengths.astype(np.float64) * (lengths + 1) / 2).sum())  # query, key <= query
-    fame = config.model == "fame"
-    ordinary = config.layers - fame
-    per_position = ordinary * 12 * D * D  # query, key, value 3, output 1, feed-forward 8
-    per_pair = ordinary * 2 * D  # Q K^T and A V
-    if fame:
-        experts = E * D * D + 2 * D * D + H * (E * K) * E  # queries; key and value; router
-        heads = H * 8 * K * K + D * H + D * D  # feed-forward of every head; gate; facet maps
-        per_position += experts + heads
-        per_pair += 2 * E * D
+    per_position = sum(block.products_per_position for block in blocks)
+    per_pair = sum(block.products_per_pair for block in blocks)
     return _FORWARD_AND_BACKWARD * (per_position * positions + per_pair * pairs)
 
 
@@ -48,6 +42,6 @@ def epoch_flops(
     """Network and loss of one epoch; with the heads' loss its products and sub-embeddings too."""
     loss = loss_flops(int(lengths.sum()), items, config.width)
     by_head = 0.0
-    if head_loss and config.model == "fame":
+    if head_loss and ranking_heads(config) > 1:
         by_head = loss + steps * _FORWARD_AND_BACKWARD * float(items) * config.width**2
     return network_flops(config, lengths) + loss + by_head

@@ -24,6 +24,7 @@ from fame.errors import DataError
 from fame.lens.answer import trace_answer
 from fame.lens.influence import history_influence
 from fame.lens.trace import trace_history
+from fame.models.registry import spec_of
 
 TOP_K = 20
 PEOPLE = 200  # a round; every round has the same
@@ -91,7 +92,7 @@ def account_seconds(checkpoint: Checkpoint, people: People) -> dict[str, float]:
     whole, forward = [], []
     for history, target in people.drawn:
         started = time.perf_counter()
-        trace = trace_history(checkpoint.model, history)
+        trace = trace_history(checkpoint.model, history, repeats=checkpoint.data.repeats)
         traced = time.perf_counter()
         trace_answer(trace, checkpoint.items, top_k=TOP_K, held_out=target)
         whole.append(time.perf_counter() - started)
@@ -104,7 +105,7 @@ def influence_seconds(checkpoint: Checkpoint, people: People) -> dict[str, float
     seconds = []
     for history in people.long:
         started = time.perf_counter()
-        history_influence(checkpoint.model, history)
+        history_influence(checkpoint.model, history, repeats=checkpoint.data.repeats)
         seconds.append(time.perf_counter() - started)
     return _quantiles(seconds)
 
@@ -119,8 +120,9 @@ def start_page(checkpoint: Checkpoint, people: People) -> Process:
         raise NotMeasured("the app is not beside the library")
     if importlib.util.find_spec("streamlit") is None:
         raise NotMeasured("Streamlit is not installed")
-    if checkpoint.model_config.model != "fame":
-        raise NotMeasured("only FAME has a mixing desk")
+    spec = spec_of(checkpoint.model_config)
+    if not spec.ranks_by_head(checkpoint.model_config):
+        raise NotMeasured(f"{spec.title_of(checkpoint.model_config)} has no mixing desk")
     path = checkpoint.path.resolve()
     composed = [{"items": _address_of(checkpoint, history)} for history in people.long]
     one = composed[0] if people.patient is None else {"user": people.patient}

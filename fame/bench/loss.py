@@ -44,15 +44,17 @@ def plain(query_ND: Tensor, table_VD: Tensor, target_N: Tensor) -> Tensor:
 
 
 def plain_of_drawn(
-    query_ND: Tensor, table_VD: Tensor, target_N: Tensor, *, drawn_M: Tensor
+    query_ND: Tensor, table_VD: Tensor, target_N: Tensor, *, negative_M: Tensor
 ) -> Tensor:
     """All logits against drawn items at once."""
-    wanted_N1 = (query_ND * table_VD.index_select(0, target_N).to(query_ND)).sum(1, keepdim=True)
-    others_NM = query_ND @ table_VD.index_select(0, drawn_M).to(query_ND).T
+    positive_logit_N1 = (query_ND * table_VD.index_select(0, target_N).to(query_ND)).sum(
+        1, keepdim=True
+    )
+    others_NM = query_ND @ table_VD.index_select(0, negative_M).to(query_ND).T
     others_NM = others_NM.to(torch.promote_types(others_NM.dtype, torch.float32))
-    others_NM = others_NM + math.log(len(table_VD) / len(drawn_M))
-    others_NM = others_NM.masked_fill(target_N[:, None] == drawn_M, -math.inf)
-    logits = torch.cat([wanted_N1.to(others_NM), others_NM], dim=1)
+    others_NM = others_NM + math.log(len(table_VD) / len(negative_M))
+    others_NM = others_NM.masked_fill(target_N[:, None] == negative_M, -math.inf)
+    logits = torch.cat([positive_logit_N1.to(others_NM), others_NM], dim=1)
     return F.cross_entropy(logits, torch.zeros_like(target_N))
 
 
@@ -61,14 +63,20 @@ def ours_of_drawn(
     table_VD: Tensor,
     target_N: Tensor,
     *,
-    drawn_M: Tensor,
+    negative_M: Tensor,
     chunk: int | None = None,
 ) -> Tensor:
     """Ours, with the look at the table that a step takes."""
-    wanted_ND, drawn_MD = (table_VD.index_select(0, row) for row in (target_N, drawn_M))
-    stands_for = len(table_VD) / len(drawn_M)
+    positive_ND, negative_MD = (table_VD.index_select(0, row) for row in (target_N, negative_M))
+    importance_weight = len(table_VD) / len(negative_M)
     return sampled_cross_entropy(
-        query_ND, wanted_ND, drawn_MD, target_N, drawn_M, stands_for=stands_for, chunk=chunk
+        query_ND,
+        positive_ND,
+        negative_MD,
+        target_N,
+        negative_M,
+        importance_weight=importance_weight,
+        chunk=chunk,
     )
 
 
@@ -174,9 +182,9 @@ class LossStep:
         self._target = torch.randint(items, (positions,), generator=rng).to(self._device)
         self._truth: Callable[..., tuple[Tensor, ...]] = reference_loss
         if form == "drawn":
-            drawn_M = torch.randint(items, (drawn,), generator=rng).to(self._device)
-            self._loss = partial(self._loss, drawn_M=drawn_M)
-            self._truth = partial(_with_gradients, partial(plain_of_drawn, drawn_M=drawn_M))
+            negative_M = torch.randint(items, (drawn,), generator=rng).to(self._device)
+            self._loss = partial(self._loss, negative_M=negative_M)
+            self._truth = partial(_with_gradients, partial(plain_of_drawn, negative_M=negative_M))
 
     def __call__(self, seconds: float = 0.0, check: bool = False) -> dict[str, Any]:
         """Mean ``seconds`` of a forward and backward pass, over as many as the time allows.

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import partial
-from typing import Any, get_args
+from typing import Any
 
 import torch
 
@@ -15,13 +15,13 @@ from fame.bench.measure import Report, Say, chosen, figure_of, in_turns
 from fame.bench.peers import PEERS, Peer
 from fame.bench.processes import Process, start_all
 from fame.bench.work import Work, read_histories
-from fame.config import ModelConfig, ModelName
+from fame.config import ModelConfig
 from fame.data.sequences import held_out
 from fame.evaluate import evaluate
-from fame.model import build_model
+from fame.models.registry import MODELS, build_model
 from fame.training.loop import resolve_device
 
-CONTENDERS: tuple[str, ...] = get_args(ModelName)
+CONTENDERS = tuple(MODELS)
 
 
 class Ranking:
@@ -101,6 +101,6 @@ def bench_rank(
                 if key in rows[-1]
             },
         }
-    for other in ("sasrec", *PEERS):
-        report.compare("fame", other)
+    for other in (*CONTENDERS[1:], *PEERS):
+        report.compare(CONTENDERS[0], other)
     return report

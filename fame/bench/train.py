@@ -1,4 +1,4 @@
-"""``bench train``: what an epoch costs, beside SASRec, the bare loss and a peer."""
+"""``bench train``: what an epoch costs, beside the baselines, the bare loss and a peer."""
 
 from __future__ import annotations
 
@@ -21,11 +21,16 @@ from fame.bench.processes import Process, start_all
 from fame.bench.reference_loss import ReferenceEpoch
 from fame.bench.work import Work, read_histories
 from fame.config import ModelConfig, ModelName, TrainConfig
+from fame.models.registry import MODELS
 from fame.training.loop import Progress, fit, new_state, resolve_device, resolve_precision
 
-CONTENDERS = ("fame", "fame_heads_loss", "sasrec", "fame_bf16", "reference_fp32", "reference_bf16")
+_BASELINES = tuple(name for name, spec in MODELS.items() if not spec.heads_rank)
+CONTENDERS = (
+    *("fame", "fame_heads_loss", *_BASELINES),
+    *("fame_bf16", "reference_fp32", "reference_bf16"),
+)
 _RATIOS = (
-    ("fame", "sasrec"),
+    *(("fame", baseline) for baseline in _BASELINES),
     ("fame", "reference_fp32"),
     ("fame_bf16", "reference_fp32"),
     ("fame_heads_loss", "fame"),
@@ -147,10 +152,10 @@ def _contenders(work: Work, device: torch.device) -> tuple[dict[str, _Contender]
             loss_flops(positions, items, width),
         )
 
-    contenders = {
+    contenders: dict[str, _Contender] = {
         "fame": training("fame", 0.0),
         "fame_heads_loss": training("fame", work.training.head_loss_weight or _HEADS_LOSS),
-        "sasrec": training("sasrec", 0.0),
+        **{baseline: training(baseline, 0.0) for baseline in _BASELINES},
         "reference_fp32": reference("float32"),
     }
     if not has_bf16_products(device):

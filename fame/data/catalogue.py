@@ -7,9 +7,11 @@ number or category is ``<NA>``, a missing list is empty.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, Literal
+from typing import IO, Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -92,6 +94,39 @@ def own_items(stream: IO[bytes], label: str) -> pd.DataFrame:
         ):
             frame[column] = pd.to_numeric(values).convert_dtypes()
     return frame
+
+
+def catalogue_hash(items: pd.DataFrame) -> str:
+    """SHA-256 of what a catalogue says: equal exactly when ids, titles and facets are.
+
+    The order of the rows counts, because row i is item i + 1; that of the columns does not, because
+    nothing reads it. How a table stores its values (a year as a whole number or not, a missing
+    value as ``None`` or ``NaN``, the encoding of a Parquet file) changes nothing, nor does
+    ``train_count``, which the histories give.
+    """
+    kinds = facet_columns(items)
+    facets = {name: _plain_values(items[name], kinds[name]) for name in sorted(kinds)}
+    digest = hashlib.sha256()
+    # Every line is a JSON document, so no value can be taken for a part of another.
+    digest.update(f"{json.dumps(['item_id', 'title', *facets])}\n".encode())
+    texts = [[str(value) for value in items[name]] for name in ("item_id", "title")]
+    for row in zip(*texts, *facets.values(), strict=True):
+        digest.update(f"{json.dumps(row)}\n".encode())
+    return digest.hexdigest()
+
+
+def _plain_values(column: pd.Series, kind: FacetKind) -> list[Any]:
+    """The values of a facet as JSON has them; ``None`` where one is missing."""
+    if kind == "list":
+        return [[str(value) for value in own] for own in column]
+    if kind == "category":
+        return [None if pd.isna(value) else str(value) for value in column]
+    return [None if pd.isna(value) else _plain_number(value) for value in column]
+
+
+def _plain_number(value: Any) -> int | float:
+    """1995 and 1995.0 are the same year."""
+    return int(value) if float(value).is_integer() else float(value)
 
 
 def write_items(items: pd.DataFrame, path: Path) -> None:

@@ -19,6 +19,7 @@ from fame.data.catalogue import align, facet_columns, read_items
 from fame.data.fetch import Bundle, Folder, Progress
 from fame.data.histories import build_histories
 from fame.data.registry import SETS, Format, NamedSet
+from fame.data.repeats import ChosenBy, repeated_share, repeats_sentence
 from fame.data.sequences import Interactions, Split, held_out
 from fame.errors import DataError
 
@@ -36,17 +37,20 @@ class Dataset:
         interactions: Who did what, oldest first.
         items: Row ``i`` describes item index ``i + 1``: ``item_id``, ``title``, facet columns.
         source: One phrase: where the data came from.
+        repeats_by: Who says whether the history's items may be recommended again.
     """
 
     interactions: Interactions
     items: pd.DataFrame
     source: str
+    repeats_by: ChosenBy = "set"
 
     def summary(self) -> dict[str, Any]:
         """What there is to say about the set, ready for JSON."""
         data = self.interactions
         lengths = np.diff(data.offsets)
         splits: tuple[Split, ...] = ("valid", "test")
+        share = repeated_share(data)
         return {
             "name": data.name,
             "source": self.source,
@@ -61,6 +65,9 @@ class Dataset:
             "users_excluded": {split: len(data) - len(held_out(data, split)) for split in splits},
             "facets": facet_columns(self.items),
             "filters": data.filters,
+            "repeats": data.repeats,
+            "repeated_targets": share,
+            "repeats_reason": repeats_sentence(data.repeats, share, self.repeats_by),
             "fingerprint": data.fingerprint,
         }
 
@@ -70,19 +77,30 @@ class SetInfo:
     """One line of the list of data sets.
 
     ``place`` is ``local`` (a folder of ``FAME_DATA``), ``cached`` (fetched before), ``imported``
-    (a person's own) or ``remote`` (yet to be fetched).
+    (a person's own) or ``remote`` (yet to be fetched). ``repeats`` says whether what is in the
+    history may be recommended again, and why; it is empty where a set is damaged.
     """
 
     name: str
     title: str
     description: str
     place: Place
+    repeats: str
+
+
+# Ratings and reviews: nobody has two of the same item in any of them.
+_NAMED_REPEATS = repeats_sentence("exclude", 0.0, "set")
 
 
 def list_sets() -> list[SetInfo]:
     """All data sets there are: the named ones, then the imported ones."""
-    named = [SetInfo(s.name, s.title, s.description, _place(s)) for s in SETS.values()]
-    own = [SetInfo(name, name, imports.describe(name), "imported") for name in imports.names()]
+    named = [
+        SetInfo(s.name, s.title, s.description, _place(s), _NAMED_REPEATS) for s in SETS.values()
+    ]
+    own = [
+        SetInfo(name, name, imports.describe(name), "imported", imports.describe_repeats(name))
+        for name in imports.names()
+    ]
     return named + own
 
 
@@ -218,4 +236,5 @@ def _check(named: NamedSet, data: Interactions, published: bool) -> None:
 
 def _load_imported(name: str) -> Dataset:
     data, items, about = imports.read(name)
-    return Dataset(data, items, f"imported from {about.file}")
+    assert about.repeats_by is not None, "read() makes up for it"
+    return Dataset(data, items, f"imported from {about.file}", about.repeats_by)

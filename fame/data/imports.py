@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 import re
 import tempfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, get_args
 
 import numpy as np
 import pandas as pd
@@ -22,7 +23,8 @@ from fame.data.fetch import cache_folder
 from fame.data.histories import build_histories
 from fame.data.readers import TEXT_IDS, Log, read_columns, read_sequences
 from fame.data.registry import SETS
-from fame.data.sequences import Interactions
+from fame.data.repeats import ChosenBy, repeated_share, repeats_by_share, repeats_sentence
+from fame.data.sequences import Interactions, Repeats
 from fame.errors import DataError
 from fame.files import write_json
 
@@ -44,16 +46,32 @@ _TIME_KINDS = (
 
 @dataclass(frozen=True)
 class About:
-    """What is kept about an imported set: its file's name, its size, and its order in words."""
+    """What is kept about an imported set: its file's name, its size, and its order in words.
+
+    Attributes:
+        repeats: Whether the history's items may be recommended again, and ``repeats_by``: who says.
+        repeated_targets: Share of the test targets that stand in their history.
+
+    These three are ``None`` in a set that an earlier version kept: there the share decides.
+    """
 
     file: str
     users: int
     items: int
     interactions: int
     filters: str
+    repeats: Repeats | None = None
+    repeats_by: ChosenBy | None = None
+    repeated_targets: float | None = None
 
 
-def import_file(path: Path, name: str, items: Path | None = None, replace: bool = False) -> None:
+def import_file(
+    path: Path,
+    name: str,
+    items: Path | None = None,
+    replace: bool = False,
+    repeats: Repeats | None = None,
+) -> None:
     """Brings a file of interactions into the cache as the data set ``name``.
 
     A ``.csv``, ``.tsv``, ``.inter`` or ``.parquet`` file has columns ``user`` (or ``user_id``),
@@ -66,6 +84,8 @@ def import_file(path: Path, name: str, items: Path | None = None, replace: bool 
         name: What to call the set: small letters, digits, ``-`` and ``_``.
         items: A CSV catalogue with ``item_id``, ``title`` and any facet columns.
         replace: Take the place of an imported set of that name.
+        repeats: Whether the history's items may be recommended again; by default the share of
+            repeated targets decides (:data:`fame.data.repeats.REPEATED_FROM`).
 
     Raises:
         DataError: where the name cannot be given, or a file cannot be read.
@@ -79,7 +99,18 @@ def import_file(path: Path, name: str, items: Path | None = None, replace: bool 
     order = "in order of time, equal times" if log.times is not None else "lines"
     filters = f"none; {order} in the order of the source file"
     data = build_histories(name, log, core=0, filters=filters)
-    _keep(data, align(catalogue, data.item_ids[1:].tolist()), path.name)
+    share = repeated_share(data)
+    about = About(
+        file=path.name,
+        users=len(data),
+        items=data.num_items,
+        interactions=len(data.items),
+        filters=filters,
+        repeats=repeats or repeats_by_share(share),
+        repeats_by="given" if repeats else "share",
+        repeated_targets=share,
+    )
+    _keep(data, align(catalogue, data.item_ids[1:].tolist()), about)
 
 
 def names() -> list[str]:
@@ -98,8 +129,22 @@ def describe(name: str) -> str:
     )
 
 
+def describe_repeats(name: str) -> str:
+    """How many of an imported set's targets repeat, and what is done about it; "" if damaged."""
+    try:
+        about = _about(name)
+        if about.repeats is None:
+            about = read(name)[2]
+    except DataError:
+        return ""
+    assert about.repeats and about.repeats_by and about.repeated_targets is not None
+    return repeats_sentence(about.repeats, about.repeated_targets, about.repeats_by)
+
+
 def read(name: str) -> tuple[Interactions, pd.DataFrame, About]:
     """The histories, the catalogue and what is kept about an imported set.
+
+    Of a set that an earlier version kept, what is said of repeats is made up for.
 
     Raises:
         DataError: where the set's folder is not as ``import_file`` writes it now.
@@ -124,7 +169,14 @@ def read(name: str) -> tuple[Interactions, pd.DataFrame, About]:
             f"{folder} is damaged or of an earlier version; import {name!r} once more with "
             "--replace."
         ) from error
-    return data, items, about
+    repeats = about.repeats
+    if repeats is None:
+        share = repeated_share(data)
+        repeats = repeats_by_share(share)
+        about = dataclasses.replace(
+            about, repeats=repeats, repeats_by="share", repeated_targets=share
+        )
+    return dataclasses.replace(data, repeats=repeats), items, about
 
 
 def _home() -> Path:
@@ -134,7 +186,15 @@ def _home() -> Path:
 def _about(name: str) -> About:
     path = _home() / name / "about.json"
     try:
-        return About(**json.loads(path.read_text("utf-8")))
+        about = About(**json.loads(path.read_text("utf-8")))
+        told = (about.repeats, about.repeats_by, about.repeated_targets)
+        if told != (None, None, None) and (
+            about.repeats not in get_args(Repeats)
+            or about.repeats_by not in get_args(ChosenBy)
+            or not isinstance(about.repeated_targets, (int, float))
+        ):
+            raise ValueError("what it says of repeats is not what is ever written")
+        return about
     except (OSError, ValueError, TypeError) as error:
         raise DataError(f"{path} is damaged; import {name!r} once more with --replace.") from error
 
@@ -153,7 +213,7 @@ def _check_name(name: str, replace: bool) -> None:
         )
 
 
-def _keep(data: Interactions, items: pd.DataFrame, file: str) -> None:
+def _keep(data: Interactions, items: pd.DataFrame, about: About) -> None:
     """Writes the set's folder under a temporary name and renames it.
 
     ``interactions.parquet`` has one row a person, with item indices in order: to open a set again,
@@ -165,7 +225,6 @@ def _keep(data: Interactions, items: pd.DataFrame, file: str) -> None:
             "items": pa.LargeListArray.from_arrays(data.offsets, data.items),
         }
     )
-    about = About(file, len(data), data.num_items, len(data.items), data.filters)
     home, name = _home(), data.name
     try:
         home.mkdir(parents=True, exist_ok=True)

@@ -42,8 +42,9 @@ class Interactions:
         items: ``(N,)`` int32 item indices in ``1 .. V - 1``, one person after the other.
         offsets: ``(U + 1,)`` int64; person ``u`` owns ``items[offsets[u]:offsets[u + 1]]``.
         filters: What was filtered and how ties were ordered, in words; part of the protocol.
-        repeats: Whether the items of a person's history are candidates for what comes next; part of
-            the protocol. Films and products are chosen once, places and songs again and again.
+        repeats: Whether the items of a person's history are candidates for what comes next
+            (:mod:`fame.ranking`); part of the protocol. Films and products are chosen once,
+            places and songs again and again.
     """
 
     name: str
@@ -141,6 +142,19 @@ class HeldOut:
 
     def __len__(self) -> int:
         return len(self.users)
+
+
+def repeated_targets(data: Interactions, examples: HeldOut) -> np.ndarray:
+    """``(n,)`` bool: which targets stand in their own history already."""
+    sought = np.zeros(len(data), dtype=np.int32)  # 0 is no item: nobody else's clicks are it
+    sought[examples.users] = examples.targets
+    found = np.flatnonzero(data.items == np.repeat(sought, np.diff(data.offsets)))
+    owners = np.searchsorted(data.offsets, found, side="right") - 1
+    ends = np.zeros(len(data), dtype=np.int64)
+    ends[examples.users] = examples.ends
+    repeated = np.zeros(len(data), dtype=bool)
+    repeated[owners[found < ends[owners]]] = True
+    return repeated[examples.users]
 
 
 def held_out(data: Interactions, split: Split) -> HeldOut:

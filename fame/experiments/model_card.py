@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from fame.checkpoint import Checkpoint
-from fame.config import ModelConfig, TrainConfig
+from fame.config import ModelConfig, ModelName, TrainConfig
+from fame.data.repeats import repeats_sentence
 from fame.experiments.recipes import load_recipe
 from fame.experiments.results import (
     Comparison,
+    DataKey,
     Results,
     RunKey,
     brackets_in_words,
@@ -16,8 +18,9 @@ from fame.experiments.results import (
 )
 from fame.experiments.variants import variant
 from fame.metrics import FIGURES
+from fame.models.registry import MODELS, spec_of
 
-_MODEL_NAMES = {"fame": "FAME", "sasrec": "SASRec"}
+BASELINE: ModelName = "sasrec"  # what every other model is laid beside
 
 
 def train_command(checkpoint: Checkpoint) -> str:
@@ -40,6 +43,38 @@ def train_command(checkpoint: Checkpoint) -> str:
 
 def _row(name: str, figures: dict[str, float]) -> str:
     return f"| {name} | " + " | ".join(f"{figures[column]:.4f}" for column in FIGURES) + " |"
+
+
+def _repeats(checkpoint: Checkpoint, metrics: dict[str, Any]) -> str:
+    """How many test targets repeat and what is done about it; no share is kept where none does."""
+    said = repeats_sentence(
+        checkpoint.data.repeats, metrics.get("repeated_targets", 0.0), chosen_by="set"
+    )
+    return f"{said[0].upper()}{said[1:]}."
+
+
+def _apart(name: str, metrics: dict[str, Any]) -> list[str]:
+    """The figures over novel and over repeated targets, where targets repeat."""
+    if "repeated" not in metrics["test"]:
+        return []
+    lines = [
+        "",
+        "Novel targets are not in their history, repeated ones are:",
+        "",
+        "| model | targets | people | " + " | ".join(FIGURES) + " |",
+        "|---" * (len(FIGURES) + 3) + "|",
+    ]
+    rows = {
+        name: metrics["test"],
+        "first-order Markov chain": metrics["baselines"]["markov"],
+        "popularity": metrics["baselines"]["popularity"],
+    }
+    for label, figures in rows.items():
+        for kind in ("novel", "repeated"):
+            own = figures[kind]
+            cells = ["–" if own[column] is None else f"{own[column]:.4f}" for column in FIGURES]
+            lines.append(f"| {label} | {kind} | {own['users']:,} | {' | '.join(cells)} |")
+    return lines
 
 
 def _start(training: TrainConfig) -> list[str]:
@@ -81,49 +116,53 @@ def _heads_section(heads: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _sasrec_row(comparison: Comparison | None) -> list[str]:
+def _baseline_row(comparison: Comparison | None) -> list[str]:
     if comparison is None:
         return []
     rows = comparison.theirs
     seeds = f"mean of {len(rows)} seeds" if len(rows) > 1 else "one seed"
-    return [_row(f"SASRec, {seeds}", {name: float(rows[name].mean()) for name in FIGURES})]
+    return [
+        _row(
+            f"{MODELS[BASELINE].title}, {seeds}",
+            {name: float(rows[name].mean()) for name in FIGURES},
+        )
+    ]
 
 
 def _comparison(checkpoint: Checkpoint) -> Comparison | None:
-    """FAME by its recipe beside SASRec by its own, over the seeds in ``results.csv``; ``None``
-    for a checkpoint with other settings than the recipe's, or without such rows."""
-    data = checkpoint.data
+    """A model by its recipe beside SASRec by its own, over the seeds in ``results.csv``; ``None``
+    for SASRec, a checkpoint with other settings than the recipe's, or without such rows."""
+    data, model = DataKey.of(checkpoint.data), checkpoint.model_config.model
+    code = checkpoint.code
 
     def key(name: str) -> RunKey:
-        return RunKey.of(data.name, data.fingerprint, name, *variant(name).configs(data.name))
+        return RunKey.of(data, name, *variant(name).configs(data.data), code)
 
-    own = RunKey.of(
-        data.name, data.fingerprint, "fame", checkpoint.model_config, checkpoint.train_config
-    )
-    if own.settings != key("fame").settings or checkpoint.model_config.model != "fame":
+    own = RunKey.of(data, model, checkpoint.model_config, checkpoint.train_config, code)
+    if model == BASELINE or own.settings != key(model).settings:
         return None
-    return paired_comparison(Results(checkpoint.path.parent), own, key("sasrec"))
+    return paired_comparison(Results(checkpoint.path.parent), own, key(BASELINE))
 
 
-def _comparison_section(name: str, comparison: Comparison | None) -> list[str]:
-    """FAME beside SASRec over seeds."""
+def _comparison_section(data: str, model: ModelName, comparison: Comparison | None) -> list[str]:
+    """A model beside SASRec over seeds."""
     if comparison is None:
         return []
-    seeds = comparison.seeds
+    seeds, title, baseline = comparison.seeds, MODELS[model].title, MODELS[BASELINE].title
     lines = [
         "",
-        "## Beside SASRec",
+        f"## Beside {baseline}",
         "",
         f"Each trained by its recipe, {seeds} paired seed{'s' * (seeds != 1)}; test split.",
         "",
         "```",
-        f"python -m fame reproduce {name} --models fame,sasrec --seeds {seeds}",
+        f"python -m fame reproduce {data} --models {model},{BASELINE} --seeds {seeds}",
         "```",
         "",
         "| | HR@10 | NDCG@10 |",
         "|---|---|---|",
     ]
-    for label, rows in (("FAME", comparison.ours), ("SASRec", comparison.theirs)):
+    for label, rows in ((title, comparison.ours), (baseline, comparison.theirs)):
         cells = [f"{rows[column].mean():.4f}" for column in ("HR@10", "NDCG@10")]
         if seeds > 1:
             deviations = [rows[column].std(ddof=1) for column in ("HR@10", "NDCG@10")]
@@ -131,7 +170,7 @@ def _comparison_section(name: str, comparison: Comparison | None) -> list[str]:
         lines.append(f"| {label} | {' | '.join(cells)} |")
     gains = [gain.in_words() for gain in comparison.gains.values()]
     lines += [
-        f"| FAME over SASRec | {' | '.join(gains)} |",
+        f"| {title} over {baseline} | {' | '.join(gains)} |",
         "",
         f"± is the standard deviation over seeds; {brackets_in_words(seeds)}",
     ]
@@ -147,9 +186,10 @@ def render_card(checkpoint: Checkpoint) -> str:
     metrics, data, shape = checkpoint.metrics, checkpoint.data, checkpoint.model_config
     if metrics is None:
         raise ValueError("a card needs metrics.json of these weights")
-    name = _MODEL_NAMES[shape.model]
+    spec = spec_of(shape)
+    name = spec.title
     comparison = _comparison(checkpoint)
-    experts = f" x {shape.experts} experts" if shape.model == "fame" else ""
+    experts = f" x {shape.experts} experts" if "experts" in spec.settings else ""
     lines = [
         f"# {name} on {data.name}",
         "",
@@ -171,6 +211,7 @@ def render_card(checkpoint: Checkpoint) -> str:
         f"{data.users:,} people, {data.items:,} items, {data.interactions:,} interactions. "
         f"Filters: {data.filters}. Fingerprint `{data.fingerprint}`. The checkpoint holds the "
         "catalogue, never the histories.",
+        _repeats(checkpoint, metrics),
         "",
         "## Figures",
         "",
@@ -180,14 +221,15 @@ def render_card(checkpoint: Checkpoint) -> str:
         "| model | " + " | ".join(FIGURES) + " |",
         "|---" * (len(FIGURES) + 1) + "|",
         _row(name, metrics["test"]),
-        *_sasrec_row(comparison),
+        *_baseline_row(comparison),
         _row("first-order Markov chain", metrics["baselines"]["markov"]),
         _row("popularity", metrics["baselines"]["popularity"]),
         _row(f"{name}, validation split", metrics["valid"]),
+        *_apart(name, metrics),
     ]
     if metrics["heads"]:
         lines += _heads_section(metrics["heads"])
-    lines += _comparison_section(data.name, comparison)
+    lines += _comparison_section(data.name, shape.model, comparison)
     lines += [
         "",
         "## Limits",

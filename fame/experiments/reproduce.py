@@ -18,15 +18,17 @@ from fame.checkpoint import (
     METRICS,
     WEIGHTS,
     Checkpoint,
+    DataInfo,
     is_checkpoint,
     load_checkpoint,
 )
 from fame.config import ModelConfig, TrainConfig
 from fame.data import Dataset
 from fame.errors import FameError
-from fame.evaluate import PROTOCOL, model_ranks
+from fame.evaluate import model_ranks, protocol
 from fame.experiments.model_card import render_card
-from fame.experiments.results import Results, RunKey, paired_comparison, told_settings
+from fame.experiments.origin import origin
+from fame.experiments.results import DataKey, Results, RunKey, paired_comparison, run_settings
 from fame.experiments.variants import Variant
 from fame.files import file_hash, write_text
 from fame.metrics import FIGURES, summarise_ranks
@@ -52,13 +54,16 @@ class Row:
 
     @classmethod
     def of(cls, variant: Variant, dataset: Dataset, seeds: int, settings: dict[str, Any]) -> Row:
-        data = dataset.interactions
-        configs = variant.configs(data.name, **settings)
+        data = data_key(dataset)
+        configs = variant.configs(data.data, **settings)
         runs = [dataclasses.replace(configs[1], seed=seed) for seed in range(seeds)]
-        keys = [
-            RunKey.of(data.name, data.fingerprint, variant.name, configs[0], run) for run in runs
-        ]
+        keys = [RunKey.of(data, variant.name, configs[0], run) for run in runs]
         return cls(variant, configs, tuple(keys))
+
+
+def data_key(dataset: Dataset) -> DataKey:
+    """What identifies the histories and the catalogue together."""
+    return DataKey.of(DataInfo.of(dataset.interactions, dataset.items))
 
 
 def reproduce(
@@ -93,10 +98,12 @@ def reproduce(
         raise FameError("reproduce trains in one process; start it without `accelerate launch`.")
     data = dataset.interactions
     table = [Row.of(variant, dataset, seeds, settings or {}) for variant in variants]
-    counting = {}
+    counting, identity = {}, data_key(dataset)
     for name, ranks in baseline_ranks(data, "test").items():
         counting[name] = summarise_ranks(ranks)
-        results.add(RunKey(data.name, data.fingerprint, name, "none", 0), counting[name], ranks)
+        key = RunKey(identity, name, "none", 0)
+        if not results.has(key):
+            results.add(key, {**counting[name], **origin()}, ranks)
     for seed in range(seeds):  # seed by seed, so that an interrupted table is a paired one
         for row in table:
             if results.has(row.keys[seed]):
@@ -107,7 +114,8 @@ def reproduce(
     return {
         "data": data.name,
         "fingerprint": data.fingerprint,
-        "protocol": PROTOCOL,
+        "catalogue": identity.catalogue,
+        "protocol": protocol(data.repeats),
         "seeds": seeds,
         "models": {row.variant.name: summarise(results, row) for row in table},
         "baselines": counting,
@@ -172,7 +180,7 @@ def _run(
             return False
     checkpoint = load_checkpoint(run.path)
     ranks = model_ranks(checkpoint.model, dataset.interactions, "test")
-    results.add(row.keys[seed], _figures(checkpoint), ranks)
+    results.add(row.keys[seed], {**_figures(checkpoint), **origin()}, ranks)
     return True
 
 
@@ -184,7 +192,7 @@ def _figures(checkpoint: Checkpoint) -> dict[str, Any]:
             f"{checkpoint.path} lacks metrics.json; remove the folder and run it again."
         )
     heads = metrics["heads"]
-    settings = {**checkpoint.model_config.to_dict(), **checkpoint.train_config.to_dict()}
+    settings = run_settings(checkpoint.model_config, checkpoint.train_config)
     return {
         **{name: metrics["test"][name] for name in FIGURES},
         "best_epoch": metrics["best_epoch"],
@@ -200,7 +208,7 @@ def _figures(checkpoint: Checkpoint) -> dict[str, Any]:
             if heads
         },
         "heads_overlap@20": heads["overlap@20"] if heads else None,
-        "configuration": json.dumps(told_settings(settings), sort_keys=True),
+        "configuration": json.dumps(settings, sort_keys=True),
     }
 
 
@@ -251,8 +259,8 @@ def _made_of(key: RunKey, folder: Path) -> Checkpoint | None:
         return None
     held = load_checkpoint(folder)
     configs = held.model_config, held.train_config
-    same = key == RunKey.of(held.data.name, held.data.fingerprint, key.model, *configs)
-    return held if same else None
+    own = RunKey.of(DataKey.of(held.data), key.model, *configs, held.code)
+    return held if own == key else None
 
 
 def _copy_of(run: Path, folder: Path) -> Checkpoint | None:

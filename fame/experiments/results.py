@@ -1,9 +1,15 @@
 """``checkpoints/results.csv``: one row a run of every table, and the ranks behind each row.
 
-A run is known by data fingerprint, model, settings and seed, so a table that was interrupted goes
-on where it stopped. The rank of every target is kept beside the rows (``ranks/``), because an
-honest interval draws people as well as seeds. Ranks are numbers only: no history can be read from
-them.
+A run is known by all that its figures depend on (:class:`RunKey`), so a table that was interrupted
+goes on where it stopped, and never with the row of another run. The rank of every target is kept
+beside the rows (``ranks/``), because an honest interval draws people as well as seeds. Ranks are
+numbers only: no history can be read from them.
+
+Where a row comes from stands in it too: ``date``, ``torch`` (the version) and ``commit`` (of the
+code that ran it, see :mod:`fame.experiments.origin`). Rows of 2026-11-27 and before, whose
+``commit`` has no ``+changes``, have these from the repository's history: ``commit`` and ``date``
+are those of the commit that brought the row, and ``torch`` is the version that its
+``requirements.txt`` names.
 """
 
 from __future__ import annotations
@@ -18,62 +24,105 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from fame.config import ModelConfig, TrainConfig
+from fame import CODE_VERSION
+from fame.checkpoint import DataInfo
+from fame.config import ADDED_SETTINGS, ModelConfig, TrainConfig
 from fame.errors import FameError
 from fame.files import locked, replacing
 from fame.metrics import gains, hits
 
 RESULTS, RANKS, RUNS, LOCK = "results.csv", "ranks", "runs", ".results.lock"
-# What a run is compared across, or what does not change it.
-_NOT_SETTINGS = ("model", "seed", "device", "compile")
+# What does not change a run's figures, and the seed, across which runs are compared.
+_NOT_SETTINGS = ("seed", "device", "compile")
+# Columns that identify a run.
+_IDENTITY = ("data", "fingerprint", "catalogue", "repeats", "model", "settings", "seed", "code")
+# Columns of text that pandas might take for numbers.
+_TEXT = (*_IDENTITY[:6], "configuration", "device", "date", "torch", "commit")
 # Draws of the bootstrap that share one matrix product.
 _DRAWS_AT_ONCE = 50
-_DEFAULTS = {**ModelConfig().to_dict(), **TrainConfig().to_dict()}
 
 
-def told_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings that differ from their default, less those that do not change a run.
-
-    So that a new setting does not make strangers of the runs that had it at its default.
-    """
-    return {
-        key: value
-        for key, value in settings.items()
-        if key not in _NOT_SETTINGS and value != _DEFAULTS[key]
-    }
+def run_settings(model_config: ModelConfig, train_config: TrainConfig) -> dict[str, Any]:
+    """All settings of a run but those that do not change its figures, and the seed."""
+    settings = {**model_config.to_dict(), **train_config.to_dict()}
+    return {key: value for key, value in settings.items() if key not in _NOT_SETTINGS}
 
 
 def settings_key(settings: Mapping[str, Any]) -> str:
-    """A short hash of :func:`told_settings`."""
-    told = json.dumps(told_settings(settings), sort_keys=True)
-    return hashlib.sha256(told.encode()).hexdigest()[:12]
+    """A short hash of the whole configuration.
+
+    No default has a part in it: whatever a default is today, a run keeps its key and no other run
+    gets it. Only what came after rows had been stored (:data:`fame.config.ADDED_SETTINGS`) is left
+    out where it has the value that all runs before it had.
+
+    Args:
+        settings: As of :func:`run_settings`.
+    """
+    added = {key: value for new in ADDED_SETTINGS.values() for key, value in new.items()}
+    kept = {
+        key: value for key, value in settings.items() if key not in added or value != added[key]
+    }
+    return _short_hash(kept)
+
+
+def _short_hash(values: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:12]
+
+
+@dataclass(frozen=True)
+class DataKey:
+    """What identifies the data of a run: a name alone may stand for other histories or items."""
+
+    data: str
+    fingerprint: str
+    catalogue: str
+    repeats: str
+
+    @classmethod
+    def of(cls, info: DataInfo) -> DataKey:
+        return cls(info.name, info.fingerprint, info.catalogue, info.repeats)
 
 
 @dataclass(frozen=True)
 class RunKey:
-    """What identifies a run; ``model`` names a row, see :mod:`fame.experiments.variants`."""
+    """What identifies a run: everything that its figures depend on.
 
-    data: str
-    fingerprint: str
+    Attributes:
+        data: Histories, catalogue, and whether repeats are candidates.
+        model: Names a row, see :mod:`fame.experiments.variants`.
+        settings: :func:`settings_key` of the whole configuration; ``none`` for what counts only.
+        seed: Of initialisation, batches and dropout.
+        code: :data:`fame.CODE_VERSION` of the code that ran it.
+    """
+
+    data: DataKey
     model: str
     settings: str
     seed: int
+    code: int = CODE_VERSION
 
     @classmethod
     def of(
         cls,
-        data: str,
-        fingerprint: str,
+        data: DataKey,
         model: str,
         model_config: ModelConfig,
         train_config: TrainConfig,
+        code: int = CODE_VERSION,
     ) -> RunKey:
-        settings = {**model_config.to_dict(), **train_config.to_dict()}
-        return cls(data, fingerprint, model, settings_key(settings), train_config.seed)
+        settings = settings_key(run_settings(model_config, train_config))
+        return cls(data, model, settings, train_config.seed, code)
+
+    @property
+    def columns(self) -> dict[str, Any]:
+        """As ``results.csv`` has it, in the order that its rows are sorted by."""
+        own = {name: value for name, value in self.__dict__.items() if name != "data"}
+        return {**self.data.__dict__, **own}
 
     def __str__(self) -> str:
-        """As a file name."""
-        return f"{self.data}-{self.model}-{self.settings}-{self.seed}"
+        """As a file name: what a person looks for, and a hash of all but the seed."""
+        identity = {name: value for name, value in self.columns.items() if name != "seed"}
+        return f"{self.data.data}-{self.model}-{_short_hash(identity)}-{self.seed}"
 
 
 class Results:
@@ -86,16 +135,22 @@ class Results:
         """All rows, empty where nothing was run yet."""
         file = self.folder / RESULTS
         if not file.is_file():
-            return pd.DataFrame(columns=["data", "fingerprint", "model", "settings", "seed"])
+            return pd.DataFrame(columns=list(_IDENTITY))
         try:
-            return pd.read_csv(file, dtype={"data": str, "settings": str})
+            rows = pd.read_csv(file, dtype=dict.fromkeys(_TEXT, str))
         except (OSError, ValueError) as error:
             raise FameError(f"{file} is not readable as CSV ({error}); restore it.") from None
+        if missing := [name for name in _IDENTITY if name not in rows]:
+            raise FameError(
+                f"{file} has no column {missing[0]!r}, so it does not say which runs its rows are "
+                "of; move it away and run again."
+            )
+        return rows
 
     def select(self, key: RunKey) -> pd.DataFrame:
         """The rows of one model with one set of settings, by seed; the key's is not looked at."""
         rows = self.rows()
-        named = {name: value for name, value in key.__dict__.items() if name != "seed"}
+        named = {name: value for name, value in key.columns.items() if name != "seed"}
         return rows[(rows[list(named)] == pd.Series(named)).all(axis=1)].sort_values("seed")
 
     def has(self, key: RunKey) -> bool:
@@ -111,13 +166,13 @@ class Results:
         """Keeps a run: its ranks first, then its row, so that a row never lacks its ranks."""
         with replacing(self._ranks_file(key)) as temporary, temporary.open("wb") as file:
             np.savez_compressed(file, ranks=ranks.astype(np.uint32))
-        row = pd.DataFrame([{**key.__dict__, **figures}])
+        row = pd.DataFrame([{**key.columns, **figures}])
         with locked(self.folder / LOCK, wait=True):  # two tables may be filled at once
             rows = self.rows()
-            same = (rows[list(key.__dict__)] == pd.Series(key.__dict__)).all(axis=1)
+            same = (rows[list(key.columns)] == pd.Series(key.columns)).all(axis=1)
             rows = rows[~same]
             merged = pd.concat([rows, row]) if len(rows) else row
-            merged = merged.sort_values(list(key.__dict__))  # so that a row done again stays put
+            merged = merged.sort_values(list(key.columns))  # so that a row done again stays put
             with replacing(self.folder / RESULTS) as temporary:
                 merged.to_csv(temporary, index=False)
 

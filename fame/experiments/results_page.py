@@ -1,13 +1,14 @@
-"""``checkpoints/results.csv`` as the Markdown tables of the README.
+"""``checkpoints/results.csv`` as Markdown: all tables, and the one of the README.
 
-Only rows with the settings of the shipped recipes are shown, so that a table says what its commands
-would give again.
+Only rows with the settings of the shipped recipes, run by the present version of the code, are
+shown, so that a table says what its commands would give again. Rows of the same name on other
+histories or another catalogue have a section of their own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 
@@ -16,11 +17,21 @@ import pandas as pd
 from fame.config import ModelConfig
 from fame.data.registry import SETS
 from fame.errors import FameError
-from fame.experiments.results import Comparison, Results, RunKey, paired_comparison
-from fame.experiments.variants import ABLATIONS, CLICKS_ALONE, MODELS, WIDE, Variant, grids, variant
+from fame.experiments.results import Comparison, DataKey, Results, RunKey, paired_comparison
+from fame.experiments.variants import (
+    ABLATIONS,
+    CLICKS_ALONE,
+    MODELS,
+    OTHERS,
+    WIDE,
+    Variant,
+    grids,
+    is_grid,
+    variant,
+)
 from fame.files import write_text
+from fame.models import registry
 
-BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
 _FIGURES = ("HR@10", "NDCG@10")
 _COUNTING = {"markov": "first-order Markov chain", "popularity": "popularity"}
 # The four benchmarks of the paper in their order, with ML-1M before the one it stands in for.
@@ -37,12 +48,12 @@ class _Line:
     rows: pd.DataFrame
 
 
-def _lines(results: Results, data: str, fingerprint: str, wanted: Sequence[Variant]) -> list[_Line]:
+def _lines(results: Results, data: DataKey, wanted: Sequence[Variant]) -> list[_Line]:
     """The rows of the table that were run by their recipes."""
     lines = []
     for candidate in wanted:
-        shape, training = candidate.configs(data)
-        key = RunKey.of(data, fingerprint, candidate.name, shape, training)
+        shape, training = candidate.configs(data.data)
+        key = RunKey.of(data, candidate.name, shape, training)
         rows = results.select(key)
         if len(rows):
             lines.append(_Line(candidate, shape, key, rows))
@@ -104,13 +115,12 @@ class _Benchmark:
 
     Attributes:
         main: The models of the recipe.
-        groups: Both models with something changed for both, by the name of the group.
+        groups: Other models, and both with something changed for both, by the name of the group.
         shown: The rows of both, so all but those of the ablations and the sweep.
         pairs: Every shown row with the row that it is compared with, and the comparison.
     """
 
-    data: str
-    fingerprint: str
+    data: DataKey
     title: str
     main: list[_Line]
     groups: dict[str, list[_Line]]
@@ -118,16 +128,21 @@ class _Benchmark:
     pairs: list[tuple[_Line, _Line, Comparison]]
 
 
-def _benchmark(results: Results, data: str, fingerprint: str) -> _Benchmark:
-    title = SETS[data].title if data in SETS else data
-    main = _lines(results, data, fingerprint, MODELS)
-    from_clicks = map(variant, grids(results.rows(), data, from_clicks=True))
+def _benchmark(results: Results, data: DataKey) -> _Benchmark:
+    main = _lines(results, data, MODELS)
+    from_clicks = map(variant, grids(results.rows(), data.data, from_clicks=True))
     groups = {
-        "clicks": _lines(results, data, fingerprint, [*CLICKS_ALONE, *from_clicks]),
-        "wide": _lines(results, data, fingerprint, WIDE),
+        "others": _lines(results, data, OTHERS),
+        "clicks": _lines(results, data, [*CLICKS_ALONE, *from_clicks]),
+        "wide": _lines(results, data, WIDE),
     }
     shown = [*main, *chain.from_iterable(groups.values())]
-    return _Benchmark(data, fingerprint, title, main, groups, shown, list(_pairs(results, shown)))
+    pairs = list(_pairs(results, shown))
+    return _Benchmark(data, _title(data.data), main, groups, shown, pairs)
+
+
+def _title(name: str) -> str:
+    return SETS[name].title if name in SETS else name
 
 
 def _pairs(results: Results, table: Sequence[_Line]) -> Iterator[tuple[_Line, _Line, Comparison]]:
@@ -141,16 +156,23 @@ def _pairs(results: Results, table: Sequence[_Line]) -> Iterator[tuple[_Line, _L
             yield line, base, comparison
 
 
-def _section(results: Results, benchmark: _Benchmark) -> list[str]:
-    data, fingerprint, main = benchmark.data, benchmark.fingerprint, benchmark.main
-    lines = [f"### {benchmark.title}", "", _head(), *map(_row, benchmark.shown)]
-    for name, label in _COUNTING.items():
-        rows = results.select(RunKey(data, fingerprint, name, "none", 0))
+def _counting(results: Results, data: DataKey) -> dict[str, dict[str, str]]:
+    """The figures of the models that only count, as far as they were run."""
+    found = {}
+    for name in _COUNTING:
+        rows = results.select(RunKey(data, name, "none", 0))
         if len(rows):
-            figures = " | ".join(f"{rows[figure].iloc[0]:.4f}" for figure in _FIGURES)
-            lines.append(f"| {label} | | {figures} | | | | | |")
+            found[name] = {figure: f"{rows[figure].iloc[0]:.4f}" for figure in _FIGURES}
+    return found
+
+
+def _section(results: Results, benchmark: _Benchmark) -> list[str]:
+    data, main = benchmark.data, benchmark.main
+    lines = [f"### {benchmark.title}", "", _head(), *map(_row, benchmark.shown)]
+    for name, figures in _counting(results, data).items():
+        lines.append(f"| {_COUNTING[name]} | | {' | '.join(figures.values())} | | | | | |")
     for table in (main, *benchmark.groups.values()):
-        lines += _commands(data, table)
+        lines += _commands(data.data, table)
     lines += _gains(benchmark)
     return lines + _changed(results, benchmark)
 
@@ -158,9 +180,9 @@ def _section(results: Results, benchmark: _Benchmark) -> list[str]:
 def _changed(results: Results, benchmark: _Benchmark) -> list[str]:
     """FAME with one thing changed, each row beside FAME's runs of the same seeds; folded away."""
     data = benchmark.data
-    wanted = [*ABLATIONS, *map(variant, grids(results.rows(), data))]
-    changed = _lines(results, data, benchmark.fingerprint, wanted)
-    fame = next((line for line in benchmark.main if line.variant.name == "fame"), None)
+    wanted = [*ABLATIONS, *map(variant, grids(results.rows(), data.data))]
+    changed = _lines(results, data, wanted)
+    fame = next((line for line in benchmark.main if line.variant == variant("fame")), None)
     if not changed or fame is None:
         return []
     title = "FAME with one thing changed: without its parts, and heads x experts"
@@ -170,7 +192,7 @@ def _changed(results: Results, benchmark: _Benchmark) -> list[str]:
     for line in changed:
         found = paired_comparison(results, line.key, fame.key)
         lines.append(_row(line, found.gains["HR@10"].in_words() if found else ""))
-    return [*lines, *_commands(data, changed), "", "</details>"]
+    return [*lines, *_commands(data.data, changed), "", "</details>"]
 
 
 def _commands(data: str, table: Sequence[_Line]) -> list[str]:
@@ -202,8 +224,8 @@ def _overview(benchmarks: Sequence[_Benchmark]) -> list[str]:
     rows = []
     for benchmark in benchmarks:
         for line, _, found in benchmark.pairs:
-            if not line.variant.name.startswith(("fame", "paper")):
-                continue  # SASRec, and FAME with other numbers of heads and experts
+            if not registry.MODELS[line.variant.model].heads_rank or is_grid(line.variant.name):
+                continue  # baselines, and FAME with other numbers of heads and experts
             both = (found.ours, found.theirs)
             figures = (_spread(runs, figure) for runs in both for figure in _FIGURES)
             cells = (benchmark.title, line.variant.label, str(found.seeds), *figures)
@@ -211,39 +233,95 @@ def _overview(benchmarks: Sequence[_Benchmark]) -> list[str]:
     return ["### At a glance", "", _GLANCE_HEAD, *rows, ""] if rows else []
 
 
+def _data_sets(results: Results) -> Iterator[tuple[str, list[DataKey]]]:
+    """The benchmarks by name in their order, and on which data each was run: none, one or more."""
+    named = results.rows()[list(DataKey.__dataclass_fields__)].drop_duplicates()
+    found = [DataKey(*row) for row in named.itertuples(index=False)]
+    for name in (*_ORDER, *sorted({data.data for data in found} - set(_ORDER))):
+        yield name, [data for data in found if data.data == name]
+
+
 def results_markdown(results: Results) -> str:
     """All tables: one of FAME beside SASRec, then one section a data set.
 
     A benchmark without a row is named as not run.
     """
-    rows = results.rows()
-    found: dict[str, str] = dict(
-        rows[["data", "fingerprint"]].drop_duplicates().itertuples(index=False)
-    )
     benchmarks: list[_Benchmark] = []
     sections: list[str] = []
-    for data in (*_ORDER, *sorted(set(found) - set(_ORDER))):
-        benchmark = _benchmark(results, data, found[data]) if data in found else None
-        if benchmark is not None and benchmark.main:
-            benchmarks.append(benchmark)
+    for name, found in _data_sets(results):
+        run = [one for one in (_benchmark(results, data) for data in found) if one.main]
+        if len(run) > 1:
+            run = [replace(one, title=f"{one.title}, {_told_apart(one.data)}") for one in run]
+        for benchmark in run:
             sections += [*_section(results, benchmark), ""]
-        elif data in _ORDER:
-            sections += [f"### {SETS[data].title}", "", "Not run yet.", ""]
+        if not run and name in _ORDER:
+            sections += [f"### {_title(name)}", "", "Not run yet.", ""]
+        benchmarks += run
     return "\n".join([*_overview(benchmarks), *sections]).rstrip() + "\n"
 
 
-def write_into(path: Path, markdown: str) -> None:
-    """Puts the tables between the two marks of a Markdown file.
+def _told_apart(data: DataKey) -> str:
+    """What tells data of the same name apart."""
+    hashes = f"histories {data.fingerprint[:8]}, catalogue {data.catalogue[:8]}"
+    return f"{hashes}, repeats: {data.repeats}"
+
+
+def glance_markdown(results: Results) -> str:
+    """One row a data set: HR@10 of FAME, of SASRec and of what only counts."""
+    columns = ("HR@10", "paired seeds", "FAME", "SASRec", "FAME over SASRec", *_COUNTING.values())
+    lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
+    compared = {"": ("fame", "sasrec"), ", from clicks alone": ("fame-clicks", "sasrec-clicks")}
+    for data in chain.from_iterable(found for _, found in _data_sets(results)):
+        counting = _counting(results, data)
+        for suffix, names in compared.items():
+            table = _lines(results, data, [variant(name) for name in names])
+            for _, _, found in _pairs(results, table):
+                cells = (
+                    f"{_title(data.data)}{suffix}",
+                    str(found.seeds),
+                    _spread(found.ours, "HR@10"),
+                    _spread(found.theirs, "HR@10"),
+                    found.gains["HR@10"].in_words(),
+                    *(counting[name]["HR@10"] if name in counting else "" for name in _COUNTING),
+                )
+                lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+# What stands between a page's marks ``<!-- name: begin -->`` and ``<!-- name: end -->``.
+TABLES: dict[str, Callable[[Results], str]] = {
+    "results": results_markdown,
+    "glance": glance_markdown,
+}
+
+
+def marks(name: str) -> tuple[str, str]:
+    """The lines around one of :data:`TABLES`."""
+    return f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+
+
+def write_into(path: Path, results: Results) -> None:
+    """Puts each of :data:`TABLES` between its marks in a Markdown file that has them.
 
     Raises:
-        FameError: where the file cannot be read or does not have each mark once, in this order.
+        FameError: where the file cannot be read, or has no pair of marks, or half of one.
     """
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise FameError(f"{path} cannot be read ({error}).") from None
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise FameError(f"{path} needs the lines {BEGIN} and {END}; the tables go between them.")
-    write_text(path, f"{before}{BEGIN}\n\n{markdown}\n{END}{after}")
+    written = text
+    for name, table in TABLES.items():
+        begin, end = marks(name)
+        before, found, rest = written.partition(begin)
+        _, closed, after = rest.partition(end)
+        if found and closed:
+            written = f"{before}{begin}\n\n{table(results)}\n{end}{after}"
+        elif begin in written or end in written:
+            raise FameError(
+                f"{path} has one of the lines {begin} and {end}; it needs both in turn."
+            )
+    if not any(marks(name)[0] in written for name in TABLES):
+        known = " or ".join(" and ".join(marks(name)) for name in TABLES)
+        raise FameError(f"{path} needs the lines {known}; the tables go between them.")
+    write_text(path, written)

@@ -14,9 +14,10 @@ from typing import Any
 
 import pandas as pd
 
-from fame.config import ModelConfig, TrainConfig
+from fame.config import ModelConfig, ModelName, TrainConfig
 from fame.errors import ConfigError
 from fame.experiments.recipes import build_configs, load_recipe
+from fame.models import registry
 
 _FROM_CLICKS: dict[str, Any] = {"item_start": "random", "head_facets": ""}
 # The paper's equations as they stand: vectors of positions, plain products, the whole catalogue, no
@@ -41,6 +42,7 @@ class Variant:
         kind: Whose settings of the recipe it takes.
         changes: What is set otherwise.
         base: The row that it is compared with.
+        model: The model that it is.
     """
 
     name: str
@@ -48,11 +50,12 @@ class Variant:
     kind: str
     changes: dict[str, Any]
     base: str = "sasrec"
+    model: ModelName = "fame"
 
     def configs(self, data_name: str, **more: Any) -> tuple[ModelConfig, TrainConfig]:
         """The configurations on a data set; ``more`` are settings that win over all others."""
-        model = "sasrec" if self.kind.startswith("sasrec") else "fame"
-        settings = {**load_recipe(data_name, self.kind), **self.changes, "model": model, **more}
+        recipe = load_recipe(data_name, self.kind)
+        settings = {**recipe, **self.changes, "model": self.model, **more}
         return build_configs(settings, f"The recipe of {data_name}")
 
 
@@ -65,13 +68,20 @@ MODELS = (
         _AS_THE_PAPER_HAS_IT,
         base="sasrec-paper",
     ),
-    Variant("sasrec", "SASRec", "sasrec", {}),
+    Variant("sasrec", "SASRec", "sasrec", {}, model="sasrec"),
     Variant(
         "sasrec-paper",
         "SASRec, trained like the paper's equations",
         "sasrec-paper",
         _AS_THE_PAPER_HAS_IT,
+        model="sasrec",
     ),
+)
+# The registry's other models, each by its recipe, beside SASRec.
+OTHERS = tuple(
+    Variant(name, spec.title, name, {}, model=name)
+    for name, spec in registry.MODELS.items()
+    if name not in {variant.model for variant in MODELS}
 )
 # Where a recipe starts from what the catalogue says: the two models without that. Elsewhere they
 # are the models themselves.
@@ -83,12 +93,18 @@ CLICKS_ALONE = (
         _FROM_CLICKS,
         base="sasrec-clicks",
     ),
-    Variant("sasrec-clicks", "SASRec, from clicks alone", "sasrec-clicks", _FROM_CLICKS),
+    Variant(
+        "sasrec-clicks",
+        "SASRec, from clicks alone",
+        "sasrec-clicks",
+        _FROM_CLICKS,
+        model="sasrec",
+    ),
 )
 # The two models where width shows: on Sports the recipe has half of it, for want of time.
 WIDE = (
     Variant("fame-256", "FAME of width 256", "fame", {"width": 256}, base="sasrec-256"),
-    Variant("sasrec-256", "SASRec of width 256", "sasrec", {"width": 256}),
+    Variant("sasrec-256", "SASRec of width 256", "sasrec", {"width": 256}, model="sasrec"),
 )
 ABLATIONS = (
     Variant("no-experts", "without experts (E = 1)", "fame", {"experts": 1}),
@@ -102,12 +118,13 @@ ABLATIONS = (
         {"experts": 1, "facets": "off"},
     ),
 )
-_NAMED = (*MODELS, *CLICKS_ALONE, *WIDE, *ABLATIONS)
+_NAMED = (*MODELS, *OTHERS, *CLICKS_ALONE, *WIDE, *ABLATIONS)
 # Heads x experts of the sweep, beside 2x4, which is FAME, and 2x1, which is it without experts. 1x1
 # tells what the map W^f alone does: it is SASRec of one attention head with W^f behind it.
 SWEEP = ("1x1", "1x4", "2x2", "2x8", "4x1", "4x4", "8x2")
 _GROUPS = {
     "models": [variant.name for variant in MODELS],
+    "others": [variant.name for variant in OTHERS],
     "clicks": [variant.name for variant in CLICKS_ALONE],
     "wide": [variant.name for variant in WIDE],
     "ablations": [variant.name for variant in ABLATIONS],
@@ -140,6 +157,11 @@ def variant(name: str) -> Variant:
         label += ", from clicks alone"
         return Variant(name, label, "fame-clicks", {**_FROM_CLICKS, **changes}, "sasrec-clicks")
     return Variant(name, label, "fame", changes)
+
+
+def is_grid(name: str) -> bool:
+    """Whether a row is named after its heads x experts."""
+    return _GRID.fullmatch(name) is not None
 
 
 def grids(rows: pd.DataFrame, data_name: str, *, from_clicks: bool = False) -> list[str]:

@@ -13,7 +13,7 @@ from scipy.sparse import csr_matrix
 
 from fame.facets.neighbours import unit_rows
 from fame.facets.spaces import space_names, space_vectors
-from fame.model import SequenceModel
+from fame.models.sequence_model import SequenceModel
 
 NEIGHBOURS = 10
 SAMPLE = 4000  # items asked: a share is then within 0.02 of what all items would say

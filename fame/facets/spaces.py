@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fame.model import SequenceModel
+from fame.models.sequence_model import SequenceModel
 
 
 def space_names(model: SequenceModel) -> list[str]:

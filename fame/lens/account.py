@@ -5,12 +5,14 @@ Shapes: ``H`` heads · ``V`` items with the padding id 0.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from fame.lens.trace import SequenceTrace, head_scores, item_ranks, ledger, top_items
+from fame.lens.trace import SequenceTrace, head_scores, item_ranks, ledger
+from fame.ranking import top_items
 
 
 @dataclass(frozen=True)
@@ -19,24 +21,23 @@ class ItemAccount:
 
     Attributes:
         item: Its index.
-        rank: In the fused list, from 1, as in evaluation: ties stand before it, and it is ranked
-            even where it stands in the history.
-        candidates: How many items are ranked, itself counted.
-        in_history: Whether it was clicked before, so that it is not recommended whatever its rank.
+        rank: In the fused list, from 1, as in evaluation: ties stand before it. ``None`` where it
+            is no candidate, because it stands in the history and that is excluded.
+        candidates: How many items are ranked.
         score: Fused and centred.
         rival: The item that decides whether it is listed: the one at rank k, or, where it is
             itself among the first k, the first one after them; ``None`` where it has no rival.
         rival_rank: The rival's place.
         lead: ``P(item) - P(rival)``; below 0 it lost. Centring cancels: raw scores give the same.
         by_head: ``head, gate, rank, score, contribution, rival_contribution, lead``, one row a
-            head: its rank and centred score in the head alone, what the head put into its fused
-            score and into the rival's, and the difference. The leads sum to ``lead``.
+            head: its rank (``<NA>`` for no candidate) and centred score in the head alone, what the
+            head put into its fused score and into the rival's, and the difference. The leads sum to
+            ``lead``.
     """
 
     item: int
-    rank: int
+    rank: int | None
     candidates: int
-    in_history: bool
     score: float
     rival: int | None
     rival_rank: int | None
@@ -53,7 +54,6 @@ def item_account(trace: SequenceTrace, item: int, k: int) -> ItemAccount:
     if not 1 <= item < len(trace.scores):
         raise ValueError(f"there is no item {item}; items count from 1 to {len(trace.scores) - 1}")
     rank, ranks = item_ranks(trace, item)
-    in_history = not trace.candidates[item]
     others = trace.candidates
     others[item] = False
     ranked = top_items(trace.scores, others, k)
@@ -64,7 +64,7 @@ def item_account(trace: SequenceTrace, item: int, k: int) -> ItemAccount:
         {
             "head": np.arange(trace.heads),
             "gate": trace.gate,
-            "rank": ranks,
+            "rank": pd.array(ranks, dtype="Int64"),
             "score": head_scores(trace)[:, item],
             "contribution": own,
             "rival_contribution": theirs,
@@ -74,11 +74,10 @@ def item_account(trace: SequenceTrace, item: int, k: int) -> ItemAccount:
     return ItemAccount(
         item=item,
         rank=rank,
-        candidates=int(others.sum()) + 1,
-        in_history=in_history,
+        candidates=int(trace.candidates.sum()),
         score=float(own.sum()),
         rival=rival,
-        rival_rank=None if rival is None else len(ranked) + (rank <= len(ranked)),
+        rival_rank=None if rival is None else len(ranked) + ((rank or math.inf) <= len(ranked)),
         lead=float((own - theirs).sum()),
         by_head=by_head,
     )

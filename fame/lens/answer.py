@@ -32,8 +32,9 @@ def trace_answer(
         ``history`` (ids, whole), ``seen_from``, ``gate`` ``[H]`` and ``router`` ``[[E] x H]`` as
         applied, ``heads`` ``[[{item, title, score, rank} x K] x H]``, ``fused``
         ``[{item, title, score, by_head} x K]``, ``held_out`` ``{item, title, rank,
-        rank_by_head}`` or ``None``, ``ledger`` ``"centred"`` or ``"raw"``. The ``by_head`` of an
-        item sum to its ``score``.
+        rank_by_head}`` or ``None``, ``ledger`` ``"centred"`` or ``"raw"``, ``repeats``
+        ``"exclude"`` or ``"recommend"``. The ``by_head`` of an item sum to its ``score``; the
+        ranks of a held-out item that is in the history are ``None`` where that is excluded.
     """
     ids, titles = items["item_id"].to_numpy(), items["title"].to_numpy()
 
@@ -51,9 +52,11 @@ def trace_answer(
         "heads": [
             [
                 {**named(item), "score": score, "rank": rank}
-                for item, score, rank in block[["item", "score", "rank"]].itertuples(index=False)
+                for item, score, rank in lists.loc[
+                    lists["head"] == head, ["item", "score", "rank"]
+                ].itertuples(index=False)
             ]
-            for _, block in lists.groupby("head")
+            for head in range(trace.heads)  # also where a history leaves nothing to recommend
         ],
         "fused": [
             {**named(item), "score": score, "by_head": by_head}
@@ -61,6 +64,7 @@ def trace_answer(
         ],
         "held_out": None,
         "ledger": "raw" if raw else "centred",
+        "repeats": trace.repeats,
     }
     if held_out is not None:
         rank, rank_by_head = item_ranks(trace, held_out)

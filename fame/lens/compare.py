@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 
 from fame.errors import FameError
-from fame.lens.trace import SequenceTrace, fused_scores, item_ranks, top_items
+from fame.lens.trace import SequenceTrace, fused_scores, item_ranks
+from fame.ranking import top_items
 
 NOTHING_LEFT = "The history holds the whole catalogue, so there is nothing left to recommend."
 PERSISTENCE = 0.9  # p of the rank-biased overlap: the first ten ranks carry 86 % of the weight
@@ -64,13 +65,14 @@ class Comparison:
 
     Attributes:
         moves: One row an item of either list: ``item, rank_before, rank_after`` (whole rankings,
-            from 1; ``<NA>`` where the history holds it), ``change`` (places won, negative for
+            from 1; ``<NA>`` where the history excludes it), ``change`` (places won, negative for
             lost), ``score_before, score_after`` (fused, centred), ``listed`` (``both``, ``before``
             or ``after``). In the order of the list before, then what is new in the one after.
         shared: Items in both lists.
         length: Items in the longer list.
         rbo: Rank-biased overlap of the two lists, with ``p`` = :data:`PERSISTENCE`.
-        held_out: Fused rank of the held-out item before and after, where there is one.
+        held_out: Fused rank of the held-out item before and after, where there is one; ``None``
+            for a rank where it is no candidate.
         held_out_by_head: The same in every head, ``[(before, after) x H]``.
     """
 
@@ -78,8 +80,8 @@ class Comparison:
     shared: int
     length: int
     rbo: float
-    held_out: tuple[int, int] | None
-    held_out_by_head: list[tuple[int, int]]
+    held_out: tuple[int | None, int | None] | None
+    held_out_by_head: list[tuple[int | None, int | None]]
 
 
 def _places(trace: SequenceTrace) -> np.ndarray:
@@ -114,7 +116,7 @@ def compare(
     listed = np.where(np.isin(items, second_list), "both", "before")
     listed[len(first_list) :] = "after"
     shared = int((listed == "both").sum())
-    by_head: list[tuple[int, int]] = []
+    by_head: list[tuple[int | None, int | None]] = []
     fused = None
     if held_out is not None:
         (first, first_heads), (second, second_heads) = (

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from fame.lens.trace import SequenceTrace, fused_table, trace_history
-from fame.model import Intervention, SequenceModel
+from fame.models.sequence_model import Intervention, SequenceModel
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,8 @@ def expert_account(
     present = fused_table(trace, k)["item"]
 
     def changed(change: Intervention) -> tuple[pd.DataFrame, int]:
-        table = fused_table(trace_history(model, trace.history, intervention=change), k)
+        again = trace_history(model, trace.history, repeats=trace.repeats, intervention=change)
+        table = fused_table(again, k)
         return table, int(table["item"].isin(present).sum())
 
     alone_table, shared_alone = changed(alone)

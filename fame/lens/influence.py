@@ -5,8 +5,9 @@ A row is an *item* of the history: leaving it out removes every click on it, exa
 would look harmless only because the other is still there. Positions close up, and in a history
 longer than the model's length an older click moves into the window; that is part of the effect.
 
-What may be recommended stays what it was: the person still knows the item, so lists change only by
-what the model has learnt from it, never by the item itself turning up in them.
+What may be recommended stays what it was: where the history is excluded from the lists, so is the
+item that is left out, because the person still knows it. So lists change only by what the model has
+learnt from it, never because the item itself became a candidate.
 
 This is an intervention, not a share: effects of several clicks do not add up to the effect of
 leaving them all out. How far they can be trusted is measured in :mod:`fame.lens.faithfulness`.
@@ -22,15 +23,13 @@ import numpy as np
 import pandas as pd
 
 from fame.lens.reading import (
-    Readings,
     contributions,
-    exclude,
     fused_scores,
     head_scores,
     read_histories,
-    top_lists,
 )
-from fame.model import Intervention, SequenceModel
+from fame.models.sequence_model import Intervention, LastPosition, SequenceModel
+from fame.ranking import Repeats, leaving, only_candidates, top_lists
 
 MOST_CLICKS = 200  # whose leaving out is tried: the cost grows with their square
 
@@ -49,15 +48,17 @@ class Influence:
         fused: ``(k,)`` the fused list, best first; shorter only in a very small catalogue.
         replaced: ``(n,)`` how many items of the fused list leave it.
         replaced_by_head: ``(n, H)`` how many items of each head's own list leave that.
+        repeats: Whether the history's items may be in these lists.
     """
 
     history: np.ndarray
     items: np.ndarray
     places: tuple[tuple[int, ...], ...]
-    readings: Readings
+    readings: LastPosition
     fused: np.ndarray
     replaced: np.ndarray
     replaced_by_head: np.ndarray
+    repeats: Repeats
 
 
 def latest_items(history: np.ndarray, clicks: int) -> np.ndarray:
@@ -67,26 +68,19 @@ def latest_items(history: np.ndarray, clicks: int) -> np.ndarray:
     return items[np.argsort(-first)]
 
 
-def leaving(before: np.ndarray, after: np.ndarray) -> np.ndarray:
-    """How many items of the lists ``before (.., k)`` are missing in the lists ``after (.., k)``.
-
-    0 stands for no item, where a list ends early.
-    """
-    kept = (after[..., None, :] == before[..., :, None]).any(-1)
-    return (~kept & (before > 0)).sum(-1)
-
-
 def history_influence(
     model: SequenceModel,
     history: np.ndarray,
     k: int = 10,
     *,
+    repeats: Repeats = "exclude",
     intervention: Intervention | None = None,
 ) -> Influence:
     """Leaves out each item that the model reads, in one batch of ``n + 1`` sequences.
 
     Args:
         history: ``(length,)`` item indices, oldest first, at least one.
+        repeats: The checkpoint's choice: whether the history's items may be recommended again.
         intervention: Holds in every one of them.
     """
     history = np.asarray(history, dtype=np.int64)
@@ -96,8 +90,8 @@ def history_influence(
     variants = [history, *(history[history != item] for item in items)]
     readings = read_histories(model, variants, intervention=intervention)
     known = [history] * len(variants)
-    fused = top_lists(exclude(fused_scores(model, readings), known), k)
-    by_head = top_lists(exclude(head_scores(model, readings), known), k)
+    fused = top_lists(only_candidates(fused_scores(model, readings), known, repeats), k)
+    by_head = top_lists(only_candidates(head_scores(model, readings), known, repeats), k)
     return Influence(
         history=history,
         items=items,
@@ -106,6 +100,7 @@ def history_influence(
         fused=fused[0][fused[0] > 0],
         replaced=leaving(fused[0], fused[1:]),
         replaced_by_head=np.stack([leaving(own[0], own[1:]) for own in by_head], axis=1),
+        repeats=repeats,
     )
 
 

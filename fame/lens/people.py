@@ -1,7 +1,9 @@
 """People worth showing: who makes a point about the model, with the figure that makes it.
 
 Found once a checkpoint over everybody with a held-out item, and stored with it (see
-:mod:`fame.lens.stored`): user ids and figures, never a history.
+:mod:`fame.survey`): user ids and figures, never a history. They are picked with hindsight, so every
+list comes with its base rate: how many people meet its rule, or what is usual where it shows the
+extremes.
 
 Shapes: ``U`` people · ``H`` heads · ``E`` experts in each head · ``k`` items in a list.
 """
@@ -10,20 +12,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import combinations
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 
-from fame.lens.influence import leaving
-from fame.lens.reading import exclude, fused_scores, head_scores, read_histories, top_lists
+from fame.lens.reading import fused_scores, head_scores, read_histories
 from fame.metrics import target_ranks
-from fame.model import SequenceModel
+from fame.models.sequence_model import SequenceModel
+from fame.ranking import OVERLAP_AT, Repeats, only_candidates, shared, top_lists
 
 HIT = 10  # a list holds the held-out item where its rank is at most this
-COMPARED = 20  # length of the heads' lists when their agreement is measured
 LISTED = 12  # people in every list
 _BATCH = 256
 
@@ -38,7 +38,7 @@ class EverybodysFigures:
             the one before the latest click; NaN after one click), ``shared`` (share of the top 20
             that two heads have in common, mean over pairs; NaN with one head), ``rank`` of the
             held-out item in the fused list, ``best_head`` and ``best_head_rank``: the head that
-            ranks it highest.
+            ranks it highest. An item that is in no list is :data:`fame.metrics.UNRANKED`.
         router: ``(U, H, E)`` shares of the experts.
     """
 
@@ -51,6 +51,7 @@ def everybodys_figures(
     histories: Sequence[np.ndarray],
     targets: np.ndarray,
     *,
+    repeats: Repeats = "exclude",
     on_person: Callable[[int, int], None] = lambda done, total: None,
 ) -> EverybodysFigures:
     """Reads everybody, and everybody without their latest click.
@@ -58,6 +59,7 @@ def everybodys_figures(
     Args:
         histories: One a person, ``(length,)`` item indices each.
         targets: ``(U,)`` what came next; ranked as in evaluation.
+        repeats: The checkpoint's choice: whether the history's items may be recommended again.
         on_person: Called with how many are done, and of how many.
     """
     lengths = np.array([len(history) for history in histories])
@@ -65,7 +67,8 @@ def everybodys_figures(
     tables, routers = [], []
     for begin in range(0, len(order), _BATCH):
         index = order[begin : begin + _BATCH]
-        table, router = _figures(model, [histories[i] for i in index], targets[index])
+        read = [histories[i] for i in index]
+        table, router = _figures(model, read, targets[index], repeats)
         tables.append(table)
         routers.append(router)
         on_person(min(begin + _BATCH, len(order)), len(order))
@@ -76,7 +79,7 @@ def everybodys_figures(
 
 @torch.no_grad()
 def _figures(
-    model: SequenceModel, histories: list[np.ndarray], targets: np.ndarray
+    model: SequenceModel, histories: list[np.ndarray], targets: np.ndarray, repeats: Repeats
 ) -> tuple[pd.DataFrame, np.ndarray]:
     now = read_histories(model, histories)
     gate = now.gate.double().cpu().numpy()
@@ -89,14 +92,12 @@ def _figures(
     target = torch.from_numpy(targets.astype(np.int64)).to(now.gate.device)
 
     def ranks(scores: torch.Tensor) -> np.ndarray:
-        kept = scores.gather(1, target[:, None])
-        exclude(scores, histories)
-        return target_ranks(scores.scatter(1, target[:, None], kept), target).cpu().numpy()
+        return target_ranks(scores, target).cpu().numpy()  # writes over the scores
 
-    fused_rank = ranks(fused_scores(model, now))
-    by_head = list(head_scores(model, now))
+    fused_rank = ranks(only_candidates(fused_scores(model, now), histories, repeats))
+    by_head = list(only_candidates(head_scores(model, now), histories, repeats))
+    lists = [top_lists(scores, OVERLAP_AT) for scores in by_head]
     head_ranks = np.stack([ranks(scores) for scores in by_head])
-    lists = [top_lists(scores, COMPARED) for scores in by_head]  # histories are excluded by now
     best = head_ranks.argmin(0)
     people = pd.DataFrame(
         {
@@ -104,7 +105,7 @@ def _figures(
             "gate": gate.max(1),
             "gate_head": gate.argmax(1),
             "gate_move": move,
-            "shared": _shared(lists),
+            "shared": shared(lists),
             "rank": fused_rank,
             "best_head": best,
             "best_head_rank": head_ranks[best, np.arange(len(best))],
@@ -113,35 +114,65 @@ def _figures(
     return people, now.router.double().cpu().numpy()
 
 
-def _shared(lists: list[np.ndarray]) -> np.ndarray:
-    """Mean share of the items that two heads' lists ``(n, k)`` have in common; NaN for one head."""
-    if len(lists) == 1:
-        return np.full(len(lists[0]), np.nan)
-    lost = [leaving(first, second) for first, second in combinations(lists, 2)]
-    return 1 - np.mean(lost, axis=0) / np.maximum((lists[0] > 0).sum(1), 1)
-
-
 @dataclass(frozen=True)
 class Rule:
-    """What puts people on a list: in words, and the figures that are kept of each of them."""
+    """What puts people on a list.
+
+    Attributes:
+        shows: In words.
+        figures: What is kept of each of them.
+        extremes: Whether everybody is ranked, by the first of the figures, and the list is one end
+            of that; else it holds people who meet a condition.
+    """
 
     shows: str
     figures: tuple[str, ...]
+    extremes: bool = True
 
 
 _RANKS = ("rank", "best_head", "best_head_rank")
 RULES = {
     "one_head_rules": Rule("the largest gate share", ("gate", "gate_head")),
-    "heads_disagree": Rule(f"the heads' top {COMPARED} share least", ("shared",)),
+    "heads_disagree": Rule(f"the heads' top {OVERLAP_AT} share least", ("shared",)),
     "gate_flips": Rule("the gate moved most at the latest click", ("gate_move",)),
     "fusion_hits": Rule(
-        f"the held-out item is in the fused top {HIT} and in no head's own", _RANKS
+        f"the held-out item is in the fused top {HIT} and in no head's own", _RANKS, extremes=False
     ),
     "one_head_better": Rule(
-        f"the held-out item is in one head's top {HIT} and not in the fused one", _RANKS
+        f"the held-out item is in one head's top {HIT} and not in the fused one",
+        _RANKS,
+        extremes=False,
     ),
     "longest": Rule("the longest histories", ("length",)),
 }
+
+
+@dataclass(frozen=True)
+class BaseRate:
+    """How usual what a list shows is among everybody who was looked at.
+
+    Attributes:
+        meeting: How many people meet the rule; of a list of extremes how many were ranked.
+        median: Of a list of extremes the median of what they were ranked by; ``None`` of others,
+            and where nobody was ranked.
+    """
+
+    meeting: int
+    median: float | None
+
+
+def base_rates(figures: pd.DataFrame) -> dict[str, BaseRate]:
+    """Of every list of :data:`RULES`.
+
+    Args:
+        figures: :attr:`EverybodysFigures.people`.
+    """
+    rates = {}
+    for name, table in _on_lists(figures).items():
+        ranked = RULES[name].extremes and len(table)
+        median = float(table[RULES[name].figures[0]].median()) if ranked else None
+        rates[name] = BaseRate(len(table), median)
+    return rates
 
 
 def worth_showing(
@@ -157,11 +188,22 @@ def worth_showing(
         By list at most ``count`` rows ``{"user", figures ..}``. A list may be empty: a model with
         one head has no heads that disagree.
     """
-    table = figures.assign(user=list(user_ids))
+    ordered = _on_lists(figures.assign(user=list(user_ids)))
+    return {
+        name: [
+            {str(figure): value for figure, value in row.items()}
+            for row in ordered[name][["user", *rule.figures]].head(count).to_dict("records")
+        ]
+        for name, rule in RULES.items()
+    }
+
+
+def _on_lists(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """By list the rows of everybody who meets its rule, the clearest case first."""
     mixed = table[table["shared"].notna()]  # nobody in a model with one head
     won = mixed["best_head_rank"] - mixed["rank"]
     in_fused, in_a_head = mixed["rank"] <= HIT, mixed["best_head_rank"] <= HIT
-    ordered = {
+    return {
         "one_head_rules": mixed.sort_values("gate", ascending=False, kind="stable"),
         "heads_disagree": mixed.sort_values("shared", kind="stable"),
         "gate_flips": mixed.dropna(subset="gate_move").sort_values(
@@ -173,19 +215,15 @@ def worth_showing(
         "one_head_better": mixed.loc[won[in_a_head & ~in_fused].sort_values(kind="stable").index],
         "longest": table.sort_values("length", ascending=False, kind="stable"),
     }
-    return {
-        name: [
-            {str(figure): value for figure, value in row.items()}
-            for row in ordered[name][["user", *rule.figures]].head(count).to_dict("records")
-        ]
-        for name, rule in RULES.items()
-    }
 
 
 def most_routed(
     router: np.ndarray, user_ids: Sequence[str], count: int = LISTED
 ) -> list[list[list[dict[str, Any]]]]:
-    """Whom each expert serves most: ``[[[{"user", "share"}] x E] x H]``, largest share first."""
+    """Whom each expert serves most: ``[[[{"user", "share"}] x E] x H]``, largest share first.
+
+    Everybody is routed to every expert to some extent, so these are extremes and have no base rate.
+    """
     return [
         [
             [

@@ -12,49 +12,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from fame.model import Encoding, Intervention, SequenceModel
+from fame.models.sequence_model import Intervention, LastPosition, SequenceModel
 
 _POSITIONS = 32_768  # in one batch; bounds the memory, and is past where larger batches get faster
-
-
-@dataclass(frozen=True)
-class Readings:
-    """The last position of n histories.
-
-    Attributes:
-        query: ``(n, D)`` the fused query; ``P(v) = <x_v, q>``.
-        gate: ``(n, H)`` shares of the heads, as applied.
-        router: ``(n, H, E)`` shares of the experts, as applied; SASRec ``(n, 1, 0)``.
-        head_states: ``(n, H, K)`` F_h.
-    """
-
-    query: Tensor
-    gate: Tensor
-    router: Tensor
-    head_states: Tensor
-
-    def __len__(self) -> int:
-        return len(self.query)
-
-    def __getitem__(self, rows: slice | Tensor) -> Readings:
-        return Readings(*(tensor[rows] for tensor in vars(self).values()))
-
-
-def _at(encoding: Encoding, *place: slice | int) -> Readings:
-    parts = (encoding.query, encoding.gate, encoding.router, encoding.head_states)
-    return Readings(*(part[place] for part in parts))
-
-
-def _join(parts: Sequence[Readings]) -> Readings:
-    columns = zip(*(vars(part).values() for part in parts), strict=True)
-    return Readings(*(torch.cat(column) for column in columns))
 
 
 def _needs_eval_mode(model: SequenceModel) -> None:
@@ -68,7 +34,7 @@ def read_histories(
     histories: Sequence[np.ndarray],
     *,
     intervention: Intervention | None = None,
-) -> Readings:
+) -> LastPosition:
     """Reads the latest ``max_length`` clicks of every history, in the order given.
 
     Args:
@@ -92,9 +58,8 @@ def read_histories(
         for row, index in enumerate(chosen):
             inputs[row, : lengths[index]] = histories[index][-T:]
         items = torch.from_numpy(inputs).to(device)
-        encoding = model(items, last_only=True, intervention=intervention)
-        parts.append(_at(encoding, slice(None), 0))
-    return _join(parts)[torch.from_numpy(np.argsort(order, kind="stable")).to(device)]
+        parts.append(model.read(items, intervention=intervention))
+    return LastPosition.joined(parts)[torch.from_numpy(np.argsort(order, kind="stable")).to(device)]
 
 
 @torch.no_grad()
@@ -104,7 +69,7 @@ def read_steps(
     first: int,
     *,
     intervention: Intervention | None = None,
-) -> Readings:
+) -> LastPosition:
     """Reads a history as it stood after each of its clicks from index ``first`` on.
 
     The model is causal, so one pass over the first ``max_length`` clicks holds every step up to
@@ -119,15 +84,15 @@ def read_steps(
     if first < T:
         items = torch.from_numpy(history[:T].astype(np.int64))[None]
         encoding = model(items.to(next(model.parameters()).device), intervention=intervention)
-        parts.append(_at(encoding, 0)[first:])
+        parts.append(encoding.at(0)[first:])
     late = [history[: end + 1] for end in range(max(first, T), len(history))]
     if late:
         parts.append(read_histories(model, late, intervention=intervention))
-    return _join(parts)
+    return LastPosition.joined(parts)
 
 
 @torch.no_grad()
-def fused_scores(model: SequenceModel, readings: Readings) -> Tensor:
+def fused_scores(model: SequenceModel, readings: LastPosition) -> Tensor:
     """Raw fused scores ``P(v) = <x_v, q>`` as ``(n, V)``; padding ``-inf``."""
     scores = readings.query @ model.padded_table().T
     scores[:, 0] = -math.inf
@@ -135,31 +100,14 @@ def fused_scores(model: SequenceModel, readings: Readings) -> Tensor:
 
 
 @torch.no_grad()
-def head_scores(model: SequenceModel, readings: Readings) -> Tensor:
+def head_scores(model: SequenceModel, readings: LastPosition) -> Tensor:
     """Raw scores of every head alone, ``P_h(v)`` as ``(H, n, V)``; padding ``-inf``."""
     scores = readings.head_states.transpose(0, 1) @ model.sub_embeddings().mT
     return F.pad(scores, (1, 0), value=-math.inf)
 
 
-def exclude(scores: Tensor, histories: Sequence[np.ndarray]) -> Tensor:
-    """Sets what history i holds to ``-inf`` in row i of ``(.., n, V)``; in place."""
-    rows = np.repeat(np.arange(len(histories)), [len(history) for history in histories])
-    items = np.concatenate(histories).astype(np.int64)
-    scores[..., torch.from_numpy(rows), torch.from_numpy(items)] = -math.inf
-    return scores
-
-
-def top_lists(scores: Tensor, k: int) -> np.ndarray:
-    """The k best items of every row ``(.., V)`` as ``(.., k)``, 0 where fewer may be recommended.
-
-    Equal scores come in any order.
-    """
-    best, items = scores.topk(min(k, scores.shape[-1] - 1), dim=-1)
-    return items.where(best > -math.inf, 0).cpu().numpy()
-
-
 @torch.no_grad()
-def contributions(model: SequenceModel, readings: Readings, items: np.ndarray) -> np.ndarray:
+def contributions(model: SequenceModel, readings: LastPosition, items: np.ndarray) -> np.ndarray:
     """The centred ledger of some items after every history: ``(n, m, H)`` in float64.
 
     ``c_h(v) - mean c_h = g_h <x_v^h - mean x^h, F_h>``; sums over heads to the centred score.

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from fame.lens.reading import exclude, fused_scores, read_steps, top_lists
-from fame.model import Intervention, SequenceModel
+from fame.lens.reading import fused_scores, read_steps
+from fame.models.sequence_model import Intervention, SequenceModel
+from fame.ranking import Repeats, only_candidates, top_lists
 
 MOST_STEPS = 200  # by default: in a long history every step reads a window of its own
 
@@ -25,7 +26,8 @@ class Steps:
         gate: ``(m, H)`` shares of the heads.
         router: ``(m, H, E)`` shares of the experts in each head.
         lists: ``click, rank, item, score``: the fused list after each click, centred scores.
-            Nothing clicked up to then is in it; what was clicked only later may be.
+            Where the history is excluded, nothing clicked up to then is in it; what was clicked
+            only later may be.
     """
 
     clicks: np.ndarray
@@ -40,11 +42,13 @@ def history_steps(
     k: int,
     *,
     count: int | None = None,
+    repeats: Repeats = "exclude",
     intervention: Intervention | None = None,
 ) -> Steps:
     """The list after each of the latest ``count`` clicks.
 
-    By default after those that the model reads, of the latest :data:`MOST_STEPS` at most.
+    By default after those that the model reads, of the latest :data:`MOST_STEPS` at most. Whether
+    the items clicked up to then may be recommended again is the checkpoint's choice, ``repeats``.
 
     In a history longer than the model's length every step reads the window it would then have
     read. So its steps differ from :attr:`SequenceTrace.gate_path`, which is one pass over the
@@ -56,7 +60,7 @@ def history_steps(
     scores = fused_scores(model, readings)
     mean = scores[:, 1:].double().mean(1, keepdim=True)
     prefixes = [history[: click + 1] for click in range(first, len(history))]
-    lists = top_lists(exclude(scores, prefixes), k)
+    lists = top_lists(only_candidates(scores, prefixes, repeats), k)
     step, place = np.nonzero(lists)
     items = lists[step, place]
     centred = (scores.double() - mean).cpu().numpy()

@@ -15,7 +15,8 @@ import pandas as pd
 import torch
 
 from fame.errors import FameError
-from fame.model import Intervention, SequenceModel
+from fame.models.sequence_model import Intervention, SequenceModel
+from fame.ranking import Repeats, candidates, top_items
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class SequenceTrace:
         router_path: ``(t, H, E)`` the router after every click read.
         head_scores: ``(H, V)`` raw ``P_h(v)``; ``-inf`` at the padding.
         scores: ``(V,)`` raw ``P(v)``; ``-inf`` at the padding.
+        repeats: Whether the history's items may be recommended again.
     """
 
     history: np.ndarray
@@ -43,6 +45,7 @@ class SequenceTrace:
     router_path: np.ndarray
     head_scores: np.ndarray
     scores: np.ndarray
+    repeats: Repeats
 
     @property
     def heads(self) -> int:
@@ -59,20 +62,22 @@ class SequenceTrace:
 
     @property
     def candidates(self) -> np.ndarray:
-        """``(V,)`` bool: what may be recommended, everything but padding and the history."""
-        allowed = np.ones(len(self.scores), dtype=bool)
-        allowed[0] = False
-        allowed[self.history] = False
-        return allowed
+        """``(V,)`` bool: what may be recommended."""
+        return candidates(self.history, len(self.scores), self.repeats)
 
 
 def trace_history(
-    model: SequenceModel, history: np.ndarray, *, intervention: Intervention | None = None
+    model: SequenceModel,
+    history: np.ndarray,
+    *,
+    repeats: Repeats = "exclude",
+    intervention: Intervention | None = None,
 ) -> SequenceTrace:
     """Reads a history as the model does and keeps everything.
 
     Args:
         history: ``(n,)`` item indices, oldest first, at least one.
+        repeats: The checkpoint's choice: whether the history's items may be recommended again.
         intervention: A change to gate or router; ``gate`` and ``router`` are then as applied.
 
     Raises:
@@ -104,6 +109,7 @@ def trace_history(
         # Added up here in double precision, so that the ledger adds up to the last digit and a
         # head alone gives its own list; equal to the fast path's one query up to rounding.
         scores=np.append(-np.inf, gate @ by_head[:, 1:]),
+        repeats=repeats,
     )
 
 
@@ -134,15 +140,6 @@ def ledger(trace: SequenceTrace, items: np.ndarray, *, raw: bool = False) -> np.
     return (trace.gate[:, None] * head_scores(trace, raw=raw)[:, items]).T
 
 
-def top_items(scores: np.ndarray, candidates: np.ndarray, k: int) -> np.ndarray:
-    """The k best candidates, best first; equal scores in the order of the catalogue."""
-    items = np.flatnonzero(candidates)
-    if k < len(items):  # only what reaches the k-th score has to be put in order
-        least = np.partition(scores[items], len(items) - k)[len(items) - k]
-        items = items[scores[items] >= least]
-    return items[np.argsort(-scores[items], kind="stable")][:k]
-
-
 def head_table(trace: SequenceTrace, k: int, *, raw: bool = False) -> pd.DataFrame:
     """Each head's own list: ``head, rank, item, score``, k rows a head."""
     scores, candidates = head_scores(trace, raw=raw), trace.candidates
@@ -170,17 +167,18 @@ def fused_table(trace: SequenceTrace, k: int, *, raw: bool = False) -> pd.DataFr
     )
 
 
-def item_ranks(trace: SequenceTrace, item: int) -> tuple[int, list[int]]:
+def item_ranks(trace: SequenceTrace, item: int) -> tuple[int | None, list[int | None]]:
     """Rank of one item in the fused list and in each head's, counting from 1.
 
-    As in evaluation: the item itself is a candidate even if it stands in the history, everything
-    else in the history is not, and ties stand before the item.
+    As in evaluation: ties stand before the item, and what is no candidate has no rank (``None``),
+    because it can be in no list.
     """
-    candidates = trace.candidates
-    candidates[item] = True
+    allowed = trace.candidates
+    if not allowed[item]:
+        return None, [None] * trace.heads
 
     def rank(scores: np.ndarray) -> int:
-        return int((scores[candidates] >= scores[item]).sum())
+        return int((scores[allowed] >= scores[item]).sum())
 
     return rank(trace.scores), [rank(scores) for scores in trace.head_scores]
 

@@ -6,30 +6,26 @@ import numpy as np
 
 from fame.lens.faithfulness import Verdict
 from fame.lens.trace import item_ranks
-from fame.lens.words import (
+from fame.models.registry import MODELS
+from fame.presentation.names import head_name
+from fame.presentation.palette import NEUTRAL
+from fame.presentation.sentences import (
     account_sentence,
     because_sentence,
-    changes,
-    count,
-    head_name,
     held_out_sentence,
     history_sentence,
-    percent,
-    points,
-    quoted,
-    shortened,
     without_head_sentence,
 )
+from fame.presentation.text import changes, count, percent, points, quoted, shortened
 from fame.report.charts import LedgerRow, chip, head_chip, ledger_bars, share_bar
 from fame.report.content import Content
 from fame.report.markup import Child, Html, element
-from fame.report.palette import NEUTRAL
 from fame.report.parts import Line, list_name, ranked_list, section
 
-_OTHERS = {
+_OTHERS: dict[str, tuple[str, str]] = {
     "popularity": ("Popularity", "clicked most by everybody"),
     "markov": ("Markov chain", "what followed the latest click"),
-    "sasrec": ("SASRec", "one query, no heads of its own"),
+    **{name: (spec.title, spec.remark) for name, spec in MODELS.items()},
 }
 
 
@@ -75,8 +71,11 @@ def facts(content: Content) -> Html:
         tiles.append(_tile("Gate", share_bar(trace.gate), remark))
     if content.account is not None and subject.held_out is not None:
         title = shortened(content.names.title(subject.held_out), 40)
-        where = f"of {content.account.candidates:,}, {title}"
-        tiles.append(_tile("Held-out item at rank", f"{content.account.rank:,}", where))
+        rank, where = content.account.rank, f"of {content.account.candidates:,}, {title}"
+        if rank is None:
+            tiles.append(_tile("Held-out item", "In no list", f"it is in the history: {title}"))
+        else:
+            tiles.append(_tile("Held-out item at rank", f"{rank:,}", where))
     curve = content.curves.get("list")
     tiles.append(
         _tile("Explanation", _VERDICTS[curve.verdict][0], _VERDICTS[curve.verdict][1])
@@ -87,8 +86,8 @@ def facts(content: Content) -> Html:
 
 
 _VERDICTS: dict[Verdict, tuple[str, str]] = {
-    "holds": ("Holds", "beats random deletion"),
-    "unclear": ("Not borne out", "no better than chance"),
+    "holds": ("Holds", "beyond its first click"),
+    "unclear": ("Unclear", "beyond its first click, like chance"),
     "fails": ("Does not hold", "random clicks matter more"),
 }
 
@@ -267,9 +266,7 @@ def held_out(content: Content) -> Html | None:
         element("p", held_out_sentence(names.title(item), rank, by_head, account.candidates)),
         element("div", *cards, class_="ranks"),
     ]
-    if account.in_history:
-        body.append(element("p", account_sentence(account, names.title(item), "")))
-    elif account.rival is not None:
+    if account.rank is not None and account.rival is not None:
         rival = names.title(account.rival)
         rows = [
             LedgerRow(
@@ -295,8 +292,10 @@ def held_out(content: Content) -> Html | None:
     return section("held-out", "Would they have found what they really chose?", *body)
 
 
-def _rank_card(header: Html, rank: int, candidates: int) -> Html:
+def _rank_card(header: Html, rank: int | None, candidates: int) -> Html:
+    figure, remark = (
+        ("–", "in the history") if rank is None else (f"{rank:,}", f"of {candidates:,}")
+    )
     return element(
-        "div", header, element("b", f"{rank:,}"), element("small", f"of {candidates:,}"),
-        class_="rank-card",
+        "div", header, element("b", figure), element("small", remark), class_="rank-card"
     )  # fmt: skip

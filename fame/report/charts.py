@@ -15,9 +15,10 @@ from itertools import pairwise
 import numpy as np
 
 from fame.lens.faithfulness import DeletionCurve
-from fame.lens.words import head_name, percent, points, shortened
+from fame.presentation.names import head_name
+from fame.presentation.palette import AGAINST, FOR, NEUTRAL, head_colour
+from fame.presentation.text import percent, points, shortened
 from fame.report.markup import Html, element
-from fame.report.palette import AGAINST, FOR, NEUTRAL, head_colour
 
 
 def ticks(low: float, high: float, most: int = 6) -> list[float]:
@@ -281,7 +282,7 @@ def _apart(places: list[float], least: float) -> list[float]:
 
 @dataclass(frozen=True)
 class Move:
-    """An item, by its id, of either list; a rank is ``None`` where the history holds it."""
+    """An item, by its id, of either list; a rank is ``None`` where the history excludes it."""
 
     key: str
     title: str

@@ -14,10 +14,10 @@ import numpy as np
 import pandas as pd
 
 import fame
-from fame.baselines import CountingBaselines, sasrec_beside
+from fame.baselines import CountingBaselines, baselines_beside
 from fame.checkpoint import Checkpoint, load_checkpoint
 from fame.errors import CheckpointError, FameError
-from fame.evaluate import PROTOCOL
+from fame.evaluate import protocol
 from fame.lens.account import ItemAccount, item_account
 from fame.lens.answer import trace_answer
 from fame.lens.compare import NOTHING_LEFT, Comparison, compare, new_without_head
@@ -26,9 +26,9 @@ from fame.lens.faithfulness import DeletionCurve, Measure, deletion_curves
 from fame.lens.influence import Influence, because, history_influence, item_effects
 from fame.lens.steps import Steps, history_steps
 from fame.lens.trace import SequenceTrace, fused_table, head_table, leave_out, trace_history
-from fame.lens.words import one_line
-from fame.model import Intervention
-from fame.report.facts import item_facts_of_all
+from fame.models.sequence_model import Intervention
+from fame.presentation.facts import item_facts_of_all
+from fame.presentation.text import one_line
 from fame.survey import Faithfulness, People, read_faithfulness, read_people
 
 FORMAT = "fame-lens report 1"
@@ -146,23 +146,24 @@ def gather(
         FameError: where the changes cannot be made, or nothing is left to recommend.
     """
     model, change = checkpoint.model, subject.intervention
+    repeats = checkpoint.data.repeats
     history = subject.history
     for item in subject.without:
         history = leave_out(history, item)
-    trace = trace_history(model, history, intervention=change)
+    trace = trace_history(model, history, repeats=repeats, intervention=change)
     fused = fused_table(trace, k)
     if fused.empty:
         raise FameError(NOTHING_LEFT)
     comparison = None
     if subject.touched:
-        before = trace_history(model, subject.history)
+        before = trace_history(model, subject.history, repeats=repeats)
         comparison = compare(before, trace, k, held_out=subject.held_out)
-    influence = history_influence(model, history, k, intervention=change)
+    influence = history_influence(model, history, k, repeats=repeats, intervention=change)
     people, faithfulness, notices = _survey(checkpoint)
-    others = {} if baselines is None else baselines.lists(history, k)
-    if path := sasrec_beside(checkpoint):
-        sasrec = trace_history(load_checkpoint(path).model, history)
-        others["sasrec"] = fused_table(sasrec, k)["item"].to_numpy()
+    others = {} if baselines is None else baselines.lists(history, k, repeats=repeats)
+    for name, path in baselines_beside(checkpoint).items():
+        traced = trace_history(load_checkpoint(path).model, history, repeats=repeats)
+        others[name] = fused_table(traced, k)["item"].to_numpy()
     items = fused["item"].to_numpy()
     held_out = subject.held_out
     return Content(
@@ -175,7 +176,7 @@ def gather(
         lists=head_table(trace, k),
         without_head=new_without_head(trace, k),
         comparison=comparison,
-        steps=history_steps(model, history, k, intervention=change),
+        steps=history_steps(model, history, k, repeats=repeats, intervention=change),
         experts=[
             expert_account(model, trace, head, expert, k, intervention=change)
             for head, expert in _largest_experts(trace)
@@ -241,7 +242,7 @@ def document(content: Content) -> dict[str, Any]:
             "model": checkpoint.model_config.to_dict(),
         },
         "data": vars(checkpoint.data),
-        "protocol": PROTOCOL,
+        "protocol": protocol(checkpoint.data.repeats),
         "person": subject.person,
         "link": subject.link,
         "desk": {
@@ -273,9 +274,9 @@ def document(content: Content) -> dict[str, Any]:
         "deletion": {
             measure: {
                 "removed": ids(curve.removed),
-                "influential": curve.influential.tolist(),
-                "latest": curve.latest.tolist(),
-                "random": curve.random.tolist(),
+                "influential": np.round(curve.influential, 6).tolist(),
+                "latest": np.round(curve.latest, 6).tolist(),
+                "random": np.round(curve.random, 6).tolist(),
                 "area": curve.area,
                 "interval": list(curve.interval),
                 "verdict": curve.verdict,

@@ -11,13 +11,14 @@ from pathlib import Path
 
 import fame
 from fame.errors import FameError
-from fame.evaluate import PROTOCOL
+from fame.evaluate import protocol
 from fame.files import write_text
+from fame.models.registry import spec_of
+from fame.presentation.glossary import TERMS
+from fame.presentation.palette import AGAINST, FOR, HELD_OUT, NEUTRAL
 from fame.report import account, what_if
 from fame.report.content import Content, document
-from fame.report.glossary import TERMS
 from fame.report.markup import Html, element, json_block
-from fame.report.palette import AGAINST, FOR, HELD_OUT, NEUTRAL
 from fame.report.parts import section
 
 _TERMS = (
@@ -122,11 +123,9 @@ def _bar(parts: dict[str, Html | None]) -> Html:
 
 
 def _opening(content: Content, title: str) -> Html:
-    model = content.checkpoint.model_config
-    shape = "SASRec" if model.model == "sasrec" else f"FAME, {model.heads} heads of {model.experts}"
-    where = f"{shape} experts" if model.model == "fame" else shape
     checkpoint = content.checkpoint
-    kicker = f"Checkpoint {checkpoint.name} · {where} · data set {checkpoint.data.name}"
+    shape = spec_of(checkpoint.model_config).shape_of(checkpoint.model_config)
+    kicker = f"Checkpoint {checkpoint.name} · {shape} · data set {checkpoint.data.name}"
     return element(
         "div",
         element("p", kicker, class_="kicker"),
@@ -146,7 +145,7 @@ def _made_of(content: Content, made: datetime) -> Html:
         "Data": f"{data.name}: {data.users:,} people, {data.items:,} items, "
         f"{data.interactions:,} interactions; {data.filters}",
         "Data fingerprint": data.fingerprint,
-        "Protocol": PROTOCOL,
+        "Protocol": protocol(data.repeats),
         "Changes": " ".join(what_if.desk_changes(content)) or "none: the model as it is",
         "Command": element("code", _command(content)),
         "Made": f"{made:%Y-%m-%d %H:%M %Z} by FAME Lens {fame.__version__}".replace("  ", " "),

@@ -6,23 +6,20 @@ import numpy as np
 import pandas as pd
 
 from fame.lens.experts import ExpertAccount
-from fame.lens.faithfulness import MEASURES
+from fame.lens.faithfulness import DRAWS, MEASURES
 from fame.lens.influence import list_order
-from fame.lens.words import (
-    changes,
+from fame.presentation.names import head_name
+from fame.presentation.palette import AGAINST, FOR, NEUTRAL, head_colour
+from fame.presentation.sentences import (
     checkpoint_sentence,
     comparison_sentence,
     faithfulness_sentence,
-    head_name,
-    percent,
-    points,
-    quoted,
-    shortened,
+    most_routed_phrase,
 )
+from fame.presentation.text import changes, percent, points, quoted, shortened
 from fame.report.charts import Move, chip, columns, deletion_chart, head_chip, slope_chart, square
 from fame.report.content import Content
 from fame.report.markup import Html, element
-from fame.report.palette import AGAINST, FOR, NEUTRAL, head_colour
 from fame.report.parts import Line, list_name, ranked_list, section
 
 _SHOWN_CLICKS = 12  # rows of the influence matrix before "show all"
@@ -221,9 +218,11 @@ def truth(content: Content) -> Html:
     ]
     lede = (
         "The clicks that the explanation names are taken away, the most influential first, and set "
-        "against taking away as many at random. The grey band holds 95 % of the random draws. At "
-        "one click the explanation wins by construction, so the verdict counts from two on. “The "
-        "latest” is what somebody would guess who knows nothing else."
+        f"against {DRAWS} orders that begin with the same click and go on at random. The first "
+        "click was found by taking clicks away, so all orders share it, and the verdict is on what "
+        "the explanation says beyond it: it holds where at most 2.5 % of the orders do as much. "
+        "The grey band holds 95 % of the random orders. “The latest” begins with the same click "
+        "too, and goes on as somebody would guess who knows nothing else."
     )
     return section(
         "truth",
@@ -398,4 +397,5 @@ def _served(content: Content, account: ExpertAccount) -> Html | None:
         return None
     rows = content.people.experts[account.head][account.expert][:6]
     said = ", ".join(f"{row['user']} ({percent(row['share'])})" for row in rows)
-    return element("p", f"Serves these people most: {said}.", class_="quiet")
+    what = most_routed_phrase(content.people.looked_at)
+    return element("p", f"Serves these people most ({what}): {said}.", class_="quiet")

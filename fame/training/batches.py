@@ -23,20 +23,22 @@ class Batch:
 
     Attributes:
         items: ``(B, T)`` int64, padded with 0 on the right.
-        asked: ``(N,)`` int64, places of the positions that have a target, in the flattened
-            ``(B * T)``; in ``(B,)`` where only the last position of a window has one.
+        target_positions: ``(N,)`` int64, places of the positions that have a target, in the
+            flattened ``(B * T)``; in ``(B,)`` where only the last position of a window has one.
         target: ``(N,)`` int64, row of the item table (item index - 1) that came next there.
         targets: Number of targets in the whole batch, over all processes.
     """
 
     items: Tensor
-    asked: Tensor
+    target_positions: Tensor
     target: Tensor
     targets: int
 
     def move(self, change: Callable[[Tensor], Tensor]) -> Batch:
         """The batch with its tensors elsewhere."""
-        return Batch(change(self.items), change(self.asked), change(self.target), self.targets)
+        return Batch(
+            change(self.items), change(self.target_positions), change(self.target), self.targets
+        )
 
 
 def share_of_batch(
@@ -55,11 +57,11 @@ def share_of_batch(
         target_BX = data.items[starts + lengths].astype(np.int64)
     else:
         target_BX = gather_padded(data.items, starts + 1, lengths)
-    asked_N = np.flatnonzero(target_BX)
+    target_positions_N = np.flatnonzero(target_BX)
     return Batch(
         items=torch.from_numpy(inputs_BT if len(own) else np.zeros((1, 1), dtype=np.int64)),
-        asked=torch.from_numpy(asked_N),
-        target=torch.from_numpy(target_BX.flat[asked_N] - 1),
+        target_positions=torch.from_numpy(target_positions_N),
+        target=torch.from_numpy(target_BX.flat[target_positions_N] - 1),
         targets=windows.targets_of(index),
     )
 

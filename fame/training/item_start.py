@@ -18,7 +18,7 @@ from torch import Tensor
 
 from fame.data.catalogue import facet_columns, has_title, values_of
 from fame.errors import FameError
-from fame.model import SequenceModel
+from fame.models.sequence_model import SequenceModel
 
 # Four times an embedding's usual standard deviation: Adam moves every number by about its step size
 # whatever it is, so small ones are overrun before their neighbourhoods can help.
@@ -30,7 +30,7 @@ _ZERO = 1e-6  # below this a number is what rounding left
 _WORD = re.compile(r"\w\w+")
 
 
-def start_items(model: SequenceModel, told_VD: Tensor) -> None:
+def start_items(model: SequenceModel, catalogue_VD: Tensor) -> None:
     """Gives the items of an untrained model vectors to start from.
 
     An item starts in the direction of ``sqrt(1 - n^2) t + n r``, where t is its vector, r the
@@ -39,12 +39,14 @@ def start_items(model: SequenceModel, told_VD: Tensor) -> None:
 
     Args:
         model: Changed in place.
-        told_VD: ``(V - 1, D)``, row i for item i + 1, of length 1 or 0, as of
+        catalogue_VD: ``(V - 1, D)``, row i for item i + 1, of length 1 or 0, as of
             :func:`catalogue_vectors`.
     """
     with torch.no_grad():
         rows_VD = model.item_embedding.weight[1:]
-        mixed_VD = (1 - NOISE**2) ** 0.5 * told_VD.to(rows_VD) + NOISE * F.normalize(rows_VD, dim=1)
+        mixed_VD = (1 - NOISE**2) ** 0.5 * catalogue_VD.to(rows_VD) + NOISE * F.normalize(
+            rows_VD, dim=1
+        )
         # A direction's length: sqrt(D) times the standard deviation of its numbers.
         rows_VD.copy_(CATALOGUE_STD * model.config.width**0.5 * F.normalize(mixed_VD, dim=1))
 
@@ -75,14 +77,14 @@ def catalogue_vectors(
         FameError: where no words of a share are some items' and not others', or the catalogue lacks
             a column that ``head_facets`` names.
     """
-    told = torch.zeros(len(items), heads, width // heads, dtype=torch.float64)
+    vectors = torch.zeros(len(items), heads, width // heads, dtype=torch.float64)
     by_share: dict[frozenset[str], list[int]] = {}
     for head, share in enumerate(_dealt(items, heads, head_facets)):
         by_share.setdefault(share, []).append(head)
     for share, owners in by_share.items():
         part = _vectors_of(items, share, len(owners) * width // heads)
-        told[:, owners] = part.view(len(items), len(owners), -1) * (len(owners) / heads) ** 0.5
-    return told.flatten(1)
+        vectors[:, owners] = part.view(len(items), len(owners), -1) * (len(owners) / heads) ** 0.5
+    return vectors.flatten(1)
 
 
 def _dealt(items: pd.DataFrame, heads: int, head_facets: str) -> list[frozenset[str]]:
@@ -130,15 +132,17 @@ def _vectors_of(items: pd.DataFrame, columns: frozenset[str], width: int) -> Ten
         decomposed = TruncatedSVD(min(width, *counts.shape), random_state=0).fit(counts)
     strength = decomposed.singular_values_
     kept = strength > _ZERO * strength[0]
-    told = counts @ decomposed.components_[kept].T / strength[kept] ** 0.5
+    vectors = counts @ decomposed.components_[kept].T / strength[kept] ** 0.5
     has_words = np.diff(counts.indptr) > 0
-    told[has_words] -= told[has_words].mean(0)
+    vectors[has_words] -= vectors[has_words].mean(0)
     rotation, _ = np.linalg.qr(np.random.default_rng(0).normal(size=(width, width)))
-    told = told @ rotation[: told.shape[1]]
-    length = np.linalg.norm(told, axis=1, keepdims=True)
+    vectors = vectors @ rotation[: vectors.shape[1]]
+    length = np.linalg.norm(vectors, axis=1, keepdims=True)
     if not (length > _ZERO).any():
         raise _nothing_shared(columns)
-    return torch.from_numpy(np.divide(told, length, out=np.zeros_like(told), where=length > _ZERO))
+    return torch.from_numpy(
+        np.divide(vectors, length, out=np.zeros_like(vectors), where=length > _ZERO)
+    )
 
 
 def _nothing_shared(columns: frozenset[str]) -> FameError:

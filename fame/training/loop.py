@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from fame.config import ModelConfig, TrainConfig
+from fame.data.attributes import ItemAttributes
 from fame.data.sequences import (
     Interactions,
     Windows,
@@ -26,7 +27,8 @@ from fame.data.sequences import (
 from fame.errors import FameError
 from fame.evaluate import model_ranks
 from fame.metrics import summarise_ranks
-from fame.model import SequenceModel, build_model
+from fame.models.registry import build_model
+from fame.models.sequence_model import SequenceModel
 from fame.training.batches import batches_on, share_of_batch
 from fame.training.item_start import start_items
 from fame.training.objective import Objective
@@ -182,6 +184,7 @@ def fit(
     data: Interactions,
     config: TrainConfig,
     *,
+    attributes: ItemAttributes | None = None,
     workers: Workers | None = None,
     on_step: Callable[[Progress], None] = ignore,
     on_epoch: Callable[[TrainState], None] = ignore,
@@ -191,6 +194,8 @@ def fit(
 
     Args:
         state: Changed in place; at the end ``state.best_weights`` is the best epoch's model.
+        attributes: What the catalogue says of the items, for terms of the loss that ask; by default
+            nothing.
         workers: The processes that train together, each with a ``state`` of its own; by default
             this one alone.
         on_epoch: Called after every epoch's validation, when ``state`` is complete; in the first
@@ -203,7 +208,7 @@ def fit(
         the last complete epoch's, except for the model and optimizer, which are mid-epoch.
     """
     workers = workers or Workers(next(state.model.parameters()).device)
-    objective = workers.synchronised(Objective(state.model, config))
+    objective = workers.synchronised(Objective(state.model, config, attributes))
     while state.epoch < config.epochs and not out_of_patience(state, config):
         started = time.perf_counter()
         try:
@@ -293,7 +298,7 @@ def _train_epoch(
             for group in state.optimizer.param_groups:
                 group["lr"] = config.learning_rate * min(1.0, warm)
             with torch.autocast(device.type, precision, enabled=precision != torch.float32):
-                loss = objective(batch.items, batch.asked, batch.target)
+                loss = objective(batch.items, batch.target_positions, batch.target)
             state.optimizer.zero_grad()
             # Gradients are averaged over processes, but a target counts the same in each of them.
             own = len(batch.target)

@@ -18,7 +18,7 @@ from fame.data.sequences import Windows
 from fame.errors import FameError
 from fame.evaluate import default_batch
 from fame.losses import chunk_rows
-from fame.model import build_model
+from fame.models.registry import build_model, costs_of, ranking_heads
 
 GIB = 2**30
 
@@ -55,38 +55,32 @@ class MemoryNeed:
 def count_parameters(config: ModelConfig, num_items: int) -> int:
     """P, exactly, without making one."""
     with torch.device("meta"):
-        model = build_model(config, num_items)
-    return sum(parameter.numel() for parameter in model.parameters())
+        return build_model(config, num_items).parameter_count
 
 
 def kept_values(config: ModelConfig, length: int, *, last_only: bool = False) -> float:
     """What the backward pass needs of every position, in units of D.
 
-    3 values around the embeddings, 18 in a block (8 of them around its GELU), 2 for each expert,
-    and up to 4 for the length of a cosine. With relative positions no fused kernel runs: then also
-    the weights of every query head over ``length`` positions, and copies of queries, keys and
+    3 values around the embeddings, and what the model's :class:`~fame.models.costs.ModelCosts` say
+    of its blocks and of the length of a cosine. With relative positions no fused kernel runs: then
+    also the weights of every query head over ``length`` positions, and copies of queries, keys and
     values.
 
     Args:
         last_only: Of the last block only one of many positions is asked for, so that its keys and
             values, and what they were made of, are nearly all that is left of it: 3 values.
     """
-    is_fame = config.model == "fame"
-    blocks = config.layers - last_only
-    ordinary = blocks - (is_fame and not last_only)
-    experts = config.experts if is_fame and not last_only else 0
-    values = 3 + 18 * blocks + 2 * experts + 3 * last_only
+    costs = costs_of(config)
+    whole = costs.blocks[: config.layers - last_only]
+    values = 3 + sum(block.kept for block in whole) + 3 * last_only
     if config.score != "dot" and not last_only:
-        values += 1
-        if config.has_facets:
-            values += 3 if config.score == "fused-cosine" else 1
+        values += costs.cosine
     if config.positions == "absolute":
         return values
-    query_heads = config.heads * (ordinary + experts)
-    copies = 0.4 * ordinary + (1 + 0.8 * experts if experts else 0)
-    weights = query_heads * length
+    copies = sum(block.relative_copies for block in whole)
+    weights = sum(block.query_heads for block in whole) * length
     if last_only:
-        weights += config.heads * (config.experts if is_fame else 1)
+        weights += costs.blocks[-1].query_heads
     return values + copies + weights / config.width
 
 
@@ -110,16 +104,15 @@ def memory_need(
     T = int(windows.lengths.max(initial=1))
     samples = -(-min(train_config.batch_size, len(windows)) // processes)
     positions, targets = samples * T, samples * (1 if windows.last_only else T)
-    is_fame = model_config.model == "fame"
-    passing = 20 + (2 * model_config.experts if is_fame else 0)  # measured
+    passing = max(block.passing for block in costs_of(model_config).blocks)
     # Autocast keeps two thirds of them in its own precision, and logits in both.
     value, logit = (4, 4) if precision == torch.float32 else (8 / 3, 8)
-    heads_too = (
-        model_config.has_facets and model_config.heads > 1 and train_config.head_loss_weight > 0
-    )
+    heads_too = ranking_heads(model_config) > 1 and train_config.head_loss_weight > 0
     on_cpu = device.type == "cpu"
     if train_config.negatives:
-        logits = logit * min(chunk_rows(device.type, drawn=True), targets) * train_config.negatives
+        logits = (
+            logit * min(chunk_rows(device.type, negatives=True), targets) * train_config.negatives
+        )
         # Embeddings of the targets, as they are and as they are ranked, and gradients of these and
         # of the queries; the last two by the heads' eyes as well.
         logits += (4 + 2 * heads_too) * 4 * targets * D

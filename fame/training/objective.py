@@ -1,23 +1,166 @@
-"""What a step of training makes smaller.
+"""What a step of training makes smaller: a sum of terms, each with a weight.
 
-Shapes: ``B`` batch · ``T`` positions · ``N`` targets · ``D`` width · ``H`` heads ·
-``K`` head width.
+A term is a row of :data:`TERMS`: a weight that the configurations give it, and a function of a
+:class:`Step`, which holds all that a term may look at. Terms of weight 0 are not computed.
+
+Shapes: ``B`` batch · ``T`` positions · ``N`` targets · ``M`` drawn items · ``D`` width ·
+``H`` heads · ``K`` head width.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from functools import partial
+from dataclasses import dataclass
+from functools import cached_property, partial
 
 import torch
 from torch import Tensor, nn
 
-from fame.config import TrainConfig
+from fame.config import ModelConfig, TrainConfig
+from fame.data.attributes import ItemAttributes
 from fame.losses import head_cross_entropy, linear_cross_entropy, sampled_cross_entropy
-from fame.model import Encoding, SequenceModel
+from fame.models.registry import ranking_heads
+from fame.models.sequence_model import Encoding, SequenceModel
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Negatives:
+    """The items drawn for a step, the same for all its targets and all terms.
+
+    Attributes:
+        row_M: Rows of the item table (item index - 1).
+        positive_ND: The targets' embeddings as they are ranked.
+        negative_MD: Those of the drawn items.
+        importance_weight: How many items of the catalogue each drawn one stands for.
+    """
+
+    row_M: Tensor
+    positive_ND: Tensor
+    negative_MD: Tensor
+    importance_weight: float
+
+    @classmethod
+    def of(cls, model: SequenceModel, target_N: Tensor, count: int) -> Negatives:
+        """Draws ``count`` items, any of them as likely as the others."""
+        V, M = model.num_items, count
+        row_M = torch.randint(V, (M,), device=target_N.device)
+        # Together, because the gradient of every look at the table is as large as the table.
+        rows = model.rows_of_item_table(torch.cat([target_N, row_M]))
+        positive_ND, negative_MD = rows.split([len(target_N), M])
+        return cls(row_M, positive_ND, negative_MD, V / M)
+
+
+@dataclass(frozen=True)
+class Step:
+    """What a term may look at.
+
+    Attributes:
+        model: In training mode, as it reads this step.
+        encoding: What it read, at all positions of the batch.
+        target_positions_N: Places of the positions that have a target, in the flattened
+            ``(B * T)``.
+        target_N: Rows of the item table (item index - 1) that came next at those positions.
+        negatives: The items that targets have to win against; ``None``: the whole catalogue.
+        label_smoothing: As configured; 0 where items are drawn.
+        attributes: What the catalogue says of the items; no facets where there is none.
+    """
+
+    model: SequenceModel
+    encoding: Encoding
+    target_positions_N: Tensor
+    target_N: Tensor
+    negatives: Negatives | None
+    label_smoothing: float
+    attributes: ItemAttributes
+
+    # index_select, because the gradient of an index in brackets is five times slower.
+
+    @cached_property
+    def query_ND(self) -> Tensor:
+        """The fused query at every position that has a target."""
+        return self.encoding.query.flatten(0, 1).index_select(0, self.target_positions_N)
+
+    @cached_property
+    def state_NHK(self) -> Tensor:
+        """The heads' states at every position that has a target."""
+        return self.encoding.head_states.flatten(0, 1).index_select(0, self.target_positions_N)
+
+
+@dataclass(frozen=True)
+class Term:
+    """One summand of the loss.
+
+    Attributes:
+        name: What it is called.
+        weight: What it is multiplied by; 0 where the configurations do not want it.
+        loss: Its value in a step, a mean over targets.
+    """
+
+    name: str
+    weight: Callable[[ModelConfig, TrainConfig], float]
+    loss: Callable[[Step], Tensor]
+
+
+def fused_loss(step: Step) -> Tensor:
+    """Mean cross-entropy of the fused ranking, over the catalogue or against drawn items."""
+    negatives = step.negatives
+    if negatives is None:
+        table_VD = step.model.item_table
+        return linear_cross_entropy(
+            step.query_ND, table_VD, step.target_N, smoothing=step.label_smoothing
+        )
+    return _against(
+        negatives, step.query_ND, negatives.positive_ND, negatives.negative_MD, step.target_N
+    )
+
+
+def heads_loss(step: Step) -> Tensor:
+    """Mean over heads of the cross-entropy of each head's own ranking, against the same items."""
+    negatives = step.negatives
+    if negatives is None:
+        sub_embeddings_HVK = step.model.sub_embeddings()
+        return head_cross_entropy(
+            step.state_NHK, sub_embeddings_HVK, step.target_N, smoothing=step.label_smoothing
+        )
+    # Only the items that are asked for are seen with the heads' eyes.
+    positive_HNK, negative_HMK = map(
+        step.model.seen_by_heads, (negatives.positive_ND, negatives.negative_MD)
+    )
+    by_head = [
+        _against(negatives, step.state_NHK[:, h], positive_HNK[h], negative_HMK[h], step.target_N)
+        for h in range(len(positive_HNK))
+    ]
+    return torch.stack(by_head).mean()
+
+
+def _against(
+    negatives: Negatives,
+    query_NX: Tensor,
+    positive_NX: Tensor,
+    negative_MX: Tensor,
+    target_N: Tensor,
+) -> Tensor:
+    return sampled_cross_entropy(
+        query_NX,
+        positive_NX,
+        negative_MX,
+        target_N=target_N,
+        negative_M=negatives.row_M,
+        importance_weight=negatives.importance_weight,
+    )
+
+
+TERMS: tuple[Term, ...] = (
+    Term("fused", lambda model, training: 1.0, fused_loss),
+    Term(
+        "heads",
+        lambda model, training: training.head_loss_weight * (ranking_heads(model) > 1),
+        heads_loss,
+    ),
+)
 
 
 class Objective(nn.Module):
@@ -28,11 +171,22 @@ class Objective(nn.Module):
     catalogue) takes as long as before (0.19 s against 0.20 s), since most of it is the loss. One
     graph serves batches of all widths but 1, because the width is left open (``dynamic=True``);
     closed, it would cost as much again for every width. On a GPU it has not been measured.
+
+    Args:
+        attributes: What the catalogue says of the items, for terms that ask; by default nothing.
     """
 
-    def __init__(self, model: SequenceModel, config: TrainConfig) -> None:
+    def __init__(
+        self,
+        model: SequenceModel,
+        config: TrainConfig,
+        attributes: ItemAttributes | None = None,
+    ) -> None:
         super().__init__()
         self.model, self.config = model, config
+        self.attributes = attributes or ItemAttributes()
+        weighed = [(term.weight(model.config, config), term) for term in TERMS]
+        self.terms = tuple((weight, term) for weight, term in weighed if weight)
         # Of a prefix only the last position has a target, so the last block reads no other.
         self._read = partial(model.__call__, last_only=config.samples == "prefixes")
         self._encode: Callable[[Tensor], Encoding] = (
@@ -50,56 +204,31 @@ class Objective(nn.Module):
             self._encode = self._read
             return self._encode(items_BT)
 
-    def forward(self, items_BT: Tensor, asked_N: Tensor, target_N: Tensor) -> Tensor:
-        """Mean cross-entropy over the targets, all items as candidates or, with
-        ``negatives``, those drawn for this step.
+    def forward(self, items_BT: Tensor, target_positions_N: Tensor, target_N: Tensor) -> Tensor:
+        """The weighted sum of the terms, each a mean over the targets.
 
-        ``fused + head_loss_weight * mean over heads of the head's own``; the second term only where
+        Today ``fused + head_loss_weight * mean over heads of the head's own``, with all items as
+        candidates or, with ``negatives``, those drawn for this step; the second term only where
         there are heads. Without a real position the loss is 0, and so is every gradient.
 
         Args:
             items_BT: Sequences, padded with 0 on the right.
-            asked_N: Places of the positions that have a target, in the flattened ``(B * T)``; in
-                ``(B,)`` where samples are prefixes.
+            target_positions_N: Places of the positions that have a target, in the flattened
+                ``(B * T)``; in ``(B,)`` where samples are prefixes.
             target_N: Rows of the item table (item index - 1) that came next at those positions.
         """
+        config = self.config
         encoding = self._encode(items_BT)
-        # index_select, because the gradient of an index in brackets is five times slower.
-        query_ND = encoding.query.flatten(0, 1).index_select(0, asked_N)
-        state_NHK = None
-        if self.config.head_loss_weight and self.model.heads > 1:
-            state_NHK = encoding.head_states.flatten(0, 1).index_select(0, asked_N)
-        if self.config.negatives:
-            return self._against_drawn(query_ND, state_NHK, target_N)
-        smoothing = self.config.label_smoothing
-        table_VD = self.model.item_table
-        loss = linear_cross_entropy(query_ND, table_VD, target_N, smoothing=smoothing)
-        if state_NHK is not None:
-            by_head = head_cross_entropy(
-                state_NHK, self.model.sub_embeddings(), target_N, smoothing=smoothing
-            )
-            loss = loss + self.config.head_loss_weight * by_head
-        return loss
-
-    def _against_drawn(
-        self, query_ND: Tensor, state_NHK: Tensor | None, target_N: Tensor
-    ) -> Tensor:
-        """The loss against ``negatives`` items drawn for this step, the same for the heads."""
-        V, M = self.model.num_items, self.config.negatives
-        drawn_M = torch.randint(V, (M,), device=query_ND.device)
-        against = partial(
-            sampled_cross_entropy, target_N=target_N, drawn_M=drawn_M, stands_for=V / M
+        step = Step(
+            model=self.model,
+            encoding=encoding,
+            target_positions_N=target_positions_N,
+            target_N=target_N,
+            negatives=Negatives.of(self.model, target_N, config.negatives)
+            if config.negatives
+            else None,
+            label_smoothing=config.label_smoothing,
+            attributes=self.attributes,
         )
-        # Together, because the gradient of every look at the table is as large as the table.
-        rows = self.model.rows_of_item_table(torch.cat([target_N, drawn_M]))
-        wanted_ND, drawn_MD = rows.split([len(target_N), M])
-        loss = against(query_ND, wanted_ND, drawn_MD)
-        if state_NHK is not None:
-            # Only the items that are asked for are seen with the heads' eyes.
-            wanted_HNK, drawn_HMK = map(self.model.seen_by_heads, (wanted_ND, drawn_MD))
-            by_head = [
-                against(state_NHK[:, h], wanted_HNK[h], drawn_HMK[h])
-                for h in range(len(wanted_HNK))
-            ]
-            loss = loss + self.config.head_loss_weight * torch.stack(by_head).mean()
-        return loss
+        losses = [weight * term.loss(step) for weight, term in self.terms]
+        return torch.stack(losses).sum()

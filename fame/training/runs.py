@@ -109,7 +109,7 @@ class RunFolder:
 
     def has_run(self) -> bool:
         """Whether anything was ever trained here."""
-        return any((self.path / name).exists() for name in (STATUS, "config.json"))
+        return any((self.path / name).exists() for name in (STATUS, CONFIG))
 
     # --- what it says -------------------------------------------------------------------------
 

@@ -12,21 +12,25 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from fame import CODE_VERSION
 from fame.baselines import baseline_ranks
 from fame.checkpoint import (
     CARD,
     Checkpoint,
+    DataInfo,
+    Description,
     load_checkpoint,
-    read_config,
+    read_description,
     write_metrics,
     write_weights,
 )
 from fame.config import ModelConfig, TrainConfig
 from fame.data import Dataset
+from fame.data.attributes import ItemAttributes
+from fame.data.repeats import repeated_share
 from fame.errors import FameError
-from fame.evaluate import PROTOCOL, evaluate, head_report
+from fame.evaluate import evaluate, head_report, protocol, summarise_targets
 from fame.files import write_text
-from fame.metrics import summarise_ranks
 from fame.projection import project, write_projection
 from fame.training.item_start import catalogue_vectors
 from fame.training.loop import (
@@ -54,13 +58,17 @@ _RELAY_SECONDS = 1.0  # within which a launcher passes a signal on
 
 def stored_settings(out: Path) -> tuple[ModelConfig, TrainConfig]:
     """The configurations of the run in ``out``, to resume it with."""
+    stored = _stored(out)
+    return stored.model_config, stored.train_config
+
+
+def _stored(out: Path) -> Description:
     if not RunFolder(out).can_resume():
         raise FameError(
             f"There is nothing to resume in {out}: no run was interrupted there; leave --resume "
             "away to start one."
         )
-    model_config, train_config, _ = read_config(out)
-    return model_config, train_config
+    return read_description(out)
 
 
 def train(
@@ -125,6 +133,7 @@ def train(
                 state,
                 data,
                 train_config,
+                attributes=ItemAttributes.of(dataset.items),
                 workers=workers,
                 on_step=record.step if record else ignore,
                 on_epoch=record.epoch if record else ignore,
@@ -176,17 +185,20 @@ def _finish(
 def _final_metrics(state: TrainState, dataset: Dataset, device: str) -> dict[str, Any]:
     data = dataset.interactions
     return {
-        "protocol": PROTOCOL,
+        "protocol": protocol(data.repeats),
+        "repeats": data.repeats,
+        "repeated_targets": repeated_share(data),
         "selection": f"best validation {SELECTION}",
         "best_epoch": state.best_epoch,
         "epochs": state.epoch,
-        "parameters": sum(parameter.numel() for parameter in state.model.parameters()),
+        "parameters": state.model.parameter_count,
         "train_seconds": sum(row["train_seconds"] for row in state.history),
         "device": device,
         "valid": evaluate(state.model, data, "valid"),
         "test": evaluate(state.model, data, "test"),
         "baselines": {
-            name: summarise_ranks(ranks) for name, ranks in baseline_ranks(data, "test").items()
+            name: summarise_targets(ranks, data, "test")
+            for name, ranks in baseline_ranks(data, "test").items()
         },
         "heads": head_report(state.model, data, "test"),
     }
@@ -223,8 +235,8 @@ def _check(
 def _check_resumable(
     out: Path, dataset: Dataset, model_config: ModelConfig, train_config: TrainConfig
 ) -> None:
-    stored_model, stored_train = stored_settings(out)
-    stored = {**stored_model.to_dict(), **stored_train.to_dict()}
+    description = _stored(out)
+    stored = {**description.model_config.to_dict(), **description.train_config.to_dict()}
     wanted = {**model_config.to_dict(), **train_config.to_dict()}
     for key, value in wanted.items():
         if key not in _MAY_CHANGE and value != stored[key]:
@@ -232,12 +244,24 @@ def _check_resumable(
                 f"The run in {out} was started with {key}={stored[key]} and cannot be resumed with "
                 f"{key}={value}; leave the setting away, or start a new run."
             )
-    _, _, info = read_config(out)
-    if info.fingerprint != dataset.interactions.fingerprint:
+    info, now = description.data, DataInfo.of(dataset.interactions, dataset.items)
+    for name in ("fingerprint", "catalogue", "repeats"):
+        former, present = getattr(info, name), getattr(now, name)
+        if former != present:
+            raise FameError(
+                f"The run in {out} was started on other data ({info.name}, {name} {former[:12]}, "
+                f"now {present[:12]}); start a new run."
+            )
+    if description.code != CODE_VERSION:
         raise FameError(
-            f"The run in {out} was started on other data ({info.name}, fingerprint "
-            f"{info.fingerprint[:12]}, now {dataset.interactions.fingerprint[:12]}); start a new "
-            "run."
+            f"The run in {out} was started by version {description.code} of the code and this is "
+            f"version {CODE_VERSION}, which trains otherwise; start a new run."
+        )
+    if info.repeats != dataset.interactions.repeats:
+        raise FameError(
+            f"The run in {out} was started with repeats={info.repeats} and {info.name} has now "
+            f"repeats={dataset.interactions.repeats}; import the data set with --repeats "
+            f"{info.repeats} again, or start a new run."
         )
 
 

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 import charts
-from palette import AGAINST, FOR, NEUTRAL, head_colour
+from fame.presentation.palette import AGAINST, FOR, NEUTRAL, head_colour
 from tests.made_up import HTML_TITLE
 
 

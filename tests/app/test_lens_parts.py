@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 
@@ -14,9 +15,10 @@ import resources
 import state
 from fame.checkpoint import load_checkpoint
 from fame.cli import app as command_line
+from fame.config import ModelConfig
 from fame.data import load
 from fame.lens.trace import fused_table, leave_out, trace_history
-from fame.model import Intervention
+from fame.models.sequence_model import Intervention
 from fame.survey import survey
 from tests import made_up
 from tests.app.walk import assert_calm, charts_of, headings, html_of, labelled, query, warnings
@@ -245,13 +247,17 @@ def test_what_a_chosen_item_hangs_on(open_app):
     assert query(app, "of") == "7"
 
 
-def test_an_expert_is_chosen(open_app):
+def test_an_expert_is_chosen(open_app, home):
     app = open_app(checkpoint=made_up.NAME, user="u3", part="experts", expert="1:0")
     assert_calm(app)
     assert "attention" in charts_of(app)
     assert "Head 2, expert 1 has" in html_of(app)
     assert html_of(app).count('class="lens-list"') == 4 + 2
     assert "survey" in app.code[0].value  # whom it serves is not known before the survey
+    surveyed(home)
+    app = open_app(checkpoint=made_up.NAME, user="u3", part="experts", expert="1:0")
+    assert_calm(app)
+    assert "Here are the largest shares among 31 people, so the extremes" in html_of(app)
 
 
 def test_other_models_stand_beside(open_app):
@@ -260,6 +266,21 @@ def test_other_models_stand_beside(open_app):
         assert name in page
     page = html_of(open_app(checkpoint="sasrec", user="u3", part="others"))
     assert "No SASRec" in page
+
+
+def test_a_further_model_of_the_registry_has_its_list_and_its_page(open_app, home):
+    """It stands beside FAME, and its own page shows one list and says what it lacks."""
+    shape = ModelConfig(model="bsarec", width=24, heads=2, layers=2, max_length=8)
+    made_up.write_checkpoint(home / "checkpoints" / "other", shape, seed=3)
+    page = html_of(open_app(checkpoint=made_up.NAME, user="u3", part="others"))
+    for name in ("SASRec", "BSARec", "Popularity", "Markov chain"):
+        assert name in page
+    for part in ("clicks", "item", "truth", "others"):
+        app = open_app(checkpoint="other", user="u3", part=part)
+        assert_calm(app)
+        page = html_of(app)
+        assert "BSARec ranks with one query, so there are no heads to compare" in page
+    assert "BSARec, one query, a frequency filter beside attention" in page
 
 
 def test_whether_the_explanation_is_true(open_app, home):
@@ -272,6 +293,7 @@ def test_whether_the_explanation_is_true(open_app, home):
     assert "deletion-all" in charts_of(app)
     assert "xplanations of this checkpoint" in html_of(app)
     assert "Tested on" in html_of(app)  # at the top, where the clicks are named
+    assert "begin with the same click as the explanation" in html_of(app)
 
 
 # --- people, tour, stage ------------------------------------------------------------------------
@@ -288,6 +310,7 @@ def test_people_worth_showing(open_app, home):
     assert rows[0]["user"] == made_up.LONG
     button = app.button(key=f"people-{made_up.LONG}")
     assert f"{rows[0]['length']} clicks" in button.label
+    assert "The extremes of 31 people, whose median is " in html_of(app)
     button.click().run()
     assert query(app, "user") == made_up.LONG
     assert_calm(app)
@@ -307,6 +330,7 @@ def test_the_tour_is_walked_and_left(open_app, home):
     surveyed(home)
     app = open_app(checkpoint=made_up.NAME, user="u3")
     labelled(app, "Guided tour").click().run()
+    assert re.search(r"picked with hindsight because .+ \((for|the extremes of) ", html_of(app))
     seen = []
     for number in range(1, state.TOUR_STEPS + 1):
         assert_calm(app)

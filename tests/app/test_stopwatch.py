@@ -32,9 +32,9 @@ def page(home, monkeypatch):
 def test_every_click_asks_for_what_is_in_no_cache(page, monkeypatch):
     asked = []
 
-    def traced(model, history, *, intervention, trace=resources.trace_history):
+    def traced(model, history, *, intervention, trace=resources.trace_history, **options):
         asked.append((tuple(history.tolist()), intervention))
-        return trace(model, history, intervention=intervention)
+        return trace(model, history, intervention=intervention, **options)
 
     monkeypatch.setattr(resources, "trace_history", traced)
     for together, visitors in ((False, 1), (True, 2)):

@@ -6,6 +6,7 @@ import time
 import pytest
 
 import resources
+from fame.models.registry import MODELS, settings_of_others
 from fame.training.runs import LOG, RunFolder, Status
 from tests import made_up
 from tests.app.walk import TRAIN, assert_calm, html_of, query, warnings
@@ -73,6 +74,20 @@ def test_a_run_is_started_with_the_settings_of_the_form(open_app, home, launched
     assert (settings["item_start"], settings["head_facets"]) == ("catalogue", "title/genre")
     assert settings["model"] == "fame"
     assert query(app, "run") is None or query(app, "run") == "made-up-fame-1"
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_the_form_asks_for_what_the_model_uses(open_app, launched, model):
+    app = open_app(TRAIN)
+    app.selectbox[0].set_value(made_up.NAME).run()
+    next(one for one in app.segmented_control if one.label == "Model").set_value(model).run()
+    app = start(app)
+    assert not app.exception
+    ((_, _, settings, _, _),) = launched
+    assert settings["model"] == model
+    own = MODELS[model].settings - {"gate", "facets"}  # those are for ablations, not for the form
+    assert own <= set(settings) and not settings_of_others(model) & set(settings)
+    assert ("head_facets" in settings) == MODELS[model].heads_rank
 
 
 @pytest.mark.parametrize(

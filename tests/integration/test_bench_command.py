@@ -19,6 +19,7 @@ from fame.bench.work import read_histories, shared_work
 from fame.checkpoint import load_checkpoint
 from fame.data import Dataset
 from fame.data.sequences import held_out, training_windows
+from fame.models.registry import MODELS
 from fame.training.loop import Progress
 from tests import made_up
 from tests.integration.conftest import SHAPE, TRAINING, CommandLine
@@ -83,11 +84,11 @@ def test_training_is_measured_beside_sasrec_and_the_bare_loss(bench, dataset: Da
         for arguments in InThisProcess.started
         if "training" in arguments
     ]
-    assert trained[:3] == [("fame", 0.0), ("fame", 0.5), ("sasrec", 0.0)]
+    assert trained[:4] == [("fame", 0.0), ("fame", 0.5), ("sasrec", 0.0), ("bsarec", 0.0)]
     assert list(document) == ["format", "machine", "benches"] and document["format"] == 1
     assert {"cpu", "cores", "threads", "gpu", "torch"} <= set(document["machine"])
     report = document["benches"]["train"]
-    names = {"fame", "fame_heads_loss", "sasrec", "reference_fp32"}
+    names = {*MODELS, "fame_heads_loss", "reference_fp32"}
     assert names <= set(report["rows"])
     assert set(report["rows"]) | set(report["not_measured"]) == set(train.CONTENDERS)
     positions = training_windows(dataset.interactions, 8).targets
@@ -155,7 +156,7 @@ def test_steps_in_part_extrapolate_to_the_epoch(dataset: Dataset, monkeypatch) -
 def test_ranking_all_people(bench, dataset: Dataset) -> None:
     report = bench("rank", *TOY, "--repeats", "2")["benches"]["rank"]
     people = len(held_out(dataset.interactions, "test"))
-    assert report["about"]["people"] == people and set(report["rows"]) == {"fame", "sasrec"}
+    assert report["about"]["people"] == people and set(report["rows"]) == set(MODELS)
     seconds = report["rows"]["fame"]["seconds"]["values"]
     rates = report["rows"]["fame"]["people_per_second"]["values"]
     assert rates == pytest.approx([people / value for value in seconds])
@@ -194,7 +195,7 @@ def test_pages_are_redrawn_for_one_and_for_many(tmp_path: Path, monkeypatch) -> 
     parts = ("account", "influence", "redraw", "crowd", "rush")
     measured = [f"{made_up.NAME}: {part}" for part in parts]
     assert list(report["rows"]) == [*measured, "sasrec: account", "sasrec: influence"]
-    assert report["not_measured"] == {"sasrec: page": "only FAME has a mixing desk"}
+    assert report["not_measured"] == {"sasrec: page": "SASRec has no mixing desk"}
     for row in report["rows"].values():
         assert 30 < row["items"] <= made_up.ITEMS and row["histories"] == "real"
         assert_quantiles(row, repeats=1)

@@ -14,8 +14,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from fame.checkpoint import load_checkpoint
 from fame.config import ModelConfig, TrainConfig
 from fame.data import Dataset
-from fame.model import build_model
-from fame.moe_attention import grouped_causal_attention
+from fame.models.moe_attention import grouped_causal_attention
+from fame.models.registry import build_model
 from fame.training.loop import Progress, fit, new_state
 from fame.training.objective import Objective
 from fame.training.train import train

@@ -29,9 +29,11 @@ from fame.errors import FameError
 from fame.evaluate import evaluate, head_report, model_ranks
 from fame.losses import linear_cross_entropy
 from fame.metrics import summarise_ranks
+from fame.models.registry import MODELS
 from fame.training import loop, objective
 from fame.training.loop import Progress, fit, new_state
 from fame.training.memory import peak_memory
+from fame.training.objective import Step, Term
 from fame.training.runs import RunFolder
 from fame.training.train import _stop_signals, train
 from tests.integration.conftest import SHAPE, TRAINING, environment
@@ -52,7 +54,7 @@ def figures_of(path: Path) -> list[dict[str, float]]:
     ]
 
 
-@pytest.mark.parametrize("model", ["fame", "sasrec"])
+@pytest.mark.parametrize("model", MODELS)
 def test_a_tiny_run_learns(dataset: Dataset, model: str, tmp_path: Path) -> None:
     shape = replace(SHAPE, model=model)
     assert train(dataset, shape, replace(TRAINING, epochs=12), tmp_path / "run", projection=False)
@@ -66,6 +68,38 @@ def test_a_tiny_run_learns(dataset: Dataset, model: str, tmp_path: Path) -> None
     assert after["MRR"] > 0.95
     assert after["MRR"] > evaluate(untrained, data, "test")["MRR"] + 0.2
     assert after["MRR"] > popularity["MRR"] + 0.2
+
+
+def test_a_term_of_the_loss_sees_the_catalogue_on_a_fresh_start_and_after_resuming(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A toy term pulls the items of one region together, which shows in the loss of every epoch."""
+    seen = []
+
+    def spread(step: Step) -> torch.Tensor:
+        region = step.attributes.facets["region"]
+        seen.append(region)
+        southern = torch.from_numpy(region.item[region.value == region.values.index("south")])
+        return step.model.rows_of_item_table(southern).var(0).mean()
+
+    def interrupt(progress: Progress) -> None:
+        if (progress.epoch, progress.step) == (2, 2):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    training = replace(TRAINING, epochs=2)
+    assert train(dataset, SHAPE, training, tmp_path / "plain", projection=False)
+    toy = Term("spread", lambda model, training: 100.0, spread)
+    monkeypatch.setattr(objective, "TERMS", (*objective.TERMS, toy))
+    out = tmp_path / "with-a-term"
+    assert not train(dataset, SHAPE, training, out, projection=False, on_step=interrupt)
+    fresh = len(seen)
+    assert train(dataset, SHAPE, training, out, resume=True, projection=False)
+    assert len(seen) > fresh > 0
+    for region in seen:
+        assert region.values == ("north", "south")
+        assert region.item.tolist() == list(range(12)) and region.value.tolist() == [0, 1] * 6
+    for plain, more in zip(figures_of(tmp_path / "plain"), figures_of(out), strict=True):
+        assert more["loss"] > plain["loss"] + 0.01
 
 
 def test_every_target_is_trained_on_once_and_hardly_any_padding(dataset: Dataset) -> None:
@@ -301,6 +335,22 @@ def test_a_run_of_other_data_is_not_resumed(dataset: Dataset, tmp_path: Path) ->
     other = replace(dataset, interactions=replace(data, items=data.items[::-1].copy()))
     with pytest.raises(FameError, match="other data"):
         train(other, SHAPE, TRAINING, tmp_path, resume=True)
+
+
+def test_a_run_under_another_choice_about_repeats_is_not_resumed(
+    dataset: Dataset, tmp_path: Path
+) -> None:
+    """The histories are the same, but its best epoch was chosen by another ranking."""
+
+    def interrupt(progress: Progress) -> None:
+        if progress.epoch == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    train(dataset, SHAPE, TRAINING, tmp_path, on_step=interrupt)
+    again = replace(dataset.interactions, repeats="recommend")
+    assert again.fingerprint == dataset.interactions.fingerprint
+    with pytest.raises(FameError, match="repeats=exclude and walks has now repeats=recommend"):
+        train(replace(dataset, interactions=again), SHAPE, TRAINING, tmp_path, resume=True)
 
 
 def test_two_processes_cannot_train_in_one_folder(dataset: Dataset, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Popularity and the Markov chain, counted by hand."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -10,14 +11,15 @@ import torch
 from fame.baselines import (
     CountingBaselines,
     baseline_ranks,
+    baselines_beside,
     markov_scorer,
     popularity_scorer,
-    sasrec_beside,
 )
 from fame.checkpoint import load_checkpoint, write_description, write_weights
 from fame.config import ModelConfig, TrainConfig
 from fame.data.sequences import Interactions, held_out
-from tests.tiny import TINY, TINY_SASREC, interactions_of, random_model
+from fame.metrics import UNRANKED
+from tests.tiny import TINY, TINY_MODELS, TINY_SASREC, interactions_of, random_model
 
 NUM_ITEMS = 5
 # The last two clicks of each are held back: training has [1 2 3], [2 3 2], [1 2] and [].
@@ -58,15 +60,15 @@ def test_ranks_of_both_by_hand():
     """Ties go against the target, and everything in the history is excluded."""
     ranks = baseline_ranks(data(), "test")
     # Targets 5, 4, 1, 4. Candidates {5}; {1 4 5} with counts 2 0 0, the target level with 5;
-    # {1 4 5}, the target best of them though it stands in the history; {1 2 3 4} with 2 4 2 0.
-    assert ranks["popularity"].tolist() == [1, 3, 1, 4]
+    # {4 5}, where 1 is not, so it has no rank; {1 2 3 4} with 2 4 2 0.
+    assert ranks["popularity"].tolist() == [1, 3, UNRANKED, 4]
     # The chain saw 2 after 3, which is in both histories that end in 3: popularity decides again.
-    assert ranks["markov"].tolist() == [1, 3, 1, 4]
+    assert ranks["markov"].tolist() == [1, 3, UNRANKED, 4]
 
 
 def test_the_chain_knows_what_popularity_does_not():
     """3 follows 2 always, and 5 is the most popular."""
-    sequences = [[2, 3, 1, 1], [2, 3, 1, 1], [5, 5, 5, 4, 4], [1, 2, 3]]
+    sequences = [[2, 3, 1, 1], [2, 3, 1, 1], [5, 5, 5, 4, 4], [1, 2, 3]]  # the last one is ranked
     ranks = baseline_ranks(interactions_of(sequences, NUM_ITEMS), "test")
     assert ranks["popularity"][3] == 2  # behind 5, of 3, 4 and 5
     assert ranks["markov"][3] == 1
@@ -105,17 +107,25 @@ def test_lists_of_one_person_are_those_that_are_evaluated():
 def write_checkpoint(path: Path, config: ModelConfig, histories: Interactions) -> None:
     items = pd.DataFrame({"item_id": histories.item_ids[1:], "title": histories.item_ids[1:]})
     write_description(path, config, TrainConfig(), histories, items)
-    write_weights(path, random_model(config, histories.num_items).state_dict())
+    model = random_model(config, histories.num_items, dtype=torch.float32)
+    write_weights(path, model.state_dict())
 
 
-def test_sasrec_is_found_where_it_is_of_the_same_histories(tmp_path: Path):
+def test_baselines_are_found_where_they_are_of_the_same_histories(tmp_path: Path):
     write_checkpoint(tmp_path / "a-fame", TINY, data())
     checkpoint = load_checkpoint(tmp_path / "a-fame")
     other = interactions_of([[1, 2, 3]], NUM_ITEMS)
     write_checkpoint(tmp_path / "b-other", TINY_SASREC, other)
     write_checkpoint(tmp_path / "c-damaged", TINY_SASREC, data())
     (tmp_path / "c-damaged" / "config.json").write_text("{")
-    assert sasrec_beside(checkpoint) is None
+    again = dataclasses.replace(data(), repeats="recommend")
+    write_checkpoint(tmp_path / "c-other-choice", TINY_SASREC, again)
+    assert baselines_beside(checkpoint) == {}
     write_checkpoint(tmp_path / "d-sasrec", TINY_SASREC, data())
-    assert sasrec_beside(checkpoint) == tmp_path / "d-sasrec"
-    assert sasrec_beside(load_checkpoint(tmp_path / "d-sasrec")) is None
+    assert baselines_beside(checkpoint) == {"sasrec": tmp_path / "d-sasrec"}
+    assert baselines_beside(load_checkpoint(tmp_path / "d-sasrec")) == {}
+    write_checkpoint(tmp_path / "e-sasrec", TINY_SASREC, data())
+    write_checkpoint(tmp_path / "f-fame", TINY, data())
+    write_checkpoint(tmp_path / "a-bsarec", TINY_MODELS["bsarec"], data())
+    both = {"sasrec": tmp_path / "d-sasrec", "bsarec": tmp_path / "a-bsarec"}
+    assert list(baselines_beside(checkpoint).items()) == list(both.items())

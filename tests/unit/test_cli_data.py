@@ -41,7 +41,7 @@ def test_list_names_every_set() -> None:
     assert "to be fetched" in result.stdout
 
     listed = json.loads(run("list", "--json").stdout)
-    assert {"name", "title", "description", "place"} == set(listed[0])
+    assert {"name", "title", "description", "place", "repeats"} == set(listed[0])
 
 
 def test_import_then_show(clicks: Path) -> None:
@@ -55,6 +55,19 @@ def test_import_then_show(clicks: Path) -> None:
     shown = run("show", "mine").stdout
     assert "1 users for valid, 1 for test" in shown
     assert summary["fingerprint"] in shown
+
+
+def test_import_says_what_it_does_about_repeats_and_why(tmp_path: Path) -> None:
+    path = tmp_path / "songs.csv"
+    path.write_text("user,item\nann,x\nann,y\nann,x\nbob,x\nbob,z\n")
+    said = run("import", str(path), "--name", "mine").stdout
+    assert "repeats          50 % of the test targets were chosen before (5 % or more), so" in said
+    assert "--repeats exclude to change that" in said
+    shown = json.loads(run("show", "mine", "--json").stdout)
+    assert (shown["repeats"], shown["repeated_targets"]) == ("recommend", 0.5)
+    asked = ("import", str(path), "--name", "mine", "--replace", "--repeats", "exclude", "--json")
+    assert json.loads(run(*asked).stdout)["repeats"] == "exclude"
+    assert "as asked for with --repeats exclude" in run("show", "mine").stdout
 
 
 def test_generate_then_import(tmp_path: Path) -> None:
@@ -84,6 +97,10 @@ def test_generate_says_how_to_bring_it_in(tmp_path: Path) -> None:
         (["show", "nothing", "--json"], "There is no data set 'nothing'; there are ml-100k"),
         (["import", "no.csv", "--name", "mine"], "no.csv cannot be read"),
         (["import", "no.csv", "--name", "../mine"], "cannot name a data set"),
+        (
+            ["import", "no.csv", "--name", "mine", "--repeats", "maybe"],
+            "--repeats must be recommend or exclude, not 'maybe'",
+        ),
         (["generate", "films", "--out", "a.csv"], "no made-up set 'films'"),
         (["generate", "facets", "--out", "a.txt"], "a.txt is of no known kind"),
         (["generate", "facets", "--out", "a.csv", "--users", "0"], "users has to be at least 1"),

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fame.config import ModelConfig, TrainConfig, parse_setting, split_settings
+from fame.checkpoint import FORMAT
+from fame.config import ADDED_SETTINGS, ModelConfig, TrainConfig, parse_setting, split_settings
 from fame.errors import ConfigError, FameError
 
 CONFIGS = [ModelConfig, TrainConfig]
@@ -59,6 +60,11 @@ WRONG = [
     (TrainConfig, "batch_size", 0),
     (TrainConfig, "learning_rate", 0),
     (TrainConfig, "learning_rate", math.inf),
+    (ModelConfig, "filter_weight", 1.01),
+    (ModelConfig, "filter_weight", -0.01),
+    (ModelConfig, "frequency_cutoff", 0),
+    (ModelConfig, "frequency_cutoff", 4097),
+    (ModelConfig, "frequency_cutoff", 4),
     (TrainConfig, "weight_decay", -1e-9),
     (TrainConfig, "weight_average", 1),
     (TrainConfig, "warmup_steps", -1),
@@ -97,6 +103,33 @@ def test_smoothing_over_a_catalogue_that_is_left_out_is_refused():
 @pytest.mark.parametrize("device", ["auto", "cpu", "cuda", "cuda:1"])
 def test_known_devices_are_taken(device):
     assert TrainConfig(device=device).device == device
+
+
+def test_a_number_beyond_all_floats_is_refused():
+    with pytest.raises(ConfigError, match="learning_rate must be finite"):
+        TrainConfig(learning_rate=10**400)
+
+
+# All settings of format 2 of config.json, the first that has the hash of its content.
+OF_FORMAT_2 = {
+    *("model", "width", "heads", "experts", "layers", "max_length", "dropout", "positions"),
+    *("score", "temperature", "gate", "facets"),
+    *("epochs", "samples", "item_start", "head_facets", "batch_size", "learning_rate"),
+    *("weight_decay", "weight_average", "warmup_steps", "negatives", "label_smoothing"),
+    *("head_loss_weight", "patience", "seed", "device", "precision", "compile"),
+}
+
+
+def test_a_new_setting_has_the_value_that_earlier_runs_had():
+    """Else rows of results.csv lose their runs, and checkpoints no longer open."""
+    settings = {**ModelConfig().to_dict(), **TrainConfig().to_dict()}
+    added = [key for new in ADDED_SETTINGS.values() for key in new]
+    assert set(settings) - OF_FORMAT_2 == set(added), (
+        "a new setting goes into ADDED_SETTINGS of fame/config.py, with the value that all runs "
+        "before it had, under a new number of checkpoint.FORMAT"
+    )
+    assert not set(added) & OF_FORMAT_2 and len(added) == len(set(added))
+    assert max([2, *ADDED_SETTINGS]) == FORMAT, "checkpoint.FORMAT is the last of ADDED_SETTINGS"
 
 
 def test_a_whole_number_serves_where_a_number_is_wanted():

@@ -7,17 +7,16 @@ import numpy as np
 import pytest
 import torch
 
-from fame.data.sequences import Interactions, held_out
+from fame.data.sequences import Interactions
 from fame.evaluate import (
     evaluate,
-    exclude_histories,
     fused_scorer,
     head_report,
     model_ranks,
     rank_targets,
     read_heads,
 )
-from fame.metrics import summarise_ranks
+from fame.metrics import UNRANKED, summarise_ranks
 from tests import reference
 from tests.tiny import TINY, TINY_SASREC, interactions_of, random_model
 from tests.twin import fame_twin, twin_scores
@@ -27,11 +26,12 @@ NUM_ITEMS = 6
 HISTORIES = [
     [1, 2, 3, 6],  # test: of 4, 5, 6 the target is last
     [5, 4, 3, 2, 1],  # test: of 1, 6 the target is first
-    [2, 2, 3, 2],  # test: the target stands in the history and is kept: of 1, 2, 4, 5, 6 second
+    [2, 2, 3, 2],  # test: the target stands in the history, so it is in no list
     [6, 4],  # test: of 1 to 5 the target is fourth; too short to validate
     [1],  # too short for either
 ]
-TEST_RANKS = [3, 1, 2, 4]
+TEST_RANKS = [3, 1, UNRANKED, 4]
+RECOMMENDED = [6, 1, 2, 4]  # where what is in the history is ranked too
 
 
 def data() -> Interactions:
@@ -46,8 +46,10 @@ def descending(index: np.ndarray, _: torch.Tensor) -> torch.Tensor:
 @pytest.mark.parametrize("batch_size", [1, 3, 256])
 def test_ranks_by_hand(max_length, batch_size):
     """What the model reads is cut to ``max_length``; what is excluded is not."""
-    ranks = rank_targets(descending, data(), "test", max_length=max_length, batch_size=batch_size)
-    assert ranks.tolist() == TEST_RANKS
+    options = {"max_length": max_length, "batch_size": batch_size}
+    assert rank_targets(descending, data(), "test", **options).tolist() == TEST_RANKS
+    again = dataclasses.replace(data(), repeats="recommend")
+    assert rank_targets(descending, again, "test", **options).tolist() == RECOMMENDED
 
 
 def test_validation_ranks_by_hand():
@@ -62,7 +64,7 @@ def test_equal_scores_put_the_target_last():
         return torch.zeros(len(index), NUM_ITEMS + 1)
 
     ranks = rank_targets(level, data(), "test", max_length=50)
-    assert ranks.tolist() == [3, 2, 5, 5]  # as many as there are candidates
+    assert ranks.tolist() == [3, 2, UNRANKED, 5]  # as many as there are candidates
 
 
 def test_a_scorer_sees_the_last_clicks_of_each_history():
@@ -87,15 +89,6 @@ def test_a_score_that_is_not_a_number_is_refused():
         rank_targets(broken, data(), "test", max_length=50)
 
 
-def test_exclusion_takes_padding_and_history_but_never_the_target():
-    index = np.array([2, 1])
-    scores = exclude_histories(
-        descending(index, torch.empty(0)), data(), held_out(data(), "test"), index
-    )
-    kept = [set(row.isfinite().nonzero().flatten().tolist()) for row in scores]
-    assert kept == [{1, 2, 4, 5, 6}, {1, 6}]
-
-
 MODELS = pytest.mark.parametrize("config", [TINY, TINY_SASREC], ids=["fame", "sasrec"])
 
 
@@ -108,9 +101,12 @@ def test_a_models_figures_are_those_of_the_twins_ranks(config, split, held_back)
         if len(sequence) > held_back:
             history, target = sequence[:-held_back], sequence[-held_back]
             scores = twin_scores(model, history).tolist()
-            ranks.append(reference.rank(scores, target, set(history)))
+            ranks.append(reference.rank(scores, target, set(history)) or UNRANKED)
     figures = evaluate(model, data(), split, batch_size=2)
-    assert figures == {"users": len(ranks), **summarise_ranks(np.array(ranks))}
+    apart = {"novel", "repeated"} & set(figures)
+    assert apart == ({"novel", "repeated"} if split == "test" else set())
+    own = {name: value for name, value in figures.items() if name not in apart}
+    assert own == {"users": len(ranks), **summarise_ranks(np.array(ranks))}
     assert not model.training
     assert ranks == rank_targets(fused_scorer(model), data(), split, max_length=3).tolist()
 
@@ -124,7 +120,7 @@ def test_each_heads_ranks_and_shares_are_the_twins(batch_size):
         excluded = set(sequence[:-1])
         for head in range(TINY.heads):
             rank = reference.rank(last.head_scores[head].tolist(), sequence[-1], excluded)
-            assert heads.ranks[head, example] == rank
+            assert heads.ranks[head, example] == (rank or UNRANKED)
         close = {"abs": 1e-6}
         assert heads.gate[example] == pytest.approx(last.gate.tolist(), **close)
         assert heads.router[example] == pytest.approx(

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from fame.errors import FameError
-from fame.files import file_hash, replacing, write_json, write_text
+from fame.files import file_hash, read_json, replacing, write_json, write_text
 
 
 def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
@@ -36,6 +36,31 @@ def test_a_full_disk_is_one_sentence(tmp_path: Path) -> None:
 def test_other_people_can_read_what_was_written(tmp_path: Path) -> None:
     write_text(tmp_path / "x", "")
     assert (tmp_path / "x").stat().st_mode & 0o777 == 0o644
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"a": {"b": 1, "c": 2, "b": 3}}', "key 'b' stands there twice"),
+        ("[NaN]", "NaN is no number"),
+        ("[-Infinity]", "Infinity is no number"),
+        ("[1e999]", "1e999 is beyond all numbers"),
+        ("9" * 5000, "digits"),
+        ("[" * 100_000, "nests too deeply"),
+        ("{", "Expecting"),
+        ("\udcff", "decode"),
+    ],
+)
+def test_json_beyond_its_standard_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "x.json").write_bytes(text.encode(errors="surrogateescape"))
+    with pytest.raises(ValueError, match=message):
+        read_json(tmp_path / "x.json")
+
+
+def test_json_comes_back_as_it_was_written(tmp_path: Path) -> None:
+    value = {"b": [0.1, 1e-300, 1, True, None, "två"], "a": {"c": {}}}
+    write_json(tmp_path / "x.json", value)
+    assert read_json(tmp_path / "x.json") == value
 
 
 def test_hash_of_known_bytes(tmp_path: Path) -> None:

@@ -197,9 +197,15 @@ def test_the_head_loss_is_the_mean_over_heads(smoothing):
 def drawn_loss(
     query: Tensor, table: Tensor, target: Tensor, drawn: Tensor, chunk: int | None = None
 ) -> Tensor:
-    stands_for = len(table) / len(drawn)
+    importance_weight = len(table) / len(drawn)
     return sampled_cross_entropy(
-        query, table[target], table[drawn], target, drawn, stands_for=stands_for, chunk=chunk
+        query,
+        table[target],
+        table[drawn],
+        target,
+        drawn,
+        importance_weight=importance_weight,
+        chunk=chunk,
     )
 
 

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fame.metrics import CUTOFFS, gains, hits, summarise_ranks, target_ranks
+from fame.metrics import CUTOFFS, UNRANKED, gains, hits, summarise_ranks, target_ranks
 from tests import reference
 
 
@@ -20,10 +20,11 @@ def test_ranks_by_hand():
             [-math.inf, 5.0, 3.0, 1.0],  # target 3 is last of three
             [-math.inf, 2.0, 2.0, 2.0],  # all alike: last
             [-math.inf, -math.inf, 2.0, 1.0],  # an excluded item is not ahead
+            [-math.inf, -math.inf, 2.0, 1.0],  # an excluded target has no rank
         ]
     )
-    ranks = target_ranks(scores, torch.tensor([1, 3, 2, 3]))
-    assert ranks.tolist() == [1, 3, 3, 2]
+    ranks = target_ranks(scores, torch.tensor([1, 3, 2, 3, 1]))
+    assert ranks.tolist() == [1, 3, 3, 2, UNRANKED]
     assert ranks.dtype is torch.int64
 
 
@@ -59,6 +60,14 @@ def test_figures_by_hand():
     assert figures["NDCG@10"] == pytest.approx((1 + 1 / math.log2(6) + 1 / math.log2(7)) / 4)
     assert figures["MRR"] == pytest.approx((1 + 1 / 5 + 1 / 6 + 1 / 30) / 4)
     assert set(figures) == {"MRR", *(f"{name}@{k}" for name in ("HR", "NDCG") for k in CUTOFFS)}
+
+
+def test_what_has_no_rank_adds_nothing_to_any_figure():
+    """Not even to MRR, nor in a catalogue so small that its last place is within a cutoff."""
+    one, with_misses = (summarise_ranks(np.array(r)) for r in ([2], [UNRANKED, 2, UNRANKED]))
+    for name, value in one.items():
+        assert with_misses[name] == pytest.approx(value / 3, rel=1e-12)
+    assert set(summarise_ranks(np.array([UNRANKED])).values()) == {0.0}
 
 
 @given(st.lists(st.integers(1, 40), min_size=1, max_size=20))

@@ -9,7 +9,7 @@ import pytest
 from fame.checkpoint import Checkpoint, DataInfo
 from fame.config import TrainConfig
 from fame.errors import CheckpointError
-from fame.model import SequenceModel
+from fame.models.sequence_model import SequenceModel
 from fame.projection import (
     PROJECTION,
     Projection,
@@ -33,7 +33,8 @@ def checkpoint_at(path: Path, model: SequenceModel, weights_hash: str = "abc") -
         model=model,
         model_config=model.config,
         train_config=TrainConfig(),
-        data=DataInfo("tiny", "", "none", 1, NUM_ITEMS, 1, "exclude"),
+        data=DataInfo("tiny", "", "none", 1, NUM_ITEMS, 1, "exclude", ""),
+        code=1,
         items=pd.DataFrame({"item_id": ITEM_IDS}),
         metrics=None,
         hash="",

@@ -7,13 +7,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from fame.checkpoint import Checkpoint, load_checkpoint, write_description, write_weights
 from fame.config import TrainConfig
 from fame.data.sequences import Interactions, held_out
 from fame.errors import CheckpointError, DataError
 from fame.lens.faithfulness import faithfulness_of_people
-from fame.lens.people import everybodys_figures, most_routed, worth_showing
+from fame.lens.people import base_rates, everybodys_figures, most_routed, worth_showing
 from fame.survey import FAITHFULNESS, PEOPLE, read_faithfulness, read_people, survey
 from tests.tiny import TINY, TINY_SASREC, cyclic_interactions, interactions_of, random_model
 
@@ -23,7 +24,7 @@ DATA = cyclic_interactions(people=30, num_items=40, length=9)
 def make(path: Path, config=TINY, data: Interactions = DATA) -> Checkpoint:
     items = pd.DataFrame({"item_id": data.item_ids[1:], "title": data.item_ids[1:]})
     write_description(path, config, TrainConfig(), data, items)
-    write_weights(path, random_model(config, data.num_items).state_dict())
+    write_weights(path, random_model(config, data.num_items, dtype=torch.float32).state_dict())
     return load_checkpoint(path)
 
 
@@ -41,15 +42,17 @@ def test_what_is_stored_is_what_was_found(surveyed: Checkpoint):
     people = read_people(surveyed)
     assert people is not None and people.looked_at == 30
     assert people.lists == worth_showing(figures.people, DATA.user_ids.tolist())
+    assert people.base_rates == base_rates(figures.people)
+    assert people.base_rates["longest"].meeting == 30  # everybody, not the twelve on the list
     assert people.experts == most_routed(figures.router, DATA.user_ids.tolist())
 
     stored = read_faithfulness(surveyed)
     chosen = np.sort(np.random.default_rng(3).choice(30, 8, replace=False))
     expected = faithfulness_of_people(
-        surveyed.model, [histories[person] for person in chosen], draws=5, seed=3
+        surveyed.model, [histories[person] for person in chosen], draws=200, seed=3
     )
     assert stored is not None and stored.measures == expected
-    assert (stored.sample, stored.seed, stored.draws, stored.list_length) == (8, 3, 5, 10)
+    assert (stored.sample, stored.seed, stored.draws, stored.list_length) == (8, 3, 200, 10)
 
 
 def test_progress_is_told(tmp_path: Path):
@@ -95,12 +98,26 @@ def changed(document: dict, change: dict) -> str:
     return json.dumps({**document, **change})
 
 
+def rated(document: dict, name: str, rate: object) -> str:
+    return changed(document, {"base_rates": {**document["base_rates"], name: rate}})
+
+
+def of_format_1(document: dict) -> str:
+    """What was written before base rates and verdicts were."""
+    kept = {key: value for key, value in document.items() if key != "base_rates"}
+    for measure in kept.get("measures", {}).values():
+        del measure["verdicts"], measure["lead_on_latest"]
+    return json.dumps({**kept, "format": 1})
+
+
 PEOPLE_DAMAGE = [
     (lambda d: "{", "not readable as JSON"),
     (lambda d: "[]", "must hold"),
     (lambda d: changed(d, {"more": 1}), "must hold"),
     (lambda d: json.dumps({k: v for k, v in d.items() if k != "lists"}), "must hold"),
-    (lambda d: changed(d, {"format": 9}), "has format 9, not 1"),
+    (lambda d: "{}", "must hold"),
+    (lambda d: changed(d, {"format": 9}), "has format 9, not 2"),
+    (of_format_1, "has format 1, not 2"),
     (lambda d: changed(d, {"lists": {}}), "lacks some of its lists"),
     (lambda d: changed(d, {"lists": 5}), "lacks some of its lists"),
     (lambda d: changed(d, {"lists": {**d["lists"], "mine": []}}), "lacks some of its lists"),
@@ -108,8 +125,21 @@ PEOPLE_DAMAGE = [
     (lambda d: changed(d, {"lists": {**d["lists"], "longest": [7]}}), "or of their figures"),
     (lambda d: changed(d, {"experts": d["experts"][:1]}), "lacks some of its lists"),
     (lambda d: changed(d, {"experts": None}), "lacks some of its lists"),
+    (lambda d: changed(d, {"base_rates": {}}), "lacks some of its lists"),
+    (lambda d: changed(d, {"base_rates": 5}), "lacks some of its lists"),
+    (lambda d: changed(d, {"looked_at": None}), "lacks some of its lists"),
+    (lambda d: rated(d, "longest", {"meeting": 30}), "or of their figures"),
+    (lambda d: rated(d, "longest", {"meeting": 30, "median": None}), "or of their figures"),
+    (lambda d: rated(d, "longest", {"meeting": 31, "median": 7.0}), "or of their figures"),
+    (lambda d: rated(d, "longest", {"meeting": 11, "median": 7.0}), "or of their figures"),
+    (lambda d: rated(d, "fusion_hits", {"meeting": 12, "median": 0.1}), "or of their figures"),
 ]
 FAITHFULNESS_DAMAGE = [
+    (of_format_1, "has format 1, not 2"),
+    (
+        lambda d: changed(d, {"measures": {"list": {**d["measures"]["list"], "verdicts": {}}}}),
+        "'measures' that is not whole",
+    ),
     (lambda d: changed(d, {"measures": {"list": {}}}), "'measures' that is not whole"),
     (lambda d: changed(d, {"measures": [1]}), "'measures' that is not whole"),
     (
@@ -138,5 +168,5 @@ def test_the_documents_are_what_the_command_prints(surveyed: Checkpoint):
     people = read_people(surveyed)
     assert people is not None
     assert document == {
-        "format": 1, "weights": surveyed.weights_hash, "data": DATA.fingerprint, **asdict(people)
+        "format": 2, "weights": surveyed.weights_hash, "data": DATA.fingerprint, **asdict(people)
     }  # fmt: skip

@@ -1,7 +1,8 @@
 """The settings behind every shipped checkpoint and table: one small TOML file a data set.
 
 What stands at the top of a file holds for every model; a table with a model's name, such as
-``[fame]`` or ``[sasrec]``, adds what holds for that one alone.
+``[fame]`` or ``[sasrec]``, adds what holds for that one alone. A model without a table of its own
+takes that of the model which its row of :data:`fame.models.registry.MODELS` names.
 """
 
 from __future__ import annotations
@@ -13,12 +14,18 @@ from typing import Any
 
 from fame.config import ModelConfig, TrainConfig, split_settings
 from fame.errors import ConfigError
+from fame.models.registry import MODELS
 
-# What a recipe may speak of: FAME and SASRec as they are trained here, the same from clicks alone,
-# FAME by the paper's equations, SASRec as plainly.
-KINDS = ("fame", "fame-clicks", "paper", "sasrec", "sasrec-clicks", "sasrec-paper")
-# Whose table holds where a kind has none.
-_WITHOUT_A_TABLE = {"fame-clicks": "fame", "sasrec-clicks": "sasrec", "sasrec-paper": "paper"}
+# What a recipe may speak of beside the models as they are trained here, and whose table holds where
+# there is none: both models from clicks alone; FAME by the paper's equations, SASRec as plainly.
+_SPECIAL = {
+    "fame-clicks": "fame",
+    "sasrec-clicks": "sasrec",
+    "paper": "paper",
+    "sasrec-paper": "paper",
+}
+_WITHOUT_A_TABLE = _SPECIAL | {name: spec.trained_like or name for name, spec in MODELS.items()}
+KINDS = tuple(_WITHOUT_A_TABLE)
 
 
 def read_recipe(path: Path, kind: str = "fame") -> dict[str, Any]:

@@ -11,7 +11,10 @@ from fame.bench.loss import LossStep, implementations
 from fame.bench.machine import MatrixPeak
 from fame.bench.reference_loss import ReferenceEpoch, reference_loss
 from fame.config import ModelConfig
-from fame.model import Fame, build_model
+from fame.models.bsarec import FrequencyFilter
+from fame.models.fame import Fame
+from fame.models.moe_attention import MoEAttention
+from fame.models.registry import MODELS, build_model
 
 
 @pytest.mark.parametrize("rows", [3, 256])
@@ -53,24 +56,27 @@ def counted(config: ModelConfig) -> float:
     """Multiplications of one forward pass over windows of LENGTHS, from the model's own weights."""
     model = build_model(config, 9)
     mults = 0
+    filters = any(isinstance(module, FrequencyFilter) for module in model.modules())
     for length in LENGTHS.tolist():
         for name, module in model.named_modules():
             if isinstance(module, nn.Linear):
                 times = config.heads if name.startswith("head_feed_forward") else 1
                 mults += length * times * module.weight.numel()
+            if isinstance(module, MoEAttention):
+                mults += length * module.router_weight.numel()
         if isinstance(model, Fame):
-            mults += length * model.attention.router_weight.numel()
             mults += length * model.facet_maps.numel()
+        mixtures = [module for module in model.modules() if isinstance(module, MoEAttention)]
         for block in range(config.layers):
-            experts = config.experts if isinstance(model, Fame) and block == 0 else 1
+            experts = config.experts if mixtures and block == 0 else 1
             for position in range(length):
-                mults += (position + 1) * 2 * experts * config.width
+                mults += (position + 1) * (2 * experts + filters) * config.width
     return mults
 
 
-@pytest.mark.parametrize("name", ["fame", "sasrec"])
-def test_the_network_is_counted_from_its_weights_and_causal_pairs(name) -> None:
-    config = ModelConfig(model=name, width=12, heads=3, experts=5, layers=3)
+@pytest.mark.parametrize("changes", [*({"model": name} for name in MODELS), {"facets": "off"}])
+def test_the_network_is_counted_from_its_weights_and_causal_pairs(changes) -> None:
+    config = ModelConfig(width=12, heads=3, experts=5, layers=3, **changes)
     assert network_flops(config, LENGTHS) == 2 * 3 * counted(config)
 
 

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from fame.data.catalogue import align, facet_columns, own_items, read_items, write_items
+from fame.data.catalogue import (
+    align,
+    catalogue_hash,
+    facet_columns,
+    own_items,
+    read_items,
+    write_items,
+)
 from fame.errors import DataError
 
 
@@ -111,3 +119,67 @@ def test_own_items_find_out_the_kinds() -> None:
 def test_own_items_that_do_not_fit_are_named(content: str, words: str) -> None:
     with pytest.raises(DataError, match=words):
         own_items(io.BytesIO(content.encode()), "f")
+
+
+def test_the_hash_is_that_of_what_is_said_and_not_of_how_it_is_stored(
+    items: pd.DataFrame, tmp_path: Path
+) -> None:
+    said = catalogue_hash(items)
+    write_items(items, tmp_path / "items.parquet")
+    assert catalogue_hash(read_items(tmp_path / "items.parquet")) == said
+    stored_otherwise = pd.DataFrame(
+        {
+            "genres": [["Drama"], [], ["Comedy", "War"]],
+            "brand": [None, "B", "C"],
+            "year": [1999.0, float("nan"), 2001.0],
+            "title": pd.Categorical(["One", "Two", "Three"]),
+            "item_id": ["1", "2", "3"],
+        },
+        index=[7, 8, 9],
+    )
+    assert catalogue_hash(stored_otherwise) == said
+    assert catalogue_hash(items.assign(train_count=0)) == said
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"title": ["Two", "One", "Three"]},
+        {"brand": ["B", None, "C"]},
+        {"brand": [None, "B", "D"]},
+        {"brand": ["None", "B", "C"]},
+        {"year": [1999, None, 2001.5]},
+        {"year": [1999, 2000, 2001]},
+        {"genres": [["Drama"], [], ["War", "Comedy"]]},
+        {"genres": [["Drama"], [], ["Comedy|War"]]},
+        {"genres": [["Drama"], ["Comedy"], ["War"]]},
+        {"genres": ["Drama", None, "Comedy"]},
+        {"item_id": ["1", "3", "2"]},
+        {"new": ["a", "b", "c"]},
+    ],
+)
+def test_whatever_is_said_otherwise_gives_another_hash(
+    items: pd.DataFrame, change: dict[str, list]
+) -> None:
+    assert catalogue_hash(items.assign(**change)) != catalogue_hash(items)
+
+
+def test_the_hash_goes_by_the_order_of_the_rows_and_the_names_of_the_columns(
+    items: pd.DataFrame,
+) -> None:
+    said = catalogue_hash(items)
+    assert catalogue_hash(items.iloc[[1, 0, 2]]) != said
+    assert catalogue_hash(items.rename(columns={"brand": "shop"})) != said
+    assert catalogue_hash(items.drop(columns="brand")) != said
+    assert catalogue_hash(items[list(items)[::-1]]) == said
+
+
+def test_the_hash_of_a_known_catalogue(items: pd.DataFrame) -> None:
+    """Stored in checkpoints and rows: it may not change with a version of any library."""
+    lines = (
+        '["item_id", "title", "brand", "genres", "year"]\n'
+        '["1", "One", null, ["Drama"], 1999]\n'
+        '["2", "Two", "B", [], null]\n'
+        '["3", "Three", "C", ["Comedy", "War"], 2001]\n'
+    )
+    assert catalogue_hash(items) == hashlib.sha256(lines.encode()).hexdigest()

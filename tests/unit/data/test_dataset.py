@@ -250,6 +250,10 @@ def test_the_summary_counts(small: tuple[Download, Download]) -> None:
         "users_excluded": {"valid": 0, "test": 0},
         "facets": {"year": "number", "genres": "list"},
         "filters": SETS["ml-100k"].filters,
+        "repeats": "exclude",
+        "repeated_targets": 0.0,
+        "repeats_reason": "none of the test targets was chosen before; what is in the history is "
+        "in no list",
         "fingerprint": "",
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pandas as pd
@@ -149,6 +150,78 @@ def test_a_set_as_an_earlier_version_kept_it_is_to_be_imported_again(
     pd.DataFrame({"user": ["ann"], "item": ["x"]}).to_parquet(kept)
     with pytest.raises(DataError, match="of an earlier version; import 'mine' once more"):
         load("mine")
+
+
+def log_of(repeating: int, people: int = 100) -> str:
+    """People with three clicks; the last one of so many of them repeats the first."""
+    rows = [
+        f"{user},{item}"
+        for user in range(people)
+        for item in ("a", f"b{user}", "a" if user < repeating else "c")
+    ]
+    return "\n".join(["user,item", *rows]) + "\n"
+
+
+@pytest.mark.parametrize(
+    ("repeating", "choice"), [(0, "exclude"), (4, "exclude"), (5, "recommend"), (38, "recommend")]
+)
+def test_the_share_of_repeated_targets_decides_where_nobody_does(
+    tmp_path: Path, repeating: int, choice: str
+) -> None:
+    data = bring_in(tmp_path, "a.csv", log_of(repeating))
+    summary = data.summary()
+    assert data.interactions.repeats == summary["repeats"] == choice
+    assert summary["repeated_targets"] == repeating / 100
+    said = summary["repeats_reason"]
+    found = f"{repeating} %" if repeating else "none"
+    assert said.startswith(f"{found} of the test targets w")
+    side = "5 % or more" if choice == "recommend" else "less than 5 %"
+    other = "exclude" if choice == "recommend" else "recommend"
+    assert f"({side}), so" in said and f"--repeats {other} to change that" in said
+    assert list_sets()[-1].repeats == said
+
+
+@pytest.mark.parametrize("choice", ["exclude", "recommend"])
+def test_a_choice_is_kept_with_the_set(tmp_path: Path, choice: str) -> None:
+    (tmp_path / "a.csv").write_text(log_of(38))
+    by_share = bring_in(tmp_path, "b.csv", log_of(38), name="by-share")
+    import_file(tmp_path / "a.csv", "mine", repeats=choice)
+    data = load("mine")
+    assert data.interactions.repeats == choice
+    said = data.summary()["repeats_reason"]
+    assert f"38 % of the test targets were chosen before; as asked for with --repeats {choice}" in (
+        said
+    )
+    assert ("such a target is a miss" in said) == (choice == "exclude")
+    assert data.interactions.fingerprint == by_share.interactions.fingerprint  # of histories alone
+
+
+def test_a_set_kept_before_repeats_were_asked_about_goes_by_its_share(
+    tmp_path: Path, cache: Path
+) -> None:
+    bring_in(tmp_path, "a.csv", log_of(38))
+    kept = cache / "imported" / "mine" / "about.json"
+    about = json.loads(kept.read_text())
+    for name in ("repeats", "repeats_by", "repeated_targets"):
+        del about[name]
+    kept.write_text(json.dumps(about))
+    data = load("mine")
+    assert data.interactions.repeats == "recommend"
+    assert list_sets()[-1].repeats == data.summary()["repeats_reason"]
+    assert "38 % of the test targets were chosen before (5 % or more)" in list_sets()[-1].repeats
+
+
+@pytest.mark.parametrize(
+    "damage", [{"repeats": "sometimes"}, {"repeats": None}, {"repeats_by": "me"},
+               {"repeated_targets": "many"}]
+)  # fmt: skip
+def test_a_damaged_choice_is_refused(tmp_path: Path, cache: Path, damage: dict) -> None:
+    bring_in(tmp_path, "a.csv", log_of(38))
+    kept = cache / "imported" / "mine" / "about.json"
+    kept.write_text(json.dumps(json.loads(kept.read_text()) | damage))
+    with pytest.raises(DataError, match="import 'mine' once more"):
+        load("mine")
+    assert list_sets()[-1].repeats == ""
 
 
 def test_a_set_is_replaced_only_on_demand(tmp_path: Path, cache: Path) -> None:

@@ -39,3 +39,11 @@ def test_wrong_recipes_name_file_and_key(tmp_path: Path) -> None:
         read_recipe(file)
     with pytest.raises(ConfigError, match=r"gone\.toml"):
         read_recipe(tmp_path / "gone.toml")
+
+
+def test_a_further_model_takes_sasrecs_table_until_it_has_its_own(tmp_path: Path) -> None:
+    file = tmp_path / "own.toml"
+    file.write_text("layers = 3\n[fame]\nwidth = 128\n[sasrec]\nwidth = 32\n")
+    assert read_recipe(file, "bsarec") == read_recipe(file, "sasrec") == {"layers": 3, "width": 32}
+    file.write_text(file.read_text() + "[bsarec]\nfilter_weight = 0.3\n")
+    assert read_recipe(file, "bsarec") == {"layers": 3, "filter_weight": 0.3}

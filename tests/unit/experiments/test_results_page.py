@@ -1,24 +1,30 @@
-"""The README's tables out of the table of runs."""
+"""The Markdown tables out of the table of runs."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from fame.errors import FameError
-from fame.experiments.results import Results, RunKey
-from fame.experiments.results_page import BEGIN, END, results_markdown, write_into
+from fame.experiments.results import DataKey, Results, RunKey
+from fame.experiments.results_page import (
+    glance_markdown,
+    marks,
+    results_markdown,
+    write_into,
+)
 from fame.experiments.variants import variant
 from fame.metrics import summarise_ranks
 
-FINGERPRINT = "f" * 64
+DATA = DataKey("beauty", "f" * 64, "c" * 64, "exclude")
 
 
 @pytest.fixture
 def results(tmp_path: Path) -> Results:
     """Beauty with two seeds of FAME and SASRec, one of an ablation, and a run of other settings."""
     results = Results(tmp_path)
-    popularity = RunKey("beauty", FINGERPRINT, "popularity", "none", 0)
+    popularity = RunKey(DATA, "popularity", "none", 0)
     results.add(popularity, summarise_ranks(np.array([30])), np.array([30]))
 
     def add(name: str, seed: int, ranks: list[int], **settings: object) -> None:
@@ -31,7 +37,7 @@ def results(tmp_path: Path) -> Results:
                 "heads_router_entropy": "0.5000 0.7500",
                 "heads_overlap@20": 0.25,
             }
-        results.add(RunKey.of("beauty", FINGERPRINT, name, *configs), figures, np.array(ranks))
+        results.add(RunKey.of(DATA, name, *configs), figures, np.array(ranks))
 
     for seed in (0, 1):
         add("fame", seed, [1, 2, 30, 40])
@@ -110,26 +116,60 @@ def test_nothing_stands_at_a_glance_where_nothing_was_run(tmp_path: Path) -> Non
     assert markdown.count("Not run yet.") == markdown.count("### ")
 
 
-def test_the_tables_go_between_the_marks_and_nothing_else_moves(tmp_path: Path) -> None:
+def test_the_tables_go_between_the_marks_and_nothing_else_moves(
+    tmp_path: Path, results: Results
+) -> None:
     page = tmp_path / "page.md"
-    page.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
-    write_into(page, "new\n")
-    assert page.read_text() == f"before\n{BEGIN}\n\nnew\n\n{END}\nafter\n"
-    write_into(page, "newer\n")
-    assert "new\n" not in page.read_text() and page.read_text().endswith(f"{END}\nafter\n")
+    begin, end = marks("results")
+    first, last = marks("glance")
+    page.write_text(f"before\n{begin}\nold\n{end}\nbetween\n{first}{last}\nafter\n")
+    for _ in range(2):  # a page written before is written over
+        write_into(page, results)
+        assert page.read_text() == (
+            f"before\n{begin}\n\n{results_markdown(results)}\n{end}\n"
+            f"between\n{first}\n\n{glance_markdown(results)}\n{last}\nafter\n"
+        )
 
 
-def test_a_page_without_marks_is_left_alone(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "marked", ["{1} {0}", "{0}", "{1}", "nothing"], ids=["swapped", "open", "closed", "bare"]
+)
+def test_a_page_without_marks_is_left_alone(tmp_path: Path, results: Results, marked: str) -> None:
     page = tmp_path / "page.md"
-    page.write_text(f"{END} {BEGIN}")
-    with pytest.raises(FameError, match="needs the lines"):
-        write_into(page, "new")
-    assert page.read_text() == f"{END} {BEGIN}"
+    text = marked.format(*marks("results"))
+    page.write_text(text)
+    with pytest.raises(FameError, match=r"it needs both|needs the lines"):
+        write_into(page, results)
+    assert page.read_text() == text
     with pytest.raises(FameError, match="cannot be read"):
-        write_into(tmp_path / "none.md", "new")
+        write_into(tmp_path / "none.md", results)
 
 
-def test_the_readme_shows_the_tables_that_the_shipped_rows_give() -> None:
+def test_a_glance_has_a_row_a_comparison(results: Results) -> None:
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in glance_markdown(results).splitlines()
+    ]
+    assert rows[0][:5] == ["HR@10", "paired seeds", "FAME", "SASRec", "FAME over SASRec"]
+    assert [row[:4] for row in rows[2:]] == [
+        ["Amazon Beauty", "2", "0.5000 ± 0.0000", "0.2500 ± 0.0000"],
+        ["Amazon Beauty, from clicks alone", "1", "0.2500", "0.5000"],
+    ]
+    popularity = rows[0].index("popularity")
+    assert {row[popularity] for row in rows[2:]} == {"0.0000"}
+
+
+@pytest.mark.parametrize(
+    ("page", "name", "table"),
+    [
+        ("README.md", "glance", glance_markdown),
+        ("checkpoints/README.md", "results", results_markdown),
+    ],
+)
+def test_the_pages_show_the_tables_that_the_shipped_rows_give(
+    page: str, name: str, table: Callable[[Results], str]
+) -> None:
     root = Path(__file__).resolve().parents[3]
-    shown = (root / "README.md").read_text().partition(BEGIN)[2].partition(END)[0].strip()
-    assert shown == results_markdown(Results(root / "checkpoints")).strip()
+    begin, end = marks(name)
+    shown = (root / page).read_text().partition(begin)[2].partition(end)[0].strip()
+    assert shown == table(Results(root / "checkpoints")).strip()

@@ -3,6 +3,7 @@
 import dataclasses
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -35,8 +36,9 @@ def test_the_account_is_what_the_lists_say(model, item, k):
     account = item_account(trace, item, k)
     rank, by_head = item_ranks(trace, item)
     assert account.rank == rank
-    assert account.by_head["rank"].tolist() == by_head
-    assert account.in_history == (item in HISTORY)
+    assert [None if pd.isna(own) else own for own in account.by_head["rank"]] == by_head
+    assert (account.rank is None) == (item in HISTORY)
+    assert account.candidates == NUM_ITEMS - len(set(HISTORY.tolist()))
     assert account.score == pytest.approx(fused_scores(trace)[item])
     np.testing.assert_allclose(account.by_head["score"], head_scores(trace)[:, item])
     np.testing.assert_allclose(account.by_head["contribution"], ledger(trace, np.array([item]))[0])

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from fame.errors import FameError
 from fame.lens.compare import PERSISTENCE, compare, new_without_head, rank_biased_overlap
 from fame.lens.trace import fused_table, item_ranks, leave_out, trace_history
-from fame.model import Intervention
+from fame.models.sequence_model import Intervention
 from tests.tiny import TINY, TINY_SASREC, random_model
 
 NUM_ITEMS = 20

@@ -6,7 +6,7 @@ import pytest
 from fame.errors import FameError
 from fame.lens.experts import expert_account
 from fame.lens.trace import fused_table, trace_history
-from fame.model import Intervention
+from fame.models.sequence_model import Intervention
 from tests.tiny import TINY, TINY_SASREC, random_model
 
 NUM_ITEMS = 20

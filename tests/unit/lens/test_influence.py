@@ -9,12 +9,12 @@ from fame.lens.influence import (
     history_influence,
     item_effects,
     item_influence_table,
-    leaving,
     list_influence_table,
     list_order,
 )
-from fame.lens.trace import fused_scores, fused_table, leave_out, ledger, top_items, trace_history
-from fame.model import Intervention
+from fame.lens.trace import fused_scores, fused_table, leave_out, ledger, trace_history
+from fame.models.sequence_model import Intervention
+from fame.ranking import leaving, top_items
 from tests import reference
 from tests.tiny import TINY, TINY_SASREC, random_model
 from tests.twin import fame_twin

@@ -7,8 +7,16 @@ import pandas as pd
 import pytest
 
 from fame.lens import people
-from fame.lens.people import RULES, everybodys_figures, most_routed, worth_showing
+from fame.lens.people import (
+    RULES,
+    BaseRate,
+    base_rates,
+    everybodys_figures,
+    most_routed,
+    worth_showing,
+)
 from fame.lens.trace import head_table, item_ranks, trace_history
+from fame.metrics import UNRANKED
 from tests.tiny import TINY, TINY_SASREC, random_model
 
 NUM_ITEMS = 60
@@ -20,14 +28,18 @@ TARGETS = np.array([6, 9, 2, 30, 4])  # the third stands in its own history
 
 @pytest.mark.parametrize("model", [THREE, SASREC], ids=["fame", "sasrec"])
 @pytest.mark.parametrize("batch", [2, 256])
-def test_figures_are_those_of_the_traces(model, batch, monkeypatch):
+@pytest.mark.parametrize("repeats", ["exclude", "recommend"])
+def test_figures_are_those_of_the_traces(model, batch, repeats, monkeypatch):
     monkeypatch.setattr(people, "_BATCH", batch)
     told = []
-    found = everybodys_figures(model, HISTORIES, TARGETS, on_person=lambda *done: told.append(done))
+    found = everybodys_figures(
+        model, HISTORIES, TARGETS, repeats=repeats, on_person=lambda *done: told.append(done)
+    )
     assert told[-1] == (5, 5)
     for row, (history, target) in enumerate(zip(HISTORIES, TARGETS, strict=True)):
-        trace, figures = trace_history(model, history), found.people.iloc[row]
+        trace, figures = trace_history(model, history, repeats=repeats), found.people.iloc[row]
         rank, by_head = item_ranks(trace, int(target))
+        rank, by_head = rank or UNRANKED, [own or UNRANKED for own in by_head]
         best = int(np.argmin(by_head))
         assert figures["length"] == len(history)
         assert figures["gate"] == pytest.approx(trace.gate.max())
@@ -96,6 +108,32 @@ def test_a_model_with_one_head_has_long_histories_only():
     table = figures(shared=[np.nan] * 6, rank=[1] * 6, best_head_rank=[20] * 6)
     lists = worth_showing(table, USERS)
     assert {name for name, rows in lists.items() if rows} == {"longest"}
+
+
+def test_base_rates_count_everybody_and_not_only_who_is_listed():
+    table = figures(
+        gate=[0.5, 0.9, 0.6, 0.9, 0.7, 0.5],
+        gate_move=[0.1, np.nan, 0.5, 0.2, 0.0, np.nan],
+        length=[1, 9, 3, 9, 2, 4],
+        rank=[10, 3, 11, 1, 9, 11],
+        best_head_rank=[11, 40, 90, 10, 12, 10],
+    )
+    found = base_rates(table)
+    assert set(found) == set(RULES)
+    assert found["one_head_rules"] == BaseRate(6, pytest.approx(0.65))
+    assert found["heads_disagree"] == BaseRate(6, 0.5)
+    assert found["gate_flips"] == BaseRate(4, pytest.approx(0.15))  # two have one click alone
+    assert found["longest"] == BaseRate(6, 3.5)
+    assert found["fusion_hits"] == BaseRate(3, None)
+    assert found["one_head_better"] == BaseRate(1, None)
+    for name, rows in worth_showing(table, USERS, 2).items():
+        assert len(rows) == min(2, found[name].meeting)
+
+
+def test_a_model_with_one_head_has_the_base_rate_of_long_histories_only():
+    found = base_rates(figures(shared=[np.nan] * 6, rank=[1] * 6, best_head_rank=[20] * 6))
+    assert found.pop("longest") == BaseRate(6, 5.0)
+    assert set(found.values()) == {BaseRate(0, None)}
 
 
 def test_an_expert_serves_those_most_whose_router_trusts_it_most():

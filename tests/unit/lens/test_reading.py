@@ -7,17 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fame.lens import reading
-from fame.lens.reading import (
-    contributions,
-    exclude,
-    fused_scores,
-    head_scores,
-    read_histories,
-    read_steps,
-    top_lists,
-)
+from fame.lens.reading import contributions, fused_scores, head_scores, read_histories, read_steps
 from fame.lens.trace import fused_table, head_table, ledger, trace_history
-from fame.model import Intervention
+from fame.models.sequence_model import Intervention
+from fame.ranking import only_candidates, top_lists
 from tests.tiny import TINY, TINY_SASREC, random_model
 
 NUM_ITEMS = 20
@@ -64,12 +57,13 @@ def test_steps_are_readings_of_every_prefix(model, history):
 
 
 @both_models
-def test_lists_are_those_of_the_traces(model):
+@pytest.mark.parametrize("repeats", ["exclude", "recommend"])
+def test_lists_are_those_of_the_traces(model, repeats):
     readings = read_histories(model, HISTORIES)
-    fused = top_lists(exclude(fused_scores(model, readings), HISTORIES), 6)
-    by_head = top_lists(exclude(head_scores(model, readings), HISTORIES), 6)
+    fused = top_lists(only_candidates(fused_scores(model, readings), HISTORIES, repeats), 6)
+    by_head = top_lists(only_candidates(head_scores(model, readings), HISTORIES, repeats), 6)
     for row, history in enumerate(HISTORIES):
-        trace = trace_history(model, history)
+        trace = trace_history(model, history, repeats=repeats)
         assert fused[row].tolist() == fused_table(trace, 6)["item"].tolist()
         own = head_table(trace, 6).groupby("head")["item"].apply(list).tolist()
         assert by_head[:, row].tolist() == own
@@ -77,7 +71,8 @@ def test_lists_are_those_of_the_traces(model):
 
 def test_a_list_ends_where_nothing_is_left_to_recommend():
     history = np.arange(1, NUM_ITEMS - 1)
-    scores = exclude(fused_scores(MODEL, read_histories(MODEL, [history])), [history])
+    scores = fused_scores(MODEL, read_histories(MODEL, [history]))
+    only_candidates(scores, [history], "exclude")
     (found,) = top_lists(scores, 4).tolist()
     assert sorted(found[:2]) == [NUM_ITEMS - 1, NUM_ITEMS]
     assert found[2:] == [0, 0]

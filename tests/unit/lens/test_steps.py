@@ -6,7 +6,7 @@ import pytest
 from fame.lens import steps as steps_module
 from fame.lens.steps import history_steps
 from fame.lens.trace import fused_table, trace_history
-from fame.model import Intervention
+from fame.models.sequence_model import Intervention
 from tests.tiny import TINY, TINY_SASREC, random_model
 
 NUM_ITEMS = 20

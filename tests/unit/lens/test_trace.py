@@ -21,7 +21,8 @@ from fame.lens.trace import (
     ledger,
     trace_history,
 )
-from fame.model import Intervention
+from fame.metrics import UNRANKED
+from fame.models.sequence_model import Intervention
 from tests import reference
 from tests.tiny import TINY, TINY_SASREC, interactions_of, random_model
 from tests.twin import fame_twin
@@ -37,7 +38,7 @@ both_models = pytest.mark.parametrize("model", [MODEL, SASREC], ids=["fame", "sa
 
 def assert_same(first: object, second: object) -> None:
     for field in dataclasses.fields(first):
-        if field.name not in ("history", "seen_from"):
+        if field.name not in ("history", "seen_from", "repeats"):
             np.testing.assert_allclose(getattr(first, field.name), getattr(second, field.name))
 
 
@@ -120,18 +121,19 @@ def test_centring_changes_no_list(model):
 
 
 @both_models
-def test_ranks_are_those_of_the_evaluation(model):
+@pytest.mark.parametrize("repeats", ["exclude", "recommend"])
+def test_ranks_are_those_of_the_evaluation(model, repeats):
     """One rank of an item, wherever it is told."""
     sequences = [[3, 1, 4], [2, 2, 6, 2], LONG.tolist(), [8, 9]]
-    data = interactions_of(sequences, NUM_ITEMS)
+    data = dataclasses.replace(interactions_of(sequences, NUM_ITEMS), repeats=repeats)
     fused = model_ranks(model, data, "test")
     by_head = read_heads(model, data, "test").ranks
     assert len(held_out(data, "test")) == len(sequences)
     for index, sequence in enumerate(sequences):
-        trace = trace_history(model, np.array(sequence[:-1]))
+        trace = trace_history(model, np.array(sequence[:-1]), repeats=repeats)
         rank, ranks = item_ranks(trace, sequence[-1])
-        assert rank == fused[index]
-        assert ranks == [head[index] for head in by_head]
+        assert (rank or UNRANKED) == fused[index]
+        assert [own or UNRANKED for own in ranks] == [head[index] for head in by_head]
 
 
 @both_models
@@ -149,7 +151,9 @@ def test_level_items_stand_before_the_ranked_one():
         scores=np.array([-np.inf, *[0.0] * NUM_ITEMS]),
     )
     assert item_ranks(trace, 5)[0] == NUM_ITEMS - 1  # all but the one in the history
-    assert item_ranks(trace, 1)[0] == NUM_ITEMS  # itself a candidate again
+    assert item_ranks(trace, 1) == (None, [None] * TINY.heads)  # in no list
+    again = dataclasses.replace(trace, repeats="recommend")
+    assert item_ranks(again, 1)[0] == NUM_ITEMS
     assert fused_table(trace, 3)["item"].tolist() == [2, 3, 4]
 
 

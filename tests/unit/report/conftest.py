@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from fame.baselines import CountingBaselines
 from fame.checkpoint import Checkpoint, load_checkpoint, write_description, write_weights
@@ -23,7 +24,7 @@ def make(path: Path, config: ModelConfig) -> Checkpoint:
     genres = [["<i>Odd</i>", "War"]] * 40
     items = pd.DataFrame({"item_id": DATA.item_ids[1:], "title": titles, "genres": genres})
     write_description(path, config, TrainConfig(), DATA, items)
-    write_weights(path, random_model(config, DATA.num_items).state_dict())
+    write_weights(path, random_model(config, DATA.num_items, dtype=torch.float32).state_dict())
     return load_checkpoint(path)
 
 

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fame.lens.faithfulness import DeletionCurve
+from fame.presentation.palette import AGAINST, FOR, NEUTRAL, head_colour
 from fame.report.charts import (
     LedgerRow,
     Move,
@@ -20,7 +21,6 @@ from fame.report.charts import (
     square,
     ticks,
 )
-from fame.report.palette import AGAINST, FOR, NEUTRAL, head_colour
 
 
 @given(below=st.floats(0, 1e3), above=st.floats(1e-3, 1e4), most=st.integers(4, 9))

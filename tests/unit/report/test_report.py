@@ -10,18 +10,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fame.data.sequences import held_out
 from fame.errors import FameError
 from fame.files import write_json
-from fame.lens import words
 from fame.lens.answer import trace_answer
 from fame.lens.faithfulness import deletion_curves
 from fame.lens.influence import history_influence, item_effects
 from fame.lens.trace import fused_table, item_ranks, leave_out, trace_history
-from fame.model import Intervention
+from fame.models.sequence_model import Intervention
+from fame.presentation import text
+from fame.presentation.glossary import TERMS
 from fame.report import content as content_module
 from fame.report import page
 from fame.report.content import Subject, document
-from fame.report.glossary import TERMS
 from fame.report.page import render_report, write_report
 from fame.survey import PEOPLE, survey
 from tests.tiny import TINY
@@ -214,7 +215,7 @@ def test_figures_stand_where_they_belong(told):
         assert f"{name}{place}of " in found.text["held-out"]
     for row, item in enumerate(content.influence.items):
         shown = [content.effects[row, 0].sum(), *content.effects[row, 0]]
-        cells = "".join(words.points(value) for value in shown)
+        cells = "".join(text.points(value) for value in shown)
         counts = [content.influence.replaced[row], *content.influence.replaced_by_head[row]]
         before = "".join(str(number or "·") for number in counts)
         places = [place + 1 for place in content.influence.places[row]]
@@ -224,7 +225,9 @@ def test_figures_stand_where_they_belong(told):
 
 def test_an_item_in_the_history_is_said_not_to_be_recommended(told):
     found = Page(render_report(told(**SUBJECTS["known"]), NOW))
-    assert "was clicked before, so it is not recommended" in found.text["held-out"]
+    said = found.text["held-out"]
+    assert "is in their history" in said and "no list here" in said
+    assert "stands at rank" not in said and "–in the history" in said
 
 
 def test_items_never_seen_in_training_are_marked(told, checkpoints):
@@ -256,8 +259,10 @@ def test_the_survey_is_told_and_a_stale_one_is_not(tmp_path):
     surveyed = content_module.gather(checkpoint, subject)
     assert not surveyed.notices
     found = Page(render_report(surveyed, NOW))
-    assert "of 5 people" in found.text["truth"]
-    assert "Serves these people most: u" in found.text["experts"]
+    assert "over 5 people" in found.text["truth"]
+    looked_at = len(held_out(DATA, "test"))
+    said = f"Serves these people most (the largest shares among {looked_at} people"
+    assert said in found.text["experts"]
     stored = json.loads((checkpoint.path / PEOPLE).read_text())
     write_json(checkpoint.path / PEOPLE, stored | {"weights": "0" * 64})
     stale = content_module.gather(checkpoint, subject)

@@ -22,13 +22,13 @@ def data():
 def clicks_and_targets(batch: Batch, *, last_only: bool) -> list[tuple[int, int]]:
     """Every target beside the click before it."""
     if last_only:
-        assert batch.asked.tolist() == list(range(len(batch.target)))
+        assert batch.target_positions.tolist() == list(range(len(batch.target)))
         if not len(batch.target):
             return []
         last = (batch.items != 0).sum(1) - 1
         clicks = batch.items.gather(1, last[:, None])[:, 0].tolist()
     else:
-        clicks = batch.items.flatten()[batch.asked].tolist()
+        clicks = batch.items.flatten()[batch.target_positions].tolist()
     return list(zip(clicks, batch.target.tolist(), strict=True))
 
 
@@ -56,14 +56,14 @@ def test_targets_are_the_next_clicks(data):
         start, length = windows.starts[window], windows.lengths[window]
         clicks = data.items[start : start + length + 1]
         assert batch.items[row].tolist() == [*clicks[:-1], *[0] * (batch.items.shape[1] - length)]
-        here = (batch.asked // batch.items.shape[1] == row).numpy()
+        here = (batch.target_positions // batch.items.shape[1] == row).numpy()
         assert batch.target.numpy()[here].tolist() == (clicks[1:] - 1).tolist()
 
 
 def test_the_target_of_a_prefix_is_the_click_after_it(data):
     prefixes = training_prefixes(data, 8)
     batch = share_of_batch(data, prefixes, np.array([30, 4, 17]))
-    assert batch.asked.tolist() == [0, 1, 2] and batch.targets == 3
+    assert batch.target_positions.tolist() == [0, 1, 2] and batch.targets == 3
     for row, prefix in enumerate([30, 4, 17]):
         start, length = prefixes.starts[prefix], prefixes.lengths[prefix]
         assert batch.items[row, :length].tolist() == data.items[start : start + length].tolist()
@@ -76,7 +76,7 @@ def test_a_process_without_a_window_takes_part_and_adds_nothing(data):
     windows = training_windows(data, 8)
     batch = share_of_batch(data, windows, np.array([5]), rank=1, count=2)
     assert batch.items.tolist() == [[0]]
-    assert len(batch.asked) == len(batch.target) == 0
+    assert len(batch.target_positions) == len(batch.target) == 0
     assert batch.targets == windows.lengths[5]
 
 

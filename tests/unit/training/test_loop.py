@@ -26,6 +26,7 @@ from tests.tiny import (
     TINY,
     TINY_SASREC,
     cyclic_interactions,
+    every_model,
     interactions_of,
     random_model,
     with_first_choices,
@@ -264,7 +265,7 @@ def test_precision_follows_the_device_unless_it_is_given():
     assert resolve_precision("fp32", torch.device("cuda")) is torch.float32
 
 
-@pytest.mark.parametrize("config", [TINY, TINY_SASREC], ids=["fame", "sasrec"])
+@every_model
 def test_weight_decay_spares_biases_and_norms(config):
     model = random_model(config)
     decayed, spared = make_optimizer(model, TrainConfig(weight_decay=0.3)).param_groups
@@ -272,7 +273,7 @@ def test_weight_decay_spares_biases_and_norms(config):
     names = {id(parameter): name for name, parameter in model.named_parameters()}
     for group, parameters in (("decayed", decayed["params"]), ("spared", spared["params"])):
         for name in (names.pop(id(parameter)) for parameter in parameters):
-            is_spared = name.endswith("bias") or "norm" in name
+            is_spared = name.endswith(("bias", "sqrt_beta")) or "norm" in name
             assert is_spared == (group == "spared"), name
     assert not names  # every parameter is trained
 

@@ -12,7 +12,7 @@ from fame.config import ModelConfig, TrainConfig
 from fame.data.sequences import Windows
 from fame.errors import FameError
 from fame.evaluate import CPU_BATCH
-from fame.model import build_model
+from fame.models.registry import build_model
 from fame.training import memory
 from fame.training.loop import new_state
 from fame.training.memory import (
@@ -38,6 +38,8 @@ SHAPES = [
     ModelConfig(width=32, positions="relative", heads=4, experts=8, layers=1),
     ModelConfig(width=32, facets="off", positions="relative", score="cosine"),
     ModelConfig(model="sasrec", width=32, layers=3, positions="relative", score="cosine"),
+    ModelConfig(model="bsarec", width=32, layers=3),
+    ModelConfig(model="bsarec", width=32, layers=1, positions="relative", score="cosine"),
 ]
 
 

@@ -1,6 +1,6 @@
 """What a step makes smaller, without positions, and with and without compilation.
 
-That the loss is the right one is held against the slow twin in tests/unit/test_model.py.
+That the loss is the right one is held against the slow twin in tests/unit/models/test_models.py.
 """
 
 import dataclasses
@@ -9,9 +9,9 @@ import logging
 import pytest
 import torch
 
-from fame.config import TrainConfig
+from fame.config import ModelConfig, TrainConfig
 from fame.training.objective import Objective
-from tests.tiny import TINY, TINY_SASREC, random_model
+from tests.tiny import TINY, every_model, random_model
 
 COMPILED = TrainConfig(compile="on")
 
@@ -21,7 +21,7 @@ def batch(width: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     return items, torch.arange(3 * width), (torch.arange(3 * width) + 1) % 9
 
 
-@pytest.mark.parametrize("config", [TINY, TINY_SASREC], ids=["fame", "sasrec"])
+@every_model
 @pytest.mark.parametrize("relative", [False, True])
 @pytest.mark.parametrize(
     "training",
@@ -43,6 +43,18 @@ def test_without_a_target_nothing_pulls_at_the_weights(config, training, relativ
         # There is a gradient, since processes that train together wait for each other's.
         assert parameter.grad is not None, name
         assert torch.equal(parameter.grad, torch.zeros_like(parameter)), name
+
+
+def terms_of(config: ModelConfig, weight: float) -> dict[str, float]:
+    objective = Objective(random_model(config), TrainConfig(head_loss_weight=weight))
+    return {term.name: weight for weight, term in objective.terms}
+
+
+def test_a_term_without_weight_is_left_away():
+    assert terms_of(TINY, 0.7) == {"fused": 1, "heads": 0.7}
+    assert terms_of(TINY, 0.0) == {"fused": 1}
+    for one_head in ({"heads": 1}, {"facets": "off"}, {"model": "sasrec"}, {"model": "bsarec"}):
+        assert terms_of(dataclasses.replace(TINY, **one_head), 0.7) == {"fused": 1}
 
 
 def test_many_drawn_items_give_the_loss_over_the_catalogue():
@@ -74,7 +86,7 @@ def test_every_step_draws_from_the_whole_catalogue_anew():
     assert frozenset().union(*pulled) == set(range(1, 10)) - {3, 5}
 
 
-@pytest.mark.parametrize("config", [TINY, TINY_SASREC], ids=["fame", "sasrec"])
+@every_model
 @pytest.mark.parametrize(
     "changes",
     [{}, {"positions": "relative", "score": "cosine", "layers": 1}],

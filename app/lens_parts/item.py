@@ -1,0 +1,57 @@
+"""Why is an item in the list, or not? The account of any item of the catalogue."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+import charts
+import components
+import resources
+import tables
+from fame.lens.account import item_account
+from fame.presentation import sentences
+from fame.presentation.names import head_name
+from lens_parts.scene import Scene
+from pickers import item_search
+
+
+def item(scene: Scene) -> None:
+    components.section("Why is an item in the list, or not?", "Ledger", "Centred", "Fused list")
+    hint = "Type part of a title …" if scene.person.held_out is None else "◎ The held-out item"
+    place = st.columns([2, 3])[0]
+    chosen = item_search(scene.opened, place, "Look up any item of the catalogue", hint)
+    index = resources.item_index(scene.opened)[chosen] if chosen else scene.person.held_out
+    if index is None:
+        components.quiet("Choose one to see its rank and score in every head, and why it lost.")
+        return
+    _account(scene, index)
+
+
+def _account(scene: Scene, index: int) -> None:
+    items = scene.opened.items
+    account = item_account(scene.trace, index, scene.k)
+    rival = "" if account.rival is None else tables.item_title(items, account.rival)
+    components.words(sentences.account_sentence(account, tables.item_title(items, index), rival))
+    if tables.unseen(items, index):
+        components.quiet(
+            "Nobody clicked this item in training, so the model has learnt nothing of it: its "
+            "place is what the random start left."
+        )
+    if account.rival is None:
+        return
+    pair = tables.account_pair(items, account)
+    components.chart(charts.ledger_bars(pair), "account")
+    components.quiet(
+        "Both scores, head by head. The difference between the two bars of a head is its lead: "
+        "the leads add up to the distance between the items."
+    )
+    table = tables.account_table(account)
+    table["Head"] = [head_name(head) for head in account.by_head["head"]]
+    shares = {"Gate share": st.column_config.NumberColumn(format="percent")}
+    numbers = {
+        name: st.column_config.NumberColumn(format="%.3f")
+        for name in table.columns
+        if table[name].dtype.kind == "f" and name != "Gate share"
+    }
+    st.dataframe(table, hide_index=True, column_config=shares | numbers, key="account-table")
+    components.download(table, "Account as CSV", "account")

@@ -1,0 +1,50 @@
+"""What a catalogue says of its items, as index arrays that training can count and gather with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+import numpy as np
+import pandas as pd
+
+from fame.data.catalogue import values_by_facet
+
+
+@dataclass(frozen=True)
+class FacetValues:
+    """One facet column: which items have which values.
+
+    Attributes:
+        values: The distinct values, sorted.
+        item: ``(n,)`` rows of the item table (item index - 1), ascending: one entry for every value
+            of every item, none for an item without any.
+        value: ``(n,)`` the place of that value in ``values``.
+    """
+
+    values: tuple[str, ...]
+    item: np.ndarray
+    value: np.ndarray
+
+
+@dataclass(frozen=True)
+class ItemAttributes:
+    """The facets of all items by column; none where the data set has no catalogue."""
+
+    facets: Mapping[str, FacetValues] = field(default_factory=lambda: MappingProxyType({}))
+
+    @classmethod
+    def of(cls, items: pd.DataFrame) -> ItemAttributes:
+        """Reads a catalogue whose row i describes item i + 1; its arrays cannot be written to."""
+        facets = {name: _indexed(own) for name, own in values_by_facet(items).items()}
+        return cls(MappingProxyType(facets))
+
+
+def _indexed(by_item: list[list[str]]) -> FacetValues:
+    item = np.repeat(np.arange(len(by_item)), [len(own) for own in by_item])
+    names = np.array([value for own in by_item for value in own], dtype=object)
+    values, value = np.unique(names, return_inverse=True)
+    for array in (item, value):
+        array.setflags(write=False)
+    return FacetValues(tuple(values.tolist()), item, value)

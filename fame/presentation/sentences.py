@@ -1,0 +1,380 @@
+"""Sentences made from figures; they never say more than the figures hold.
+
+Heads count from 1 for people. Titles come in as they are: whoever shows a sentence escapes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from fame.facets.agreement import Agreement
+from fame.lens.account import ItemAccount
+from fame.lens.compare import Comparison
+from fame.lens.faithfulness import DeletionCurve, Estimate, Measure, MeasuredFaithfulness, Verdict
+from fame.lens.people import RULES, BaseRate
+from fame.models.sequence_model import Intervention
+from fame.presentation.names import head_name, space_name
+from fame.presentation.text import changes, count, percent, points, quoted
+
+_EVEN = 1.15  # a largest share below this many times the even one is called even
+
+
+def history_sentence(length: int, read: int) -> str:
+    """How much of the history the model reads."""
+    if read < length:
+        return f"The model reads the latest {read:,} of {length:,} clicks."
+    return (
+        "The model has one click to go by." if length == 1 else f"The model reads {length} clicks."
+    )
+
+
+def gate_sentence(gate: Sequence[float] | np.ndarray) -> str:
+    """Which head has the largest share of the gate, and whether that is much."""
+    if len(gate) == 1:
+        return "This model has one head, so nothing is mixed."
+    largest = int(np.argmax(gate))
+    share = percent(gate[largest])
+    if gate[largest] < _EVEN / len(gate):
+        low = percent(min(gate))
+        every = "both heads" if len(gate) == 2 else f"all {len(gate)} heads"
+        return f"The gate weighs {every} about evenly ({low} to {share})."
+    return f"The gate gives {head_name(largest)} the largest share, {share}."
+
+
+def without_head_sentence(
+    gate: Sequence[float] | np.ndarray, changed: Sequence[int | None], k: int
+) -> str:
+    """What the head with the largest share does to the list.
+
+    Args:
+        changed: By head how many of the k items change without it; ``None`` where the head has
+            all of the gate (:func:`fame.lens.compare.new_without_head`).
+    """
+    if len(gate) == 1:
+        return gate_sentence(gate)
+    largest = int(np.argmax(gate))
+    name, without = head_name(largest), changed[largest]
+    if without is None:
+        return f"{name} has all of the gate, so the list is its own."
+    if gate[largest] >= _EVEN / len(gate):
+        return f"Gate share of {name}: {percent(gate[largest])}; without it {changes(without, k)}."
+    most = int(np.argmax([number or 0 for number in changed]))
+    said = (
+        f"{gate_sentence(gate)[:-1]}; without {head_name(most)}, {changes(changed[most] or 0, k)}"
+    )
+    if len(gate) > 2:
+        return f"{said}, the most for any head."
+    return f"{said}; without {head_name(1 - most)}, {changes(changed[1 - most] or 0, k)}."
+
+
+def held_out_sentence(
+    title: str, rank: int | None, by_head: Sequence[int | None], candidates: int
+) -> str:
+    """Where the item stands that the person really chose; ``None`` for no candidate."""
+    ranks = [own for own in by_head if own is not None]
+    if rank is None or not ranks:
+        return (
+            f"What they really chose next, {quoted(title)}, is in their history, and what is in "
+            "the history is in no list here: it has no rank, and counts as a miss."
+        )
+    start = (
+        f"What they really chose next, {quoted(title)}, stands at rank {rank:,} of {candidates:,}"
+    )
+    if len(ranks) == 1:
+        return f"{start}."
+    best = int(np.argmin(ranks))
+    if ranks[best] < rank:
+        return f"{start}; {head_name(best)} alone would have put it at {ranks[best]:,}."
+    if rank < ranks[best]:
+        return f"{start}, higher than any head alone would have put it."
+    return f"{start}, where {head_name(best)} alone puts it too."
+
+
+def because_sentence(title: str, causes: Sequence[tuple[str, float]]) -> str:
+    """The clicks that an item hangs on most.
+
+    Args:
+        causes: Title of the click and what leaving it out costs the item, the costliest first.
+    """
+    if not causes:
+        return f"No single click speaks for {quoted(title)}: without any one it scores no lower."
+    (first, cost), *others = causes
+    sentence = (
+        f"{quoted(title)} hangs most on {quoted(first)}: without it, it scores {cost:.2f} less"
+    )
+    return f"{sentence}{''.join(f'; without {quoted(t)}, {c:.2f} less' for t, c in others)}."
+
+
+def account_sentence(account: ItemAccount, title: str, rival_title: str) -> str:
+    """Why an item is in the list or not, by the heads' parts of its distance to its rival."""
+    if account.rank is None:
+        start = f"{quoted(title)} was clicked before, so it is not recommended here"
+    else:
+        start = f"{quoted(title)} stands at rank {account.rank:,} of {account.candidates:,}"
+    if account.rival is None:
+        return f"{start}."
+    side = "ahead of" if account.lead >= 0 else "behind"
+    distance = (
+        f"{abs(account.lead):.2f} {side} {quoted(rival_title)} at rank {account.rival_rank:,}"
+    )
+    if account.rank is None:
+        distance = f"whatever its score, {distance}"
+    if len(account.by_head) == 1:
+        return f"{start}, {distance}."
+    leads = account.by_head["lead"].tolist()
+    parts = ", ".join(f"{head_name(head)} {points(lead)}" for head, lead in enumerate(leads))
+    return f"{start}, {distance} ({parts})."
+
+
+def comparison_sentence(comparison: Comparison) -> str:
+    """What a change did to the list, and to the held-out item where there is one."""
+    moved = (comparison.moves["change"].fillna(0) != 0).any()
+    new = comparison.length - comparison.shared
+    alike = f"rank-biased overlap {comparison.rbo:.2f}"
+    if new:
+        verb = "is" if new == 1 else "are"
+        said = f"{new} of the {count(comparison.length, 'item')} {verb} new ({alike})"
+    elif moved:
+        said = f"The same {count(comparison.length, 'item')} in another order ({alike})"
+    else:
+        said = f"The same {count(comparison.length, 'item')} in the same order"
+    if comparison.held_out is None:
+        return f"{said}."
+    before, after = comparison.held_out
+    if before is None and after is None:
+        where = "is in the history, so in neither list"
+    elif before is None:
+        where = f"was in the history and can now be recommended, at rank {after:,}"
+    elif after is None:
+        where = f"was at rank {before:,} and is now in the history, so in no list"
+    elif before == after:
+        where = f"stays at rank {before:,}"
+    else:
+        where = f"moves from rank {before:,} to {after:,}"
+    return f"{said}; what they really chose next {where}."
+
+
+_EFFECT: dict[Measure, str] = {
+    "list": "replaces {} of the list",
+    "item": "takes {} off the first item's score",
+}
+_ON_LATEST: dict[Verdict, str] = {
+    "holds": "Removing just the latest clicks instead does less",
+    "unclear": "Removing just the latest clicks instead does as much on average",
+    "fails": "But removing just the latest clicks instead does more",
+}
+
+
+def _size(measure: Measure, size: float) -> str:
+    return percent(size) if measure == "list" else _figure(measure, size)
+
+
+def faithfulness_sentence(curve: DeletionCurve | None) -> str:
+    """Whether one history's explanation holds; ``None`` where it cannot be tested."""
+    if curve is None:
+        return "Too short to test: with fewer than three different items nothing can be compared."
+    measure, (low, high) = curve.measure, curve.interval
+    named, drawn, latest = (
+        _size(measure, values[..., 2:].mean())
+        for values in (curve.influential, curve.random, curve.latest)
+    )
+    more = "as much" if latest == named else "less" if curve.lead_on_latest > 0 else "more"
+    figures = (
+        f"removing its first click and those it names next {_EFFECT[measure].format(named)}, the "
+        f"same first click and as many others at random {drawn} (the difference is "
+        f"{_size(measure, low)} to {_size(measure, high)} over 95 % of random orders); "
+        f"{'but ' * (more == 'more')}the same first click and just the latest ones do {more}, "
+        f"{latest}"
+    )
+    few = "" if curve.can_be_judged else ", and with so few clicks it hardly could be"
+    return {
+        "holds": f"Beyond its first click the explanation holds: {figures}.",
+        "unclear": (
+            f"Beyond its first click the explanation cannot be told from chance{few}: {figures}."
+        ),
+        "fails": (
+            f"Beyond its first click the explanation does not hold, random clicks matter more: "
+            f"{figures}."
+        ),
+    }[curve.verdict]
+
+
+def _difference(measure: Measure, size: float) -> str:
+    """Shares differ by percentage points: 3 % more could be more than that or less."""
+    return f"{_figure(measure, size)}{' percentage points' * (measure == 'list')}"
+
+
+def _span(measure: Measure, estimate: Estimate) -> str:
+    return f"{_figure(measure, estimate.low)} to {_figure(measure, estimate.high)}"
+
+
+def _figure(measure: Measure, size: float) -> str:
+    figure = f"{100 * size:.1f}" if measure == "list" else f"{size:.2f}"
+    return (figure.lstrip("-") if float(figure) == 0 else figure).replace("-", "−")
+
+
+def checkpoint_sentence(measure: Measure, measured: MeasuredFaithfulness) -> str:
+    """Whether a checkpoint's explanations hold, over many people."""
+    area, lead = measured.area, measured.lead_on_latest
+    shares = {kind: percent(share.mean) for kind, share in measured.verdicts.items()}
+    more = _EFFECT[measure].format(f"{_difference(measure, area.mean)} more")
+    said = {
+        "holds": "Beyond the first click, explanations of this checkpoint hold on average",
+        "unclear": "Beyond the first click, explanations of this checkpoint cannot be told from "
+        "chance",
+        "fails": "Beyond the first click, explanations of this checkpoint do not hold",
+    }[measured.verdict]
+    few = ""
+    if measured.too_short > 0:
+        few = f" ({percent(measured.too_short)} of people have too few clicks for any verdict)"
+    return (
+        f"{said}: over {measured.people:,} people, removing the first click and those named next "
+        f"{more} than the same first click and as many others at random ({_span(measure, area)}). "
+        f"Person by person they hold for {shares['holds']}, fail for {shares['fails']}, and cannot "
+        f"be told from chance for {shares['unclear']}{few}. "
+        f"{_ON_LATEST[measured.verdict_on_latest]}: the explanation's lead is "
+        f"{_difference(measure, lead.mean)} ({_span(measure, lead)}), and it does more for "
+        f"{percent(measured.above_latest.mean)} of people and less for "
+        f"{percent(measured.below_latest.mean)}."
+    )
+
+
+def base_rate_phrase(rule: str, rate: BaseRate, looked_at: int) -> str:
+    """How usual it is what a list of people shows; it was picked with hindsight."""
+    if rate.median is None:
+        share = rate.meeting / looked_at
+        rounded = "under 0.1 %" if 0 < share < 0.0005 else f"{share:.1%}".replace("%", " %")
+        return f"for {rounded} of {looked_at:,} people"
+    usual = f"{rate.median:,.0f} clicks" if rule == "longest" else percent(rate.median)
+    return f"the extremes of {rate.meeting:,} people, whose median is {usual}"
+
+
+def most_routed_phrase(looked_at: int) -> str:
+    """What an expert's list of people is."""
+    return f"the largest shares among {looked_at:,} people, so the extremes and not what is usual"
+
+
+def overlap_sentence(lists: pd.DataFrame, k: int) -> str:
+    """How much of the fused list every head would have shown by itself."""
+    shared = lists.groupby("head")["fused_rank"].count()
+    best = int(shared.to_numpy().argmax())
+    return (
+        f"Of the {count(k, 'recommendation')}, {head_name(best)} alone would also have shown "
+        f"{int(shared.iloc[best])}, the most of any head."
+    )
+
+
+def trust_sentence(preservation: float, neighbours: int, space: str) -> str:
+    """How far a picture can be trusted, in plain words."""
+    kept = preservation * neighbours
+    verdict = (
+        "groups are real, but look up neighbours in the lists"
+        if preservation >= 0.5
+        else "take groups as hints, and neighbours from the lists only"
+        if preservation >= 0.25
+        else "hardly any neighbourhood survives, so trust the lists only"
+    )
+    return (
+        f"{space}: of an item's {neighbours} nearest items, {kept:.1f} on average are also "
+        f"among its {neighbours} nearest in the picture ({percent(preservation)}); {verdict}."
+    )
+
+
+_AHEAD = 1.2  # by how much a share has to be larger before it is called ahead
+
+
+def agreement_sentence(found: Mapping[str, Agreement]) -> str:
+    """Which head's nearest items agree more in which facet, in plain words."""
+    asked = (
+        "Two items agree where they have the same brand, category or other attribute. A head that "
+        "stands for an attribute has items near each other that agree in it. "
+    )
+    if all(len(facet.spaces) <= 2 for facet in found.values()):  # the whole, and one head at most
+        return asked + "This model has one space alone, so there is nothing to tell apart."
+    told: dict[str, list[str]] = {}
+    for column, facet in found.items():
+        shares = {space: share for space, share in facet.spaces.items() if space != "all"}
+        first, last = max(shares, key=shares.__getitem__), min(shares, key=shares.__getitem__)
+        if shares[first] > _AHEAD * shares[last]:
+            label = column.replace("_", " ")
+            said = f"{label} ({percent(shares[first])} to {percent(shares[last])})"
+            told.setdefault(space_name(first), []).append(said)
+    if not told:
+        return (
+            asked + "Here the heads' nearest items agree alike in all of them: the heads are views "
+            "of the same thing, not facets."
+        )
+    ahead = "; ".join(f"{name} is ahead in {', '.join(parts)}" for name, parts in told.items())
+    in_all = " That is in all of them: a better view of the same thing, not another facet."
+    everywhere = len(told) == 1 and len(next(iter(told.values()))) == len(found)
+    return f"{asked}{ahead}.{in_all if everywhere else ''}"
+
+
+def because_line(causes: Sequence[str]) -> str:
+    """The clicks that an item hangs on, by title, for the line below it."""
+    return "no single click speaks for it" if not causes else f"because of {' and '.join(causes)}"
+
+
+_TESTED: dict[Verdict, str] = {
+    "holds": "explanations by clicks hold on average beyond their first click",
+    "unclear": "explanations by clicks cannot be told from chance beyond their first click",
+    "fails": "explanations by clicks do not hold beyond their first click",
+}
+_BESIDE_LATEST: dict[Verdict, str] = {
+    "holds": "do more than naming the latest clicks",
+    "unclear": "do no more than naming the latest clicks",
+    "fails": "do less than naming the latest clicks",
+}
+
+
+def tested_sentence(measured: MeasuredFaithfulness) -> str:
+    """Whether the clicks that are named below can be believed."""
+    people = count(measured.people, "person").replace("persons", "people")
+    return (
+        f"Tested on {people}, {_TESTED[measured.verdict]} (taken one by one, for "
+        f"{percent(measured.verdicts['holds'].mean)}) and "
+        f"{_BESIDE_LATEST[measured.verdict_on_latest]}."
+    )
+
+
+def desk_sentence(desk: Intervention, left_out: int) -> str:
+    """What has been changed before the list was made; empty where nothing was."""
+    said = []
+    if left_out:
+        said.append(f"{count(left_out, 'item')} left out of the history")
+    if desk.gate is not None:
+        total = sum(desk.gate)
+        shares = ", ".join(
+            f"{head_name(head)} {percent(weight / total)}" for head, weight in enumerate(desk.gate)
+        )
+        said.append(f"the gate set to {shares}")
+    for verb, pairs in (("muted", desk.muted), ("alone in its head", desk.solo)):
+        said += [f"expert {expert + 1} of {head_name(head)} {verb}" for head, expert in pairs]
+    return "; ".join(said)
+
+
+def rule_label(rule: str) -> str:
+    """What puts people on a list, as an entry of a menu."""
+    shows = RULES[rule].shows
+    return shows[0].upper() + shows[1:]
+
+
+_FIGURES: dict[str, Callable[[Mapping[str, Any]], str]] = {
+    "one_head_rules": lambda row: f"{head_name(row['gate_head'])} has {percent(row['gate'])}",
+    "heads_disagree": lambda row: f"{percent(row['shared'])} shared",
+    "gate_flips": lambda row: f"{percent(row['gate_move'])} of the gate moved",
+    "fusion_hits": lambda row: f"rank {row['rank']:,}, best head {row['best_head_rank']:,}",
+    "one_head_better": lambda row: (
+        f"{head_name(row['best_head'])} rank {row['best_head_rank']:,}, fused {row['rank']:,}"
+    ),
+    "longest": lambda row: count(row["length"], "click"),
+}
+
+
+def figures_text(rule: str, row: Mapping[str, Any]) -> str:
+    """The figures that put somebody on a list."""
+    return _FIGURES[rule](row)

@@ -1,0 +1,54 @@
+"""Titles cut to length, and figures as people write them."""
+
+from __future__ import annotations
+
+
+def one_line(text: str) -> str:
+    return " ".join(str(text).split())
+
+
+def shortened(text: str, length: int) -> str:
+    """At most ``length`` characters, cut at a word where that costs little."""
+    text = one_line(text)
+    if len(text) <= length:
+        return text
+    cut = text[: length - 1]
+    word = cut.rfind(" ")
+    return (cut[:word] if word > length * 0.7 else cut).rstrip(" ,;:-(") + "…"
+
+
+def quoted(title: str) -> str:
+    return f"“{shortened(title, 70)}”"
+
+
+def percent(share: float) -> str:
+    return f"{share:.0%}".replace("%", " %").replace("-", "−")
+
+
+def count(number: int, thing: str) -> str:
+    return f"{number:,} {thing}{'s' * (number != 1)}"
+
+
+def points(value: float) -> str:
+    """A score to two digits with its sign, a true minus, and none where it rounds to nothing."""
+    rounded = f"{value:+.2f}"
+    return "0.00" if rounded in ("+0.00", "-0.00") else rounded.replace("-", "−")
+
+
+def changes(changed: int, k: int) -> str:
+    """``7 of the 10 items change``."""
+    if k == 1:
+        return "the one item changes" if changed else "the one item stays"
+    if changed == k:
+        return f"all {k} items change"
+    return f"{changed or 'none'} of the {k} items {'change' if changed > 1 else 'changes'}"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person says them: ``45 s``, ``3 min 20 s``, ``2 h 5 min``."""
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
