@@ -546,6 +546,15 @@ def test_the_ledger_adds_up_in_single_precision_too():
     assert abs(by_head.sum(0) - trace.scores[1:]).max() < 1e-5 * largest
 
 
+@both_models
+def test_what_cannot_be_traced_is_refused(config):
+    model = random_model(config)
+    with pytest.raises(ValueError, match="needs at least one item"):
+        model.trace(torch.tensor([[3, 1], [0, 0]]))
+    with pytest.raises(RuntimeError, match="eval mode"):
+        model.train().trace(torch.tensor([[3, 1]]))
+
+
 # --- interventions ----------------------------------------------------------------------------
 
 
