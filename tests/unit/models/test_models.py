@@ -546,7 +546,7 @@ def test_the_ledger_adds_up_in_single_precision_too():
     assert abs(by_head.sum(0) - trace.scores[1:]).max() < 1e-5 * largest
 
 
-@both_models
+@every_model
 def test_what_cannot_be_traced_is_refused(config):
     model = random_model(config)
     with pytest.raises(ValueError, match="needs at least one item"):
