@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from scipy import stats
@@ -175,19 +176,26 @@ def _half_width(spread: SeedSpread, times: float, of_people: float) -> float:
 def _drawn_gains(values: np.ndarray, draws: int, seed: int) -> np.ndarray:
     """Gains ``(draws, figures)`` of values ``(figures, 2, S, P)`` over seeds and people drawn."""
     figures, _, seeds, people = values.shape
-    rng = np.random.default_rng(seed)
+    of_people = _times_drawn(people, draws, seed)
+    of_seeds = _times_drawn(seeds, draws, seed + 1) / seeds
     means = np.empty((draws, figures, 2))
     for first in range(0, draws, _DRAWS_AT_ONCE):
-        among = slice(first, min(first + _DRAWS_AT_ONCE, draws))
-        drawn = [
-            (_shares_drawn(rng, seeds), _shares_drawn(rng, people))
-            for _ in range(among.stop - among.start)
-        ]
-        of_seeds, of_people = map(np.stack, zip(*drawn, strict=True))
-        means[among] = np.einsum("ds,fwsd->dfw", of_seeds, values @ of_people.T)
+        among = slice(first, first + _DRAWS_AT_ONCE)
+        by_seed = values @ (of_people[among].T / people)
+        means[among] = np.einsum("ds,fwsd->dfw", of_seeds[among], by_seed)
     return means[..., 0] / np.maximum(means[..., 1], 1e-12) - 1
 
 
-def _shares_drawn(rng: np.random.Generator, number: int) -> np.ndarray:
-    """The share of each of ``number`` things in as many draws with replacement: ``(number,)``."""
-    return np.bincount(rng.integers(number, size=number), minlength=number) / number
+@lru_cache(maxsize=4)  # all comparisons on a data set draw the same people
+def _times_drawn(number: int, draws: int, seed: int) -> np.ndarray:
+    """How often each of ``number`` things is among as many draws with replacement.
+
+    Returns:
+        ``(draws, number)`` in 8 bits each, since nothing is drawn more than 255 times: with as many
+        things as that the chance is below 10^-500.
+    """
+    rng = np.random.default_rng(seed)
+    times = np.empty((draws, number), np.uint8)
+    for row in times:
+        row[:] = np.bincount(rng.integers(number, size=number), minlength=number)
+    return times

@@ -62,10 +62,10 @@ def test_an_interval_is_never_narrower_than_that_of_drawing_seeds_and_people(
     rng = np.random.default_rng(1)
     ours, theirs = rng.integers(1, 30, size=(2, 3, 70))
     draws = 120  # more than one matrix product of draws, and a part of another
-    rng = np.random.default_rng(5)
+    draw_people, draw_seeds = np.random.default_rng(5), np.random.default_rng(6)
     ratios: dict[str, list[float]] = {"HR@10": [], "NDCG@10": []}
     for _ in range(draws):
-        seeds, people = rng.integers(3, size=3), rng.integers(70, size=70)
+        seeds, people = draw_seeds.integers(3, size=3), draw_people.integers(70, size=70)
         picked = [ranks[seeds][:, people] for ranks in (ours, theirs)]
         for name, of in ratios.items():
             a, b = (summarise_ranks(ranks.ravel())[name] for ranks in picked)
