@@ -273,7 +273,7 @@ def _baselines(fingerprint: str, _data: Dataset) -> CountingBaselines:
 
 
 def baselines(data: Dataset) -> CountingBaselines:
-    """Popularity and the Markov chain, counted over a data set."""
+    """Popularity, the Markov chain and item-kNN, counted over a data set."""
     return _baselines(data.interactions.fingerprint, data)
 
 

@@ -1,4 +1,4 @@
-"""The two baselines that learn nothing but counts.
+"""The baselines that learn nothing but counts.
 
 A model that does not beat them has learnt nothing about sequences.
 
@@ -18,8 +18,16 @@ from fame.config import ModelName
 from fame.data.sequences import HeldOut, Interactions, Split, held_out, places
 from fame.errors import CheckpointError
 from fame.evaluate import Scorer, rank_targets
+from fame.item_knn import ItemNeighbours
 from fame.models.registry import MODELS, spec_of
 from fame.ranking import Repeats, candidates, top_items
+
+# What stands beside the models in every table, by its key in ``metrics.json`` and ``results.csv``.
+COUNTING = {
+    "item_knn": "item-kNN",
+    "markov": "first-order Markov chain",
+    "popularity": "popularity",
+}
 
 
 def popularity_scorer(data: Interactions) -> Scorer:
@@ -64,11 +72,24 @@ def markov_scorer(data: Interactions, examples: HeldOut) -> Scorer:
     return lambda index, _: torch.from_numpy(chain.scores(data.items[examples.ends[index] - 1]))
 
 
+def item_knn_scorer(data: Interactions, examples: HeldOut) -> Scorer:
+    """:class:`fame.item_knn.ItemNeighbours` on every example's history."""
+    neighbours = ItemNeighbours(data)
+
+    def score(index: np.ndarray, _: Tensor) -> Tensor:
+        ends = zip(examples.starts[index], examples.ends[index], strict=True)
+        return torch.from_numpy(neighbours.scores([data.items[start:end] for start, end in ends]))
+
+    return score
+
+
 def baseline_ranks(data: Interactions, split: Split) -> dict[str, np.ndarray]:
-    """Rank of every target by popularity and by the Markov chain, in the models' own protocol."""
+    """Rank of every target by each of :data:`COUNTING`, in the models' own protocol."""
+    examples = held_out(data, split)
     scorers = {
         "popularity": popularity_scorer(data),
-        "markov": markov_scorer(data, held_out(data, split)),
+        "markov": markov_scorer(data, examples),
+        "item_knn": item_knn_scorer(data, examples),
     }
     return {
         name: rank_targets(scorer, data, split, max_length=1) for name, scorer in scorers.items()
@@ -76,11 +97,12 @@ def baseline_ranks(data: Interactions, split: Split) -> dict[str, np.ndarray]:
 
 
 class CountingBaselines:
-    """What popularity and the Markov chain recommend to one person, beside a model's list."""
+    """What each of :data:`COUNTING` recommends to one person, beside a model's list."""
 
     def __init__(self, data: Interactions) -> None:
         self._popularity = data.train_counts.astype(np.float64)
         self._chain = MarkovChain(data)
+        self._neighbours = ItemNeighbours(data)
 
     def lists(
         self, history: np.ndarray, k: int, *, repeats: Repeats = "exclude"
@@ -91,7 +113,11 @@ class CountingBaselines:
             repeats: As in the list that they stand beside.
         """
         allowed = candidates(history, len(self._popularity), repeats)
-        scores = {"popularity": self._popularity, "markov": self._chain.scores(history[-1:])[0]}
+        scores = {
+            "popularity": self._popularity,
+            "markov": self._chain.scores(history[-1:])[0],
+            "item_knn": self._neighbours.scores([history])[0],
+        }
         return {name: top_items(score, allowed, k) for name, score in scores.items()}
 
 

@@ -582,10 +582,11 @@ def reproduce(
 ) -> None:
     """Trains the rows of a set's table over seeds; a run that has its row is not run again."""
     from fame.config import parse_setting
+    from fame.experiments.gains import Gain, brackets_in_words
     from fame.experiments.reproduce import Row
     from fame.experiments.reproduce import reproduce as run_table
     from fame.experiments.reproduce import ship as make_checkpoint
-    from fame.experiments.results import Gain, Results, brackets_in_words
+    from fame.experiments.results import Results
     from fame.experiments.variants import variants
 
     wanted = variants(models.split(","))
@@ -632,8 +633,10 @@ def reproduce(
     for name, gains in summary["gains_over_sasrec"].items():
         words = "; ".join(f"{metric} {Gain(**gain).in_words()}" for metric, gain in gains.items())
         typer.echo(f"  {name} over {bases[name]}: {words}")
-    if summary["gains_over_sasrec"]:
-        typer.echo(brackets_in_words(seeds).capitalize())
+    found = [gain for gains in summary["gains_over_sasrec"].values() for gain in gains.values()]
+    if found:
+        interval = any(gain["low"] is not None for gain in found)
+        typer.echo(brackets_in_words(seeds, interval=interval).capitalize())
 
 
 @app.command()

@@ -4,7 +4,6 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -90,7 +89,7 @@ def with_first_choices(
             scores = model.item_table @ model(read, last_only=True).query[0, 0]
         scores[data.sequence(user) - 1] = -torch.inf  # never what was certain, or a repeat
         items[data.offsets[user] + len(history)] = int(scores.argmax()) + 1
-    return replace(data, items=items)
+    return dataclasses.replace(data, items=items)
 
 
 def sealed(file: Path, document: dict[str, Any]) -> None:

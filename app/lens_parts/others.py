@@ -1,4 +1,4 @@
-"""What would others recommend? Trained baselines, popularity and the Markov chain beside it."""
+"""What would others recommend? Trained baselines, item-kNN, the Markov chain and popularity."""
 
 from __future__ import annotations
 
@@ -20,14 +20,16 @@ from lens_parts.scene import Scene
 
 _NAMES = {
     **{name: (spec.title, spec.remark) for name, spec in MODELS.items()},
-    "popularity": ("Popularity", "clicked most"),
+    "item_knn": ("Item-kNN", "near the latest clicks"),
     "markov": ("Markov chain", "after the latest click"),
+    "popularity": ("Popularity", "clicked most"),
 }
 
 
 def others(scene: Scene) -> None:
     components.section(
-        "What would others recommend?", "SASRec", "Popularity", "Markov chain", "Fused list"
+        "What would others recommend?",
+        *("SASRec", "Item-kNN", "Markov chain", "Popularity", "Fused list"),
     )
     found, missing = _lists(scene)
     components.quiet("A tag such as #3 gives the item's rank in the fused list.")
@@ -50,8 +52,10 @@ def _lists(scene: Scene) -> tuple[dict[str, np.ndarray], list[str]]:
     missing = []
     data = pickers.people_of(scene.opened)
     if data is None:
-        missing.append("Popularity and the Markov chain are counted over the data set, which is "
-                       "not on this machine.")  # fmt: skip
+        missing.append(
+            "Item-kNN, the Markov chain and popularity are counted over the data set, which is not "
+            "on this machine."
+        )
     else:
         baselines, repeats = resources.baselines(data), scene.opened.data.repeats
         found |= baselines.lists(scene.history, scene.k, repeats=repeats)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from fame.baselines import COUNTING
 from fame.checkpoint import Checkpoint
 from fame.config import ModelConfig, ModelName, TrainConfig
 from fame.data.repeats import repeats_sentence
@@ -13,7 +14,6 @@ from fame.experiments.results import (
     DataKey,
     Results,
     RunKey,
-    brackets_in_words,
     paired_comparison,
 )
 from fame.experiments.variants import variant
@@ -45,6 +45,12 @@ def _row(name: str, figures: dict[str, float]) -> str:
     return f"| {name} | " + " | ".join(f"{figures[column]:.4f}" for column in FIGURES) + " |"
 
 
+def _counting(metrics: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The figures of the counting baselines by label; older metrics.json lack some."""
+    baselines = metrics["baselines"]
+    return {label: baselines[name] for name, label in COUNTING.items() if name in baselines}
+
+
 def _repeats(checkpoint: Checkpoint, metrics: dict[str, Any]) -> str:
     """How many test targets repeat and what is done about it; no share is kept where none does."""
     said = repeats_sentence(
@@ -64,11 +70,7 @@ def _apart(name: str, metrics: dict[str, Any]) -> list[str]:
         "| model | targets | people | " + " | ".join(FIGURES) + " |",
         "|---" * (len(FIGURES) + 3) + "|",
     ]
-    rows = {
-        name: metrics["test"],
-        "first-order Markov chain": metrics["baselines"]["markov"],
-        "popularity": metrics["baselines"]["popularity"],
-    }
+    rows = {name: metrics["test"], **_counting(metrics)}
     for label, figures in rows.items():
         for kind in ("novel", "repeated"):
             own = figures[kind]
@@ -172,7 +174,7 @@ def _comparison_section(data: str, model: ModelName, comparison: Comparison | No
     lines += [
         f"| {title} over {baseline} | {' | '.join(gains)} |",
         "",
-        f"± is the standard deviation over seeds; {brackets_in_words(seeds)}",
+        f"± is the standard deviation over seeds; {comparison.brackets}",
     ]
     return lines
 
@@ -222,8 +224,7 @@ def render_card(checkpoint: Checkpoint) -> str:
         "|---" * (len(FIGURES) + 1) + "|",
         _row(name, metrics["test"]),
         *_baseline_row(comparison),
-        _row("first-order Markov chain", metrics["baselines"]["markov"]),
-        _row("popularity", metrics["baselines"]["popularity"]),
+        *(_row(label, figures) for label, figures in _counting(metrics).items()),
         _row(f"{name}, validation split", metrics["valid"]),
         *_apart(name, metrics),
     ]

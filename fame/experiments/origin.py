@@ -20,9 +20,9 @@ def origin() -> dict[str, str]:
     return {"date": today, "torch": torch.__version__, "commit": code_commit()}
 
 
-@cache  # what runs is what was there when the process began, wherever the repository goes
+@cache
 def code_commit() -> str:
-    """The commit of the library's code, see :func:`commit_of`."""
+    """The commit of the library's code when this was first asked for, see :func:`commit_of`."""
     return commit_of(Path(fame.__file__).parent)
 
 

@@ -27,7 +27,7 @@ from fame.data import Dataset
 from fame.errors import FameError
 from fame.evaluate import model_ranks, protocol
 from fame.experiments.model_card import render_card
-from fame.experiments.origin import origin
+from fame.experiments.origin import code_commit, origin
 from fame.experiments.results import DataKey, Results, RunKey, paired_comparison, run_settings
 from fame.experiments.variants import Variant
 from fame.files import file_hash, write_text
@@ -88,14 +88,16 @@ def reproduce(
 
     Returns:
         Protocol, mean and standard deviation over seeds by model, the seed with the median
-        validation NDCG@10, the two counting baselines, and each model's gain over its SASRec with
-        an interval where that is among them; ``None`` where a run was interrupted.
+        validation NDCG@10, the counting baselines, and each model's gain over its SASRec, where
+        that is among them, with an interval, whose ends are ``None`` where there is none to be had;
+        ``None`` where a run was interrupted.
 
     Raises:
         FameError: under a launcher of several processes, each of which would write the same rows.
     """
     if launched() > 1:
         raise FameError("reproduce trains in one process; start it without `accelerate launch`.")
+    code_commit()  # asked for now, because the repository may go on while this trains
     data = dataset.interactions
     table = [Row.of(variant, dataset, seeds, settings or {}) for variant in variants]
     counting, identity = {}, data_key(dataset)

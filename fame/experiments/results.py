@@ -18,6 +18,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -28,18 +29,24 @@ from fame import CODE_VERSION
 from fame.checkpoint import DataInfo
 from fame.config import ADDED_SETTINGS, ModelConfig, TrainConfig
 from fame.errors import FameError
+from fame.experiments.gains import (
+    Gain,
+    SeedSpread,
+    brackets_in_words,
+    paired_gains,
+    seed_spread,
+)
 from fame.files import locked, replacing
-from fame.metrics import gains, hits
 
 RESULTS, RANKS, RUNS, LOCK = "results.csv", "ranks", "runs", ".results.lock"
 # What does not change a run's figures, and the seed, across which runs are compared.
 _NOT_SETTINGS = ("seed", "device", "compile")
 # Columns that identify a run.
 _IDENTITY = ("data", "fingerprint", "catalogue", "repeats", "model", "settings", "seed", "code")
+# In what runs on the same data by the same code differ.
+_MAY_DIFFER = ("model", "settings", "seed")
 # Columns of text that pandas might take for numbers.
 _TEXT = (*_IDENTITY[:6], "configuration", "device", "date", "torch", "commit")
-# Draws of the bootstrap that share one matrix product.
-_DRAWS_AT_ONCE = 50
 
 
 def run_settings(model_config: ModelConfig, train_config: TrainConfig) -> dict[str, Any]:
@@ -130,6 +137,7 @@ class Results:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._spreads: dict[tuple[RunKey, ...], dict[str, SeedSpread]] = {}
 
     def rows(self) -> pd.DataFrame:
         """All rows, empty where nothing was run yet."""
@@ -181,28 +189,31 @@ class Results:
         with np.load(self._ranks_file(key), allow_pickle=False) as archive:
             return archive["ranks"].astype(np.int64)
 
+    def seed_spread(self, key: RunKey) -> dict[str, SeedSpread]:
+        """How much seeds differ on the key's data: :func:`fame.experiments.gains.seed_spread`.
+
+        Over all models and settings that were run with several seeds.
+        """
+        same = {name: value for name, value in key.columns.items() if name not in _MAY_DIFFER}
+        rows = self.rows()
+        rows = rows[(rows[list(same)] == pd.Series(same)).all(axis=1)]
+        groups = [
+            [
+                replace(key, model=str(model), settings=str(settings), seed=int(n))
+                for n in runs["seed"]
+            ]
+            for (model, settings), runs in rows.groupby(["model", "settings"])
+            if len(runs) > 1
+        ]
+        groups = [keys for keys in groups if all(self._ranks_file(run).is_file() for run in keys)]
+        pooled = tuple(chain.from_iterable(groups))
+        if pooled not in self._spreads:  # a table asks for it again and again
+            ranks = [np.stack([self.ranks(run) for run in keys]) for keys in groups]
+            self._spreads[pooled] = seed_spread(ranks)
+        return self._spreads[pooled]
+
     def _ranks_file(self, key: RunKey) -> Path:
         return self.folder / RANKS / f"{key}.npz"
-
-
-@dataclass(frozen=True)
-class Gain:
-    """Relative gain of one model over another: the mean and a 95 % interval, as shares."""
-
-    mean: float
-    low: float
-    high: float
-
-    def in_words(self) -> str:
-        """``+3.2 % (+1.0 to +5.4)``."""
-        mean, low, high = (f"{100 * value:+z.1f}" for value in (self.mean, self.low, self.high))
-        return f"{mean} % ({low} to {high})"
-
-
-def brackets_in_words(seeds: int) -> str:
-    """What stands in the brackets of :meth:`Gain.in_words`."""
-    drawn = "seeds and people" if seeds > 1 else "people"
-    return f"in brackets a 95 % interval that draws {drawn} anew."
 
 
 @dataclass(frozen=True)
@@ -219,43 +230,11 @@ class Comparison:
     theirs: pd.DataFrame
     gains: dict[str, Gain]
 
-
-def paired_gains(
-    ours: np.ndarray, theirs: np.ndarray, *, draws: int = 2000, seed: int = 0
-) -> dict[str, Gain]:
-    """Gain in mean HR@10 and NDCG@10, with intervals that bootstrap seeds and people together.
-
-    Args:
-        ours, theirs: Ranks ``(seeds, people)``; row i of both had the same seed, column j is the
-            same person.
-    """
-    seeds, people = ours.shape
-    figures = {"HR@10": hits, "NDCG@10": gains}
-    # What every person got: (figures, ours and theirs, seeds, people).
-    values = np.array([[of(ranks, 10) for ranks in (ours, theirs)] for of in figures.values()])
-    values = values.astype(np.float64)
-    rng = np.random.default_rng(seed)
-    means = np.empty((draws, len(figures), 2))
-    for first in range(0, draws, _DRAWS_AT_ONCE):
-        among = slice(first, min(first + _DRAWS_AT_ONCE, draws))
-        drawn = [
-            (_shares_drawn(rng, seeds), _shares_drawn(rng, people))
-            for _ in range(among.stop - among.start)
-        ]
-        of_seeds, of_people = map(np.stack, zip(*drawn, strict=True))
-        means[among] = np.einsum("ds,fwsd->dfw", of_seeds, values @ of_people.T)
-    found = {}
-    for index, name in enumerate(figures):
-        our, their = values[index].mean(axis=(1, 2))
-        ratios = means[:, index, 0] / np.maximum(means[:, index, 1], 1e-12) - 1
-        low, high = np.quantile(ratios, [0.025, 0.975])
-        found[name] = Gain(float(our / their - 1), float(low), float(high))
-    return found
-
-
-def _shares_drawn(rng: np.random.Generator, number: int) -> np.ndarray:
-    """The share of each of ``number`` things in as many draws with replacement: ``(number,)``."""
-    return np.bincount(rng.integers(number, size=number), minlength=number) / number
+    @property
+    def brackets(self) -> str:
+        """What stands in the brackets of the gains."""
+        interval = any(gain.low is not None for gain in self.gains.values())
+        return brackets_in_words(self.seeds, interval=interval)
 
 
 def paired_comparison(
@@ -280,5 +259,5 @@ def paired_comparison(
         seeds=len(both),
         ours=our_rows[our_rows["seed"].isin(both)],
         theirs=their_rows[their_rows["seed"].isin(both)],
-        gains=paired_gains(our_ranks, their_ranks),
+        gains=paired_gains(our_ranks, their_ranks, spread=results.seed_spread(ours)),
     )

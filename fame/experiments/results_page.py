@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from fame.baselines import COUNTING
 from fame.config import ModelConfig
 from fame.data.registry import SETS
 from fame.errors import FameError
@@ -33,7 +34,6 @@ from fame.files import write_text
 from fame.models import registry
 
 _FIGURES = ("HR@10", "NDCG@10")
-_COUNTING = {"markov": "first-order Markov chain", "popularity": "popularity"}
 # The four benchmarks of the paper in their order, with ML-1M before the one it stands in for.
 _ORDER = ("beauty", "sports", "toys", "ml-1m", "ml-20m", "ml-100k")
 
@@ -159,7 +159,7 @@ def _pairs(results: Results, table: Sequence[_Line]) -> Iterator[tuple[_Line, _L
 def _counting(results: Results, data: DataKey) -> dict[str, dict[str, str]]:
     """The figures of the models that only count, as far as they were run."""
     found = {}
-    for name in _COUNTING:
+    for name in COUNTING:
         rows = results.select(RunKey(data, name, "none", 0))
         if len(rows):
             found[name] = {figure: f"{rows[figure].iloc[0]:.4f}" for figure in _FIGURES}
@@ -170,7 +170,7 @@ def _section(results: Results, benchmark: _Benchmark) -> list[str]:
     data, main = benchmark.data, benchmark.main
     lines = [f"### {benchmark.title}", "", _head(), *map(_row, benchmark.shown)]
     for name, figures in _counting(results, data).items():
-        lines.append(f"| {_COUNTING[name]} | | {' | '.join(figures.values())} | | | | | |")
+        lines.append(f"| {COUNTING[name]} | | {' | '.join(figures.values())} | | | | | |")
     for table in (main, *benchmark.groups.values()):
         lines += _commands(data.data, table)
     lines += _gains(benchmark)
@@ -230,7 +230,14 @@ def _overview(benchmarks: Sequence[_Benchmark]) -> list[str]:
             figures = (_spread(runs, figure) for runs in both for figure in _FIGURES)
             cells = (benchmark.title, line.variant.label, str(found.seeds), *figures)
             rows.append(f"| {' | '.join(cells)} | {found.gains['HR@10'].in_words()} |")
-    return ["### At a glance", "", _GLANCE_HEAD, *rows, ""] if rows else []
+    if not rows:
+        return []
+    said = {
+        f"With {'several paired seeds' if found.seeds > 1 else 'one seed'}: {found.brackets}"
+        for benchmark in benchmarks
+        for _, _, found in benchmark.pairs
+    }
+    return ["### At a glance", "", _GLANCE_HEAD, *rows, "", *sorted(said, reverse=True), ""]
 
 
 def _data_sets(results: Results) -> Iterator[tuple[str, list[DataKey]]]:
@@ -268,7 +275,7 @@ def _told_apart(data: DataKey) -> str:
 
 def glance_markdown(results: Results) -> str:
     """One row a data set: HR@10 of FAME, of SASRec and of what only counts."""
-    columns = ("HR@10", "paired seeds", "FAME", "SASRec", "FAME over SASRec", *_COUNTING.values())
+    columns = ("HR@10", "paired seeds", "FAME", "SASRec", "FAME over SASRec", *COUNTING.values())
     lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
     compared = {"": ("fame", "sasrec"), ", from clicks alone": ("fame-clicks", "sasrec-clicks")}
     for data in chain.from_iterable(found for _, found in _data_sets(results)):
@@ -282,7 +289,7 @@ def glance_markdown(results: Results) -> str:
                     _spread(found.ours, "HR@10"),
                     _spread(found.theirs, "HR@10"),
                     found.gains["HR@10"].in_words(),
-                    *(counting[name]["HR@10"] if name in counting else "" for name in _COUNTING),
+                    *(counting[name]["HR@10"] if name in counting else "" for name in COUNTING),
                 )
                 lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"

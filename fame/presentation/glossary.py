@@ -61,6 +61,10 @@ TERMS: dict[str, str] = {
     "Markov chain": (
         "The baseline that recommends what most often came right after the latest click."
     ),
+    "Item-kNN": (
+        "The baseline that recommends items which the same people chose as the latest clicks; the "
+        "latest click counts most."
+    ),
     "SASRec": (
         "The model that FAME is measured against: the same body, one query, neither heads of its "
         "own nor a gate."

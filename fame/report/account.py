@@ -26,6 +26,7 @@ _OTHERS: dict[str, tuple[str, str]] = {
     "popularity": ("Popularity", "clicked most by everybody"),
     "markov": ("Markov chain", "what followed the latest click"),
     **{name: (spec.title, spec.remark) for name, spec in MODELS.items()},
+    "item_knn": ("Item-kNN", "chosen by the same people as the latest clicks"),
 }
 
 

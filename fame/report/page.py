@@ -24,7 +24,7 @@ from fame.report.parts import section
 _TERMS = (
     *("Head (facet)", "Gate", "Expert", "Router", "Fused list", "Ledger", "Centred"),
     *("Held-out item", "Intervention", "Influence", "Deletion test", "Rank-biased overlap"),
-    *("Popularity", "Markov chain", "SASRec", "Click"),
+    *("Popularity", "Markov chain", "Item-kNN", "SASRec", "Click"),
 )
 
 

@@ -245,23 +245,23 @@ def _check_resumable(
                 f"{key}={value}; leave the setting away, or start a new run."
             )
     info, now = description.data, DataInfo.of(dataset.interactions, dataset.items)
-    for name in ("fingerprint", "catalogue", "repeats"):
+    for name in ("fingerprint", "catalogue"):
         former, present = getattr(info, name), getattr(now, name)
         if former != present:
             raise FameError(
                 f"The run in {out} was started on other data ({info.name}, {name} {former[:12]}, "
                 f"now {present[:12]}); start a new run."
             )
+    if info.repeats != now.repeats:
+        raise FameError(
+            f"The run in {out} was started with repeats={info.repeats} and {info.name} has now "
+            f"repeats={now.repeats}; import the data set with --repeats {info.repeats} again, or "
+            "start a new run."
+        )
     if description.code != CODE_VERSION:
         raise FameError(
             f"The run in {out} was started by version {description.code} of the code and this is "
             f"version {CODE_VERSION}, which trains otherwise; start a new run."
-        )
-    if info.repeats != dataset.interactions.repeats:
-        raise FameError(
-            f"The run in {out} was started with repeats={info.repeats} and {info.name} has now "
-            f"repeats={dataset.interactions.repeats}; import the data set with --repeats "
-            f"{info.repeats} again, or start a new run."
         )
 
 

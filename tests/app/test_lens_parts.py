@@ -262,7 +262,7 @@ def test_an_expert_is_chosen(open_app, home):
 
 def test_other_models_stand_beside(open_app):
     page = html_of(open_app(checkpoint=made_up.NAME, user="u3", part="others"))
-    for name in ("SASRec", "Popularity", "Markov chain"):
+    for name in ("SASRec", "Item-kNN", "Markov chain", "Popularity"):
         assert name in page
     page = html_of(open_app(checkpoint="sasrec", user="u3", part="others"))
     assert "No SASRec" in page

@@ -10,9 +10,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args, get_type_hints
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ from safetensors.torch import load_file
 
 from fame.baselines import baseline_ranks
 from fame.checkpoint import load_checkpoint
-from fame.config import TrainConfig
+from fame.config import ModelConfig, TrainConfig
 from fame.data import Dataset
 from fame.data.catalogue import align
 from fame.data.sequences import bucketed_batches, training_windows
@@ -31,6 +31,7 @@ from fame.losses import linear_cross_entropy
 from fame.metrics import summarise_ranks
 from fame.models.registry import MODELS
 from fame.training import loop, objective
+from fame.training.item_start import catalogue_vectors
 from fame.training.loop import Progress, fit, new_state
 from fame.training.memory import peak_memory
 from fame.training.objective import Step, Term
@@ -199,7 +200,11 @@ def test_interrupted_and_resumed_equals_uninterrupted(
     status = RunFolder(pieces).status()
     assert status is not None and status.phase == "stopped"
     assert load_checkpoint(pieces).metrics is not None  # the best epoch so far opens as it is
-    assert train(dataset, SHAPE, training, pieces, resume=True, projection=False)
+    resumed: list[Progress] = []
+    assert train(
+        dataset, SHAPE, training, pieces, resume=True, projection=False, on_step=resumed.append
+    )
+    assert (resumed[0].epoch, resumed[0].step) == (3, 1)  # two epochs were whole
     assert figures_of(pieces) == figures_of(tmp_path / "whole")
     for name, tensor in weights_of(tmp_path / "whole").items():
         assert torch.equal(tensor, weights_of(pieces)[name]), name
@@ -214,6 +219,20 @@ def test_items_start_where_the_catalogue_puts_them(dataset: Dataset, tmp_path: P
     near = items @ items.T / items.square().sum(1)
     alike = torch.arange(12) % 2 == torch.arange(12)[:, None] % 2
     assert near[alike & ~torch.eye(12, dtype=torch.bool)].min() > near[~alike].max() + 0.5
+
+
+def test_each_head_starts_where_its_share_of_the_catalogue_puts_it(
+    dataset: Dataset, tmp_path: Path
+) -> None:
+    shares = "region/title,region"
+    training = replace(
+        TRAINING, epochs=1, learning_rate=1e-8, item_start="catalogue", head_facets=shares
+    )
+    train(dataset, SHAPE, training, tmp_path / "run", projection=False)
+    vectors = catalogue_vectors(dataset.items, SHAPE.width, SHAPE.heads, shares)
+    start = new_state(SHAPE, training, 12, CPU, item_vectors=vectors).model.item_table
+    items = load_checkpoint(tmp_path / "run").model.item_table
+    torch.testing.assert_close(items, start.detach(), rtol=0, atol=1e-6)  # 6 steps of 1e-8
 
 
 def test_a_catalogue_that_says_nothing_is_refused_before_the_run(
@@ -323,6 +342,40 @@ def test_a_folder_in_use_is_not_overwritten(
     with pytest.raises(FameError, match=message):
         train(dataset, SHAPE, replace(TRAINING, **change), tmp_path, resume=resume)
     assert all(torch.equal(tensor, before[name]) for name, tensor in weights_of(tmp_path).items())
+
+
+def another_value(config: ModelConfig | TrainConfig, field: str) -> Any:
+    """A value that the field may have and does not."""
+    value = getattr(config, field)
+    if choices := get_args(get_type_hints(type(config))[field]):
+        return next(choice for choice in choices if choice != value)
+    if isinstance(value, str):
+        return "region"
+    return value + 2 if isinstance(value, int) else value / 2 or 0.5
+
+
+def test_a_run_goes_on_under_its_own_settings_alone(dataset: Dataset, tmp_path: Path) -> None:
+    """But for those that do not change what an epoch does."""
+    training = replace(TRAINING, item_start="catalogue")  # so that head_facets may be given
+
+    def interrupt(progress: Progress) -> None:
+        if progress.epoch == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    train(dataset, SHAPE, training, tmp_path, on_step=interrupt)
+    refused = set()
+    for config in (SHAPE, training):
+        for field in (field.name for field in fields(config)):
+            if field in ("epochs", "patience", "device", "compile"):
+                continue
+            changed = replace(config, **{field: another_value(config, field)})
+            configs = (changed, training) if config is SHAPE else (SHAPE, changed)
+            with pytest.raises(FameError, match=f"was started with {field}="):
+                train(dataset, *configs, tmp_path, resume=True, projection=False)
+            refused.add(field)
+    assert {"heads", "batch_size", "seed", "head_facets"} < refused
+    longer = replace(training, epochs=5, patience=3)
+    assert train(dataset, SHAPE, longer, tmp_path, resume=True, projection=False)
 
 
 def test_a_run_of_other_data_is_not_resumed(dataset: Dataset, tmp_path: Path) -> None:

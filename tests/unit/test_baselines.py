@@ -1,4 +1,4 @@
-"""Popularity and the Markov chain, counted by hand."""
+"""Popularity and the Markov chain, counted by hand; item-kNN has a file of its own."""
 
 import dataclasses
 from pathlib import Path
@@ -93,6 +93,7 @@ def test_lists_of_one_person_hold_nothing_of_the_history():
     lists = baselines.lists(np.array([5, 2]), 10)
     assert lists["popularity"].tolist() == [1, 3, 4]  # counts 2 2 0, level ones as they come
     assert lists["markov"].tolist() == [3, 1, 4]  # 3 followed 2
+    assert lists["item_knn"].tolist() == [1, 3, 4]  # each two people chose with 2
     assert baselines.lists(np.array([3]), 1)["markov"].tolist() == [2]
     assert baselines.lists(np.array([1, 2, 3, 4, 5]), 3)["popularity"].tolist() == []
 

@@ -22,6 +22,8 @@ from fame.config import TrainConfig
 from fame.data.repeats import repeated_share
 from fame.data.sequences import Interactions, held_out, repeated_targets
 from fame.evaluate import evaluate, head_report, protocol, read_heads
+from fame.lens import people as people_module
+from fame.lens.faithfulness import faithfulness_of_people
 from fame.lens.people import everybodys_figures
 from fame.metrics import FIGURES, UNRANKED, summarise_ranks
 from fame.ranking import candidates, only_candidates
@@ -176,8 +178,9 @@ def test_both_baselines_ranks_and_lists_are_counted_the_same(split, held_back, r
 
 
 @CHOICES
-def test_a_survey_follows_the_checkpoint(tmp_path: Path, repeats):
+def test_a_survey_follows_the_checkpoint(tmp_path: Path, monkeypatch, repeats):
     """Also where the data set has been given another choice since."""
+    monkeypatch.setattr(people_module, "OVERLAP_AT", 3)  # shorter than the catalogue
     of_checkpoint = data(repeats)
     ids = of_checkpoint.item_ids[1:]
     items = pd.DataFrame({"item_id": ids, "title": ids})
@@ -196,7 +199,11 @@ def test_a_survey_follows_the_checkpoint(tmp_path: Path, repeats):
     ).people
     shared = {row["user"]: row["shared"] for row in people.lists["heads_disagree"]}
     assert shared == {f"u{user}": figures["shared"][user] for user in range(len(told))}
-    assert tested.measures
+    assert len(set(shared.values())) > 1
+    histories = [history for history, _ in told]
+    assert tested.measures == faithfulness_of_people(
+        checkpoint.model, histories, k=tested.list_length, draws=tested.draws, repeats=repeats
+    )
 
 
 def test_a_target_that_is_in_no_list_misses_however_small_the_catalogue():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -110,6 +112,14 @@ def test_equal_histories_have_equal_fingerprints() -> None:
     assert base.fingerprint not in {interactions(lists).fingerprint for lists in others}
 
 
+def test_the_same_clicks_of_others_or_on_others_have_another_fingerprint() -> None:
+    base = interactions([[1, 2], [3]])
+    people, items = base.user_ids.copy(), base.item_ids.copy()
+    people[1], items[3] = "somebody", "something"
+    other = [replace(base, user_ids=people), replace(base, item_ids=items)]
+    assert len({data.fingerprint for data in (base, *other)}) == 3
+
+
 @given(histories, st.integers(1, 7), st.none() | st.integers(0, 99))
 def test_every_target_lies_in_exactly_one_window(
     lists: list[list[int]], max_length: int, seed: int | None
@@ -196,6 +206,15 @@ def test_any_window_meets_any_other_in_a_batch() -> None:
     assert abs(together - expected) < 4 * expected**0.5  # a count of rare events
     # Pools mix too: the first one is not the first 128 windows.
     assert batch_of.reshape(32, 128).std(1).min() > 25  # 37 where any batch is as likely
+
+
+def test_a_batch_is_of_like_and_not_of_equal_length() -> None:
+    """Sorted over a whole epoch, windows of one length would meet only one another."""
+    lengths = np.random.default_rng(0).integers(1, 51, size=4096)
+    windows = Windows(np.zeros_like(lengths), lengths)
+    batches = bucketed_batches(windows, 32, np.random.default_rng(1))
+    # Of 512 windows in a pool about 10 have the same length, of all 4,096 about 82.
+    assert 3 < np.mean([len(set(lengths[batch])) for batch in batches]) < 8
 
 
 def test_batches_come_in_no_order_of_length() -> None:

@@ -108,6 +108,8 @@ def test_a_table_says_mean_and_spread_heads_and_commands(results: Results) -> No
     assert glance[0][1:3] == ["2", "0.5000 ± 0.0000"] and glance[0][4] == "0.2500 ± 0.0000"
     assert glance[0][6].startswith("+100.0 % (")
     assert [cells[4] for cells in glance[1:]] == ["0.5000", "0.5000"]
+    assert "With several paired seeds: in brackets a 95 % interval that draws seeds" in overview
+    assert "With one seed: in brackets a 95 % interval that draws people" in overview
 
 
 def test_nothing_stands_at_a_glance_where_nothing_was_run(tmp_path: Path) -> None:

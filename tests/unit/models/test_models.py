@@ -546,6 +546,15 @@ def test_the_ledger_adds_up_in_single_precision_too():
     assert abs(by_head.sum(0) - trace.scores[1:]).max() < 1e-5 * largest
 
 
+@every_model
+def test_what_cannot_be_traced_is_refused(config):
+    model = random_model(config)
+    with pytest.raises(ValueError, match="needs at least one item"):
+        model.trace(torch.tensor([[3, 1], [0, 0]]))
+    with pytest.raises(RuntimeError, match="eval mode"):
+        model.train().trace(torch.tensor([[3, 1]]))
+
+
 # --- interventions ----------------------------------------------------------------------------
 
 
@@ -671,6 +680,7 @@ def test_an_untrained_models_query_is_the_concatenation_of_its_heads():
         ModelConfig(positions="relative"),
         ModelConfig(facets="off", positions="relative"),
         ModelConfig(model="sasrec"),
+        ModelConfig(model="bsarec"),
     ],
     ids=shape_name,
 )
@@ -688,7 +698,8 @@ def test_training_starts_from_small_noise_in_every_matrix_and_from_nothing_elsew
             drawn = tensor[1:] if name == "item_embedding.weight" else tensor
             # A standard deviation of n numbers is known to 1 / sqrt(2 n) of itself.
             spread, known = float(drawn.detach().std()), (2 * drawn.numel()) ** -0.5
-            assert spread == pytest.approx(0.02, rel=4 * known), name
+            size = 1.0 if name.endswith("sqrt_beta") else 0.02  # BSARec's authors draw beta so
+            assert spread == pytest.approx(size, rel=4 * known), name
 
 
 def test_every_parameter_of_fame_is_drawn_or_set():
@@ -774,13 +785,17 @@ def test_dropout_falls_on_the_embeddings_and_on_whole_residual_branches(config, 
         if type(module).__name__ == "Dropout":
             module.register_forward_hook(take_away)
     encoding = model(padded(HISTORIES))
-    assert rates == [0.3] * (1 + 2 * layers)
+    branches = 3 if config.model == "bsarec" else 2  # a filter beside attention and network
+    assert rates == [0.3] * (1 + branches * layers)
 
     items = model.item_embedding(padded(HISTORIES))
     x_BTD = model.embedding_norm(items + model.position_embedding.weight)
     for block in model.blocks:
-        x_BTD = block.feed_forward_norm(block.attention_norm(x_BTD))
-    if config.model == "sasrec":
+        mixed_BTD = block.attention_norm(x_BTD)
+        if config.model == "bsarec":
+            mixed_BTD = torch.lerp(mixed_BTD, block.filter_norm(x_BTD), config.filter_weight)
+        x_BTD = block.feed_forward_norm(mixed_BTD)
+    if config.model != "fame":
         torch.testing.assert_close(encoding.query, x_BTD, **EXACT)
     else:
         by_head = model.head_attention_norm(x_BTD.unflatten(-1, (config.heads, -1)))

@@ -275,7 +275,7 @@ def test_sasrec_beside_it_is_laid_beside(told, checkpoints):
     content = told(HISTORY)
     expected = fused_table(trace_history(checkpoints["sasrec"].model, np.array(HISTORY)), 5)
     assert content.others["sasrec"].tolist() == expected["item"].tolist()
-    assert list(content.others) == ["popularity", "markov", "sasrec"]
+    assert list(content.others) == ["popularity", "markov", "item_knn", "sasrec"]
     assert "SASRec" in Page(render_report(content, NOW)).text["others"]
 
 
