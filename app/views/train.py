@@ -129,8 +129,7 @@ def _new_run() -> None:
     components.quiet(f"{sets[data].description}.")
     if told := sets[data].repeats:
         components.quiet(f"{told[0].upper()}{told[1:]}.")
-    left, right = st.columns(2)
-    model = left.segmented_control(
+    model = st.segmented_control(
         "Model",
         list(MODELS),
         format_func=lambda name: MODELS[name].title,
@@ -140,14 +139,15 @@ def _new_run() -> None:
         help=" ".join(spec.about for spec in MODELS.values()),
     )
     found = resources.devices()
-    device = right.selectbox(
-        "Device", list(found), format_func=found.__getitem__, help="What this machine has."
-    )
-    name = st.text_input(
+    left, right = st.columns(2)
+    name = left.text_input(
         "Name of the checkpoint",
         value=_free_name(data, model),
         key=f"name-{data}-{model}",
         help=f"Its folder in {resources.checkpoint_root()}.",
+    )
+    device = right.selectbox(
+        "Device", list(found), format_func=found.__getitem__, help="What this machine has."
     )
     settings = _settings(data, model)
     if st.button("Start training", type="primary", icon=":material/play_arrow:", width="stretch"):
