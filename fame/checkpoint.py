@@ -25,7 +25,7 @@ import hashlib
 import json
 import platform
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
@@ -46,7 +46,7 @@ from fame.files import file_hash, read_json, replacing, write_json
 from fame.models.registry import build_model
 from fame.models.sequence_model import SequenceModel
 
-FORMAT = 2
+FORMAT = 3
 CONFIG, WEIGHTS, ITEMS = "config.json", "model.safetensors", "items.parquet"
 METRICS, CARD = "metrics.json", "README.md"
 _SEAL = "sha256"  # under which a JSON file holds the hash of the rest of its content
@@ -328,6 +328,8 @@ def read_description(path: Path) -> Description:
         _check_seal(file, document, "restore it from its source, or train again")
     else:
         document = _from_format_1(path, document)
+    if stored < 3:
+        document = _from_format_2(file, document)
     settings = {
         key: value
         for since, added in ADDED_SETTINGS.items()
@@ -364,7 +366,22 @@ def _from_format_1(path: Path, document: dict[str, Any]) -> dict[str, Any]:
     return {**document, "data": data, "code": 1, "files": files}
 
 
-def _check_keys(values: Mapping[str, Any], names: set[str], where: str) -> None:
+def _from_format_2(file: Path, document: dict[str, Any]) -> dict[str, Any]:
+    """Gives one setting of training its name of today, and changes no value.
+
+    Up to format 2 ``start_facets`` was called ``head_facets``, which means something else now.
+    """
+    training = document["training"]
+    _check_keys(
+        training.keys() & {"head_facets", "start_facets"},
+        {"head_facets"},
+        f"{file}, field 'training'",
+    )
+    names = {"head_facets": "start_facets"}
+    return {**document, "training": {names.get(key, key): training[key] for key in training}}
+
+
+def _check_keys(values: Collection[str], names: set[str], where: str) -> None:
     """``CheckpointError`` unless a table has exactly these keys."""
     if wrong := sorted(set(values) ^ names):
         problem = "the unknown key" if wrong[0] in values else "no key"

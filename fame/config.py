@@ -31,6 +31,7 @@ ItemStart = Literal["random", "catalogue"]
 # out where it has this value, so that a new setting makes no strangers of old rows.
 ADDED_SETTINGS: Mapping[int, Mapping[str, Any]] = {
     2: {"filter_weight": 0.7, "frequency_cutoff": 5},
+    3: {},
 }
 
 
@@ -180,7 +181,7 @@ class TrainConfig(_Config):
         item_start: What the item embeddings are before training. ``random``: noise. ``catalogue``:
             items lie near each other where their titles and facets share words, which ranks better
             where most items have few clicks; the data set needs a catalogue for it.
-        head_facets: What each head's slice of the items starts from, where they start from the
+        start_facets: What each head's slice of the items starts from, where they start from the
             catalogue: ``title,brand/category`` gives titles and brands to the first head and all
             columns ``category_...`` to the second. Shares are dealt round where there are more or
             fewer of them than heads. Empty: each head starts from everything.
@@ -208,7 +209,7 @@ class TrainConfig(_Config):
     epochs: int = 200
     samples: Samples = "windows"
     item_start: ItemStart = "random"
-    head_facets: str = ""
+    start_facets: str = ""
     batch_size: int = 256
     learning_rate: float = 1e-3
     weight_decay: float = 0.0
@@ -239,10 +240,10 @@ class TrainConfig(_Config):
                 f"negatives ({self.negatives}) leaves most of it out; set one of them to 0."
             )
         self._check_range("head_loss_weight", 0, 100)
-        if self.head_facets and self.item_start == "random":
+        if self.start_facets and self.item_start == "random":
             raise ConfigError(
-                f"head_facets={self.head_facets} deals out what the catalogue says, and items "
-                "start from noise; set item_start=catalogue, or leave head_facets empty."
+                f"start_facets={self.start_facets} deals out what the catalogue says, and items "
+                "start from noise; set item_start=catalogue, or leave start_facets empty."
             )
         self._check_range("patience", 0, 100_000)
         self._check_range("seed", 0, 2**32 - 1)

@@ -52,7 +52,7 @@ def start_items(model: SequenceModel, catalogue_VD: Tensor) -> None:
 
 
 def catalogue_vectors(
-    items: pd.DataFrame, width: int, heads: int = 1, head_facets: str = ""
+    items: pd.DataFrame, width: int, heads: int = 1, start_facets: str = ""
 ) -> Tensor:
     """Vectors of length 1, near each other where the catalogue says alike things of two items.
 
@@ -68,18 +68,18 @@ def catalogue_vectors(
         items: Row i describes item i + 1: ``item_id``, ``title``, facet columns.
         width: D.
         heads: H.
-        head_facets: The shares of the heads, see :class:`fame.config.TrainConfig`.
+        start_facets: The shares of the heads, see :class:`fame.config.TrainConfig`.
 
     Returns:
         ``(V - 1, D)``, row i for item i + 1; zeros where the catalogue says nothing.
 
     Raises:
         FameError: where no words of a share are some items' and not others', or the catalogue lacks
-            a column that ``head_facets`` names.
+            a column that ``start_facets`` names.
     """
     vectors = torch.zeros(len(items), heads, width // heads, dtype=torch.float64)
     by_share: dict[frozenset[str], list[int]] = {}
-    for head, share in enumerate(_dealt(items, heads, head_facets)):
+    for head, share in enumerate(_dealt(items, heads, start_facets)):
         by_share.setdefault(share, []).append(head)
     for share, owners in by_share.items():
         part = _vectors_of(items, share, len(owners) * width // heads)
@@ -87,19 +87,19 @@ def catalogue_vectors(
     return vectors.flatten(1)
 
 
-def _dealt(items: pd.DataFrame, heads: int, head_facets: str) -> list[frozenset[str]]:
+def _dealt(items: pd.DataFrame, heads: int, start_facets: str) -> list[frozenset[str]]:
     """Which columns each head starts from: shares dealt round to heads, or heads to shares."""
     columns = ["title", *facet_columns(items)]
-    if not head_facets:
+    if not start_facets:
         return [frozenset(columns)] * heads
     shares: list[frozenset[str]] = []
-    for part in head_facets.split("/"):
+    for part in start_facets.split("/"):
         share: set[str] = set()
         for name in map(str.strip, part.split(",")):
             found = {one for one in columns if one == name or one.startswith(f"{name}_")}
             if not found:
                 raise FameError(
-                    f"head_facets={head_facets} names {name!r}, and the catalogue has no such "
+                    f"start_facets={start_facets} names {name!r}, and the catalogue has no such "
                     f"column; it has {', '.join(columns)}."
                 )
             share |= found

@@ -107,7 +107,7 @@ def train(
     item_vectors = None
     if train_config.item_start == "catalogue" and not resume:  # what is resumed has its items
         item_vectors = catalogue_vectors(
-            dataset.items, model_config.width, model_config.heads, train_config.head_facets
+            dataset.items, model_config.width, model_config.heads, train_config.start_facets
         )
     workers = join(resolve_device(train_config.device))
     run = RunFolder(out)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import json
 import shutil
 from collections.abc import Callable, Iterator
@@ -26,7 +27,7 @@ from fame.checkpoint import (
     write_metrics,
     write_weights,
 )
-from fame.config import ModelConfig, TrainConfig
+from fame.config import ADDED_SETTINGS, ModelConfig, TrainConfig
 from fame.data.catalogue import catalogue_hash
 from fame.data.registry import SETS
 from fame.errors import CheckpointError
@@ -331,9 +332,25 @@ def test_weights_that_are_replaced_while_a_folder_is_read_are_no_fault(
     assert not times and holds(loaded, weights_of(3)) and loaded.metrics is None
 
 
+def as_format_2(folder: Path) -> dict[str, Any]:
+    """What a checkpoint of format 2 was: ``start_facets`` went by another name."""
+    config = config_of(folder)
+    config["format"] = 2
+    config["training"]["head_facets"] = config["training"].pop("start_facets")
+    for key in ADDED_SETTINGS[3]:
+        del config["model"][key]
+    sections = {name: config[name] for name in ("model", "training", "data")}
+    plain = json.dumps(sections, sort_keys=True, separators=(",", ":"))
+    stated = hashlib.sha256(plain.encode()).hexdigest()
+    metrics = json.loads((folder / "metrics.json").read_text())
+    sealed(folder / "metrics.json", {**metrics, "configuration": stated})
+    sealed(folder / "config.json", config)
+    return config
+
+
 def as_format_1(folder: Path) -> dict[str, Any]:
     """What a checkpoint of format 1 was: no hashes, no version of the code, no repeats."""
-    config = config_of(folder)
+    config = as_format_2(folder)
     for key in ("code", "files", "sha256"):
         del config[key]
     for key in ("repeats", "catalogue"):
@@ -364,6 +381,24 @@ def test_format_1_opens_with_what_it_lacked_and_nothing_else(original: Path, fol
             load_checkpoint(folder)
 
 
+def test_format_2_opens_with_the_name_of_today_and_the_same_values(folder: Path) -> None:
+    describe(folder, replace(TRAINING, item_start="catalogue", start_facets="title/year"))
+    write_metrics(folder, FIGURES)
+    expected = load_checkpoint(folder)
+    config = as_format_2(folder)
+    loaded = load_checkpoint(folder)
+    assert loaded.train_config.start_facets == "title/year"
+    assert loaded.metrics is not None and loaded.metrics["test"] == FIGURES["test"]
+    assert same(replace(loaded, metrics=None), replace(expected, metrics=None))
+    for names in (["start_facets"], [], ["head_facets", "start_facets"]):
+        other = copy.deepcopy(config)
+        value = other["training"].pop("head_facets")
+        other["training"] |= dict.fromkeys(names, value)
+        sealed(folder / "config.json", other)
+        with pytest.raises(CheckpointError, match=r"(no|unknown) key '(head|start)_facets'"):
+            load_checkpoint(folder)
+
+
 def test_a_run_of_format_1_that_goes_on_has_the_present_one(folder: Path) -> None:
     as_format_1(folder)
     describe(folder)
@@ -379,13 +414,13 @@ def test_a_setting_added_later_has_its_stated_value_and_no_default(
     del config["model"]["temperature"]
     sealed(folder / "config.json", config)
     (folder / "metrics.json").unlink()
-    monkeypatch.setattr(folder_format, "FORMAT", 3)
-    monkeypatch.setattr(folder_format, "ADDED_SETTINGS", {3: {"temperature": 0.5}})
+    monkeypatch.setattr(folder_format, "FORMAT", 4)
+    monkeypatch.setattr(folder_format, "ADDED_SETTINGS", {4: {"temperature": 0.5}})
     assert ModelConfig().temperature != 0.5
     assert load_checkpoint(folder).model_config.temperature == 0.5
     write_weights(folder, weights_of(1))  # which writes the present format
     assert config_of(folder)["model"]["temperature"] == 0.5
-    config["format"] = 3  # of which it is one of the keys
+    config["format"] = 4  # of which it is one of the keys
     sealed(folder / "config.json", config)
     with pytest.raises(CheckpointError, match="no key 'temperature'"):
         load_checkpoint(folder)

@@ -55,8 +55,8 @@ WRONG = [
     (TrainConfig, "epochs", 0),
     (TrainConfig, "samples", "pairs"),
     (TrainConfig, "item_start", "titles"),
-    (TrainConfig, "head_facets", 2),
-    (TrainConfig, "head_facets", "title/brand"),  # while items start from noise
+    (TrainConfig, "start_facets", 2),
+    (TrainConfig, "start_facets", "title/brand"),  # while items start from noise
     (TrainConfig, "batch_size", 0),
     (TrainConfig, "learning_rate", 0),
     (TrainConfig, "learning_rate", math.inf),
@@ -110,11 +110,12 @@ def test_a_number_beyond_all_floats_is_refused():
         TrainConfig(learning_rate=10**400)
 
 
-# All settings of format 2 of config.json, the first that has the hash of its content.
+# All settings of format 2 of config.json, the first that has the hash of its content; by the names
+# that they have today.
 OF_FORMAT_2 = {
     *("model", "width", "heads", "experts", "layers", "max_length", "dropout", "positions"),
     *("score", "temperature", "gate", "facets"),
-    *("epochs", "samples", "item_start", "head_facets", "batch_size", "learning_rate"),
+    *("epochs", "samples", "item_start", "start_facets", "batch_size", "learning_rate"),
     *("weight_decay", "weight_average", "warmup_steps", "negatives", "label_smoothing"),
     *("head_loss_weight", "patience", "seed", "device", "precision", "compile"),
 }
