@@ -35,20 +35,37 @@ def start_items(model: SequenceModel, catalogue_VD: Tensor) -> None:
 
     An item starts in the direction of ``sqrt(1 - n^2) t + n r``, where t is its vector, r the
     direction of the random embedding that it had, and n = 0.3, at the length ``0.08 sqrt(D)``. An
-    item whose vector is zero keeps its random direction, at that length.
+    item whose vector is zero keeps its random direction, at that length. Where items are made of
+    values, only the free heads' slices start so: in the others an item's own vector is what
+    distinguishes it from the rest of its values.
 
     Args:
         model: Changed in place.
         catalogue_VD: ``(V - 1, D)``, row i for item i + 1, of length 1 or 0, as of
             :func:`catalogue_vectors`.
+
+    Raises:
+        FameError: where no head is free, so that nothing would start otherwise.
     """
+    free = [head for head, share in enumerate(model.config.facet_shares) if not share]
+    if model.values is None:
+        free = list(range(model.config.heads))
+    elif not free:
+        raise FameError(
+            f"item_start=catalogue is what free heads start from, and "
+            f"head_facets={model.config.head_facets} leaves none free; set item_start=random, or "
+            "leave one share empty."
+        )
     with torch.no_grad():
         rows_VD = model.item_embedding.weight[1:]
         mixed_VD = (1 - NOISE**2) ** 0.5 * catalogue_VD.to(rows_VD) + NOISE * F.normalize(
             rows_VD, dim=1
         )
         # A direction's length: sqrt(D) times the standard deviation of its numbers.
-        rows_VD.copy_(CATALOGUE_STD * model.config.width**0.5 * F.normalize(mixed_VD, dim=1))
+        started_VD = CATALOGUE_STD * model.config.width**0.5 * F.normalize(mixed_VD, dim=1)
+        for head in free:
+            own = slice(head * model.config.head_width, (head + 1) * model.config.head_width)
+            rows_VD[:, own] = started_VD[:, own]
 
 
 def catalogue_vectors(

@@ -28,10 +28,14 @@ from fame.checkpoint import (
     write_weights,
 )
 from fame.config import ADDED_SETTINGS, ModelConfig, TrainConfig
+from fame.data.attributes import ItemAttributes
 from fame.data.catalogue import catalogue_hash
+from fame.data.head_values import head_values
 from fame.data.registry import SETS
 from fame.errors import CheckpointError
 from fame.files import file_hash
+from fame.models.item_values import ValueIndex
+from fame.models.registry import build_model
 from tests.tiny import TINY, cyclic_interactions, random_model, sealed
 
 DATA = cyclic_interactions(people=12, num_items=9, length=7)
@@ -442,6 +446,107 @@ def test_json_that_is_none_is_one_sentence(folder: Path, text: str) -> None:
 def test_nothing_is_left_over_beside_what_was_written(original: Path) -> None:
     assert {file.name for file in original.iterdir()} == set(WRITTEN)
     assert files.read_json(original / "config.json") == config_of(original)
+
+
+# --- items made of values ---------------------------------------------------------------------
+
+VALUED = replace(TINY, width=9, heads=3, head_facets="genres/year/", own_bound=0.4)
+VALUED_ITEMS = ITEMS.assign(year=pd.array([1990, None, *[1990] * 3, *[2001] * 4], dtype="Int64"))
+INDEX_TENSORS = ("values.value", "values.start")
+
+
+@pytest.fixture
+def valued(tmp_path: Path) -> Path:
+    path = tmp_path / "valued"
+    write_description(path, VALUED, TRAINING, DATA, VALUED_ITEMS)
+    made = head_values(ItemAttributes.of(VALUED_ITEMS), VALUED.facet_shares, DATA.num_items)
+    index = ValueIndex.of(made.counts, made.value, made.start)
+    write_weights(path, build_model(VALUED, DATA.num_items, index).state_dict())
+    write_metrics(path, FIGURES)
+    return path
+
+
+def renamed(path: Path, heads: Any, key: str = "heads") -> None:
+    """Other names, and a ``config.json`` that vouches for them."""
+    (path / "values.json").write_text(json.dumps({key: heads}))
+    config = config_of(path)
+    config["files"]["values.json"] = [file_hash(path / "values.json")]
+    sealed(path / "config.json", config)
+
+
+def test_names_and_index_of_values_are_opened_as_they_were_written(valued: Path) -> None:
+    loaded = load_checkpoint(valued)
+    assert {file.name for file in valued.iterdir()} == {*WRITTEN, "values.json"}
+    genres, years, free = loaded.value_names
+    assert genres == ("genres=Comedy", "genres=Drama", "genres=War") and not free
+    assert loaded.model.values is not None
+    own = loaded.model.values.index.values_of(1)
+    names = [*genres, *years]
+    assert [[names[value] for value in values] for values in own] == [
+        ["genres=Drama"],
+        ["year=1990", "year=1990s"],
+        [],
+    ]
+    assert not any(loaded.model.values.index.values_of(2))
+    assert all(loaded.model.state_dict()[name].dtype == torch.int32 for name in INDEX_TENSORS)
+    plain = config_of(valued)
+    assert set(plain["files"]) == {"model.safetensors", "items.parquet", "values.json"}
+    assert plain["model"]["head_facets"] == "genres/year/" and plain["model"]["own_bound"] == 0.4
+
+
+def test_an_index_that_does_not_fit_is_refused_in_one_sentence(valued: Path) -> None:
+    state = load_file(valued / "model.safetensors")
+    value, start = (state[name] for name in INDEX_TENSORS)
+    wrong = {
+        "which its head does not": {"value": value.clone().index_fill(0, torch.tensor([0]), 99)},
+        "of torch.int64": {"value": value.long()},
+        "do not cut": {"value": value[:-1].clone()},
+        "sets of values": {"start": start[:-1].clone()},
+        "a value twice": {"value": value.index_fill(0, torch.tensor([1, 2]), int(value[1]))},
+    }
+    for message, tensors in wrong.items():
+        write_weights(valued, state | {f"values.{name}": other for name, other in tensors.items()})
+        with pytest.raises(CheckpointError, match=rf"index of values does not fit.*{message}"):
+            load_checkpoint(valued)
+    del state["values.start"]
+    write_weights(valued, state)
+    with pytest.raises(CheckpointError, match=r"has no tensor 'values\.start'"):
+        load_checkpoint(valued)
+
+
+def test_names_that_do_not_fit_are_refused_in_one_sentence(valued: Path) -> None:
+    heads = json.loads((valued / "values.json").read_text())["heads"]
+    (valued / "values.json").write_text(json.dumps({"heads": heads[::-1]}))
+    with pytest.raises(CheckpointError, match=r"values\.json is damaged, was changed"):
+        load_checkpoint(valued)
+    for other in (
+        heads[:2],
+        "genres",
+        [heads[0], heads[1], ["x"]],
+        [[], heads[1], []],
+        [[*heads[0], heads[0][0]], heads[1], []],
+        [[1, 2, 3], heads[1], []],
+    ):
+        renamed(valued, other)
+        with pytest.raises(CheckpointError, match=r"values\.json, field 'heads' must be"):
+            load_checkpoint(valued)
+    renamed(valued, heads, key="names")
+    with pytest.raises(CheckpointError, match=r"values\.json has (no|the unknown) key"):
+        load_checkpoint(valued)
+    renamed(valued, [[*heads[0], "genres=Western"], heads[1], []])
+    with pytest.raises(CheckpointError, match="does not fit"):  # other numbers than the index has
+        load_checkpoint(valued)
+    (valued / "values.json").unlink()
+    with pytest.raises(CheckpointError, match=r"has no values\.json"):
+        load_checkpoint(valued)
+
+
+def test_a_checkpoint_without_values_vouches_for_none(folder: Path) -> None:
+    config = config_of(folder)
+    config["files"]["values.json"] = ["0" * 64]
+    sealed(folder / "config.json", config)
+    with pytest.raises(CheckpointError, match="field 'files'"):
+        load_checkpoint(folder)
 
 
 SHIPPED = [

@@ -52,6 +52,14 @@ WRONG = [
     (ModelConfig, "temperature", 0),
     (ModelConfig, "gate", "hard"),
     (ModelConfig, "facets", "some"),
+    (ModelConfig, "head_facets", "genres"),  # one share for two heads
+    (ModelConfig, "head_facets", "genres/year/"),
+    (ModelConfig, "head_facets", "/"),  # no head is a facet
+    (ModelConfig, "head_facets", "genres,/"),
+    (ModelConfig, "head_facets", "year, year/"),
+    (ModelConfig, "head_facets", 3),
+    (ModelConfig, "own_bound", -0.1),
+    (ModelConfig, "own_bound", math.inf),
     (TrainConfig, "epochs", 0),
     (TrainConfig, "samples", "pairs"),
     (TrainConfig, "item_start", "titles"),
@@ -141,6 +149,19 @@ def test_a_whole_number_serves_where_a_number_is_wanted():
 
 def test_heads_cut_the_width_into_equal_slices():
     assert ModelConfig(width=48, heads=3).head_width == 16
+
+
+@pytest.mark.parametrize(
+    ("head_facets", "expected"),
+    [
+        ("", ()),
+        ("genres/year/", (("genres",), ("year",), ())),
+        (" / brand , year /category", ((), ("brand", "year"), ("category",))),
+    ],
+)
+def test_every_head_has_its_share_of_the_columns(head_facets, expected):
+    config = ModelConfig(width=48, heads=3, head_facets=head_facets)
+    assert config.facet_shares == expected
 
 
 @pytest.mark.parametrize(
