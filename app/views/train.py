@@ -207,16 +207,16 @@ def _settings(data: str, model: ModelName) -> dict[str, Any]:
             from_catalogue = chosen["item_start"] == "catalogue"
             dealt = st.text_input(
                 "What each head starts from",
-                value=defaults["head_facets"],
+                value=defaults["start_facets"],
                 placeholder="everything",
                 disabled=not from_catalogue,
-                key=f"setting-{data}-{model}-head_facets",
+                key=f"setting-{data}-{model}-start_facets",
                 help="Columns of the catalogue joined by commas, heads by slashes: "
                 "`title,brand/category` gives titles and brands to the first head and all "
                 "columns `category_...` to the second. Empty: each head starts from everything. "
-                "In configurations: `head_facets`.",
+                "In configurations: `start_facets`.",
             )
-            chosen["head_facets"] = dealt.strip() if from_catalogue else ""
+            chosen["start_facets"] = dealt.strip() if from_catalogue else ""
     return chosen
 
 

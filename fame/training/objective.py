@@ -43,12 +43,14 @@ class Negatives:
     importance_weight: float
 
     @classmethod
-    def of(cls, model: SequenceModel, target_N: Tensor, count: int) -> Negatives:
+    def of(
+        cls, model: SequenceModel, target_N: Tensor, count: int, vectors_VD: Tensor
+    ) -> Negatives:
         """Draws ``count`` items, any of them as likely as the others."""
         V, M = model.num_items, count
         row_M = torch.randint(V, (M,), device=target_N.device)
         # Together, because the gradient of every look at the table is as large as the table.
-        rows = model.rows_of_item_table(torch.cat([target_N, row_M]))
+        rows = model.rows_of_item_table(torch.cat([target_N, row_M]), vectors_VD)
         positive_ND, negative_MD = rows.split([len(target_N), M])
         return cls(row_M, positive_ND, negative_MD, V / M)
 
@@ -59,6 +61,8 @@ class Step:
 
     Attributes:
         model: In training mode, as it reads this step.
+        vectors_VD: Its :meth:`~fame.models.sequence_model.SequenceModel.item_vectors`, composed
+            once a step for reading and ranking.
         encoding: What it read, at all positions of the batch.
         target_positions_N: Places of the positions that have a target, in the flattened
             ``(B * T)``.
@@ -69,6 +73,7 @@ class Step:
     """
 
     model: SequenceModel
+    vectors_VD: Tensor
     encoding: Encoding
     target_positions_N: Tensor
     target_N: Tensor
@@ -108,7 +113,7 @@ def fused_loss(step: Step) -> Tensor:
     """Mean cross-entropy of the fused ranking, over the catalogue or against drawn items."""
     negatives = step.negatives
     if negatives is None:
-        table_VD = step.model.item_table
+        table_VD = step.model.as_ranked(step.vectors_VD[1:])
         return linear_cross_entropy(
             step.query_ND, table_VD, step.target_N, smoothing=step.label_smoothing
         )
@@ -121,7 +126,8 @@ def heads_loss(step: Step) -> Tensor:
     """Mean over heads of the cross-entropy of each head's own ranking, against the same items."""
     negatives = step.negatives
     if negatives is None:
-        sub_embeddings_HVK = step.model.sub_embeddings()
+        table_VD = step.model.as_ranked(step.vectors_VD[1:])
+        sub_embeddings_HVK = step.model.seen_by_heads(table_VD)
         return head_cross_entropy(
             step.state_NHK, sub_embeddings_HVK, step.target_N, smoothing=step.label_smoothing
         )
@@ -189,20 +195,20 @@ class Objective(nn.Module):
         self.terms = tuple((weight, term) for weight, term in weighed if weight)
         # Of a prefix only the last position has a target, so the last block reads no other.
         self._read = partial(model.__call__, last_only=config.samples == "prefixes")
-        self._encode: Callable[[Tensor], Encoding] = (
+        self._encode: Callable[..., Encoding] = (
             self._compile_and_encode if config.compile == "on" else self._read
         )
 
-    def _compile_and_encode(self, items_BT: Tensor) -> Encoding:
+    def _compile_and_encode(self, items_BT: Tensor, *, vectors_VD: Tensor) -> Encoding:
         """The first pass, which compiles; where nothing compiles, training goes on without."""
         self._encode = torch.compile(self._read, dynamic=True)
         try:
-            return self._encode(items_BT)
+            return self._encode(items_BT, vectors_VD=vectors_VD)
         except Exception as error:  # whatever a missing or an old compiler leads to
             reason = str(error).strip().partition("\n")[0]
             logger.warning("torch.compile does not work here, so it is left out: %s", reason)
             self._encode = self._read
-            return self._encode(items_BT)
+            return self._encode(items_BT, vectors_VD=vectors_VD)
 
     def forward(self, items_BT: Tensor, target_positions_N: Tensor, target_N: Tensor) -> Tensor:
         """The weighted sum of the terms, each a mean over the targets.
@@ -218,13 +224,15 @@ class Objective(nn.Module):
             target_N: Rows of the item table (item index - 1) that came next at those positions.
         """
         config = self.config
-        encoding = self._encode(items_BT)
+        vectors_VD = self.model.item_vectors()
+        encoding = self._encode(items_BT, vectors_VD=vectors_VD)
         step = Step(
             model=self.model,
+            vectors_VD=vectors_VD,
             encoding=encoding,
             target_positions_N=target_positions_N,
             target_N=target_N,
-            negatives=Negatives.of(self.model, target_N, config.negatives)
+            negatives=Negatives.of(self.model, target_N, config.negatives, vectors_VD)
             if config.negatives
             else None,
             label_smoothing=config.label_smoothing,

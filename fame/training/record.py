@@ -16,6 +16,7 @@ from fame.checkpoint import write_description, write_weights
 from fame.config import ModelConfig, TrainConfig
 from fame.data import Dataset
 from fame.errors import FameError
+from fame.models.item_values import ValueIndex
 from fame.training.loop import Progress, TrainState
 from fame.training.memory import count_parameters, peak_memory
 from fame.training.runs import LOG, Phase, RunFolder, Status
@@ -88,6 +89,7 @@ def recorded(
     workers: Workers,
     on_step: Callable[[Progress], None],
     on_phase: Callable[[str], None],
+    values: ValueIndex | None = None,
 ) -> Iterator[Record]:
     """Holds the folder for the block and keeps its record; an error in the block goes into it."""
     with run.held(), _log_file(run.path / LOG):
@@ -109,7 +111,7 @@ def recorded(
                 "%s on %s: %s parameters, %s, %s",
                 status.model,
                 status.data,
-                f"{count_parameters(model_config, dataset.interactions.num_items):,}",
+                f"{count_parameters(model_config, dataset.interactions.num_items, values):,}",
                 status.device,
                 train_config.precision,
             )

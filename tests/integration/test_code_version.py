@@ -69,7 +69,7 @@ CASES = {
             TRAINING,
             samples="prefixes",
             item_start="catalogue",
-            head_facets="title/brand",
+            start_facets="title/brand",
             negatives=16,
             weight_average=0.9,
             head_loss_weight=0.2,
@@ -106,7 +106,7 @@ def test_settings_give_the_figures_that_they_gave(name: str) -> None:
     data, items = dataset()
     vectors = None
     if training.item_start == "catalogue":
-        vectors = catalogue_vectors(items, shape.width, shape.heads, training.head_facets)
+        vectors = catalogue_vectors(items, shape.width, shape.heads, training.start_facets)
     state = new_state(shape, training, data.num_items, torch.device("cpu"), item_vectors=vectors)
     first = scale_of(state.model)
     assert fit(state, data, training)

@@ -226,7 +226,7 @@ def test_each_head_starts_where_its_share_of_the_catalogue_puts_it(
 ) -> None:
     shares = "region/title,region"
     training = replace(
-        TRAINING, epochs=1, learning_rate=1e-8, item_start="catalogue", head_facets=shares
+        TRAINING, epochs=1, learning_rate=1e-8, item_start="catalogue", start_facets=shares
     )
     train(dataset, SHAPE, training, tmp_path / "run", projection=False)
     vectors = catalogue_vectors(dataset.items, SHAPE.width, SHAPE.heads, shares)
@@ -356,7 +356,7 @@ def another_value(config: ModelConfig | TrainConfig, field: str) -> Any:
 
 def test_a_run_goes_on_under_its_own_settings_alone(dataset: Dataset, tmp_path: Path) -> None:
     """But for those that do not change what an epoch does."""
-    training = replace(TRAINING, item_start="catalogue")  # so that head_facets may be given
+    training = replace(TRAINING, item_start="catalogue")  # so that start_facets may be given
 
     def interrupt(progress: Progress) -> None:
         if progress.epoch == 2:
@@ -373,7 +373,7 @@ def test_a_run_goes_on_under_its_own_settings_alone(dataset: Dataset, tmp_path: 
             with pytest.raises(FameError, match=f"was started with {field}="):
                 train(dataset, *configs, tmp_path, resume=True, projection=False)
             refused.add(field)
-    assert {"heads", "batch_size", "seed", "head_facets"} < refused
+    assert {"heads", "batch_size", "seed", "start_facets"} < refused
     longer = replace(training, epochs=5, patience=3)
     assert train(dataset, SHAPE, longer, tmp_path, resume=True, projection=False)
 
