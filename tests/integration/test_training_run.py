@@ -238,14 +238,14 @@ def test_each_head_starts_where_its_share_of_the_catalogue_puts_it(
     torch.testing.assert_close(items, start.detach(), rtol=0, atol=1e-6)  # 6 steps of 1e-8
 
 
-MADE_OF_VALUES = replace(SHAPE, head_facets="region/")
+MADE_OF_VALUES = replace(SHAPE, head_facets="region/", own_bound=0.1)
 
 
 @pytest.mark.parametrize("negatives", [0, 4])
 def test_items_are_made_of_values_from_the_first_step_to_the_checkpoint(
     dataset: Dataset, tmp_path: Path, negatives: int
 ) -> None:
-    """The named head's items lie with their region after training; the free head's need not."""
+    """The named head's items lie with their region after training."""
     training = replace(TRAINING, negatives=negatives, weight_average=0.9)
     train(dataset, MADE_OF_VALUES, training, tmp_path / "run", projection=False)
     loaded = load_checkpoint(tmp_path / "run")
@@ -257,15 +257,14 @@ def test_items_are_made_of_values_from_the_first_step_to_the_checkpoint(
         assert [loaded.value_names[0][value] for value in own] == [f"region={region}"]
         assert not free
     alike = torch.arange(12) % 2 == torch.arange(12)[:, None] % 2
-    near = [torch.nn.functional.normalize(own, dim=1) for own in loaded.model.sub_embeddings()]
-    agreement = [((own @ own.T).fill_diagonal_(-9).argmax(1), own) for own in near]
-    shares = [alike[torch.arange(12), best].float().mean() for best, _ in agreement]
-    assert shares[0] == 1
+    named = torch.nn.functional.normalize(loaded.model.sub_embeddings()[0], dim=1)
+    nearest = (named @ named.T).fill_diagonal_(-9).argmax(1)
+    assert alike[torch.arange(12), nearest].all()
     assert loaded.metrics is not None
     assert loaded.metrics["test"] == evaluate(loaded.model, dataset.interactions, "test")
     assert loaded.metrics["parameters"] == loaded.model.parameter_count
     valid = RunFolder(tmp_path / "run").history()
-    assert max(row["valid_NDCG@10"] for row in valid) > 1.5 * valid[0]["valid_NDCG@10"]
+    assert max(row["valid_NDCG@10"] for row in valid) > 0.9
 
 
 def test_only_free_heads_start_from_the_catalogue_where_others_are_facets(
