@@ -20,14 +20,55 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from fame.models.item_values import ValueIndex
+from fame.models.item_values import ItemValues, ValueIndex
 from fame.models.sequence_model import SequenceModel
+
+
+@dataclass(frozen=True)
+class _Composed:
+    """What of the items does not depend on a history.
+
+    Attributes:
+        made_of: The weights that it is made of, and how often each had been changed then.
+        own_HVK: Own parts as the heads see them.
+        length_V: ``|x_v|`` under cosine scores, else 1; 1 for the padding, which has none.
+    """
+
+    made_of: tuple[tuple[Tensor, int], ...]
+    own_HVK: Tensor
+    length_V: Tensor
+
+    @classmethod
+    def of(cls, model: SequenceModel, values: ItemValues) -> _Composed:
+        """As composed for the last history, unless weights were changed since.
+
+        Kept here and not on the model, which many sessions may share.
+        """
+        weights = [values.vectors, model.item_embedding.weight, *model.parameters(recurse=False)]
+        made_of = tuple((weight, weight._version) for weight in weights)
+        known = _composed.get(model)
+        if known is not None and all(
+            a is b and before == now
+            for (a, before), (b, now) in zip(known.made_of, made_of, strict=True)
+        ):
+            return known
+        own_VHK = values.own_parts(model.item_embedding.weight)
+        length_V = torch.ones_like(own_VHK[:, 0, 0])
+        if model.config.score != "dot":
+            length_V[1:] = torch.linalg.vector_norm(model.item_vectors(), dim=1)[1:]
+        found = cls(made_of, model.seen_by_heads(own_VHK.flatten(1)), length_V)
+        _composed[model] = found
+        return found
+
+
+_composed: WeakKeyDictionary[SequenceModel, _Composed] = WeakKeyDictionary()
 
 # [H] of (number of a value, or None for the item's own part; points).
 ByValue = list[list[tuple[int | None, float]]]
@@ -66,30 +107,24 @@ class ValuePoints:
         if model.values is None:
             return None
 
-        def by_head(x_ND: Tensor) -> Tensor:
-            """``<W^f_h x, F_h>`` as ``(H, N)``."""
-            return torch.einsum("hnk,hk->hn", model.seen_by_heads(x_ND), state_HK)
-
+        composed = _Composed.of(model, model.values)
         index, vectors_AK = model.values.index, model.values.vectors
         H = len(state_HK)
         counts = torch.tensor(index.counts, device=vectors_AK.device)
         head_A = torch.arange(H, device=vectors_AK.device).repeat_interleave(counts)
         in_slice_AHK = F.one_hot(head_A, H).to(vectors_AK)[:, :, None] * vectors_AK[:, None]
-        points_HA = by_head(in_slice_AHK.flatten(1))
-        own_HV = by_head(model.values.own_parts(model.item_embedding.weight).flatten(1))
-        cosine = model.config.score != "dot"
-        length_V = torch.linalg.vector_norm(model.item_vectors(), dim=1) if cosine else None
-        own = own_HV.double().cpu().numpy()
-        length = np.ones(own.shape[1]) if length_V is None else length_V.double().cpu().numpy()
-        length[0] = 1.0  # the padding has none, and is nobody's item
-        own /= length
+        seen_HAK = model.seen_by_heads(in_slice_AHK.flatten(1))
+        points_HA = torch.einsum("hak,hk->ha", seen_HAK, state_HK)
+        own_HV = torch.einsum("hvk,hk->hv", composed.own_HVK, state_HK)
+        length = composed.length_V.double().cpu().numpy()
+        own = own_HV.double().cpu().numpy() / length
         own[:, 0] = 0.0
         return cls(
             index=ValueIndex(index.counts, index.value.cpu(), index.start.cpu()),
             by_value=points_HA.gather(0, head_A[None])[0].double().cpu().numpy(),
             own=own,
             length=length,
-            vectors=vectors_AK.double().cpu().numpy() if cosine else None,
+            vectors=None if model.config.score == "dot" else vectors_AK.double().cpu().numpy(),
             given_mean=(scores - own)[:, 1:].mean(1),
             own_mean=own[:, 1:].mean(1),
         )

@@ -108,6 +108,21 @@ def test_what_an_item_has_for_itself_moves_its_own_part_alone() -> None:
         assert after[-1][1] != pytest.approx(before[-1][1], rel=1e-3)
 
 
+def test_weights_that_were_changed_are_noticed() -> None:
+    """What does not depend on a history is composed once, as long as the weights stay."""
+    model, history = random_model(SHAPES[1], NUM_ITEMS), np.array([3, 1])
+    trace_history(model, history)
+    for weights in (model.item_embedding.weight, model.values.vectors, model.facet_maps):
+        with torch.no_grad():
+            weights[1:] *= 0.5
+        found = trace_history(model, history).values
+        fresh = random_model(SHAPES[1], NUM_ITEMS)
+        fresh.load_state_dict(model.state_dict())
+        expected = trace_history(fresh, history).values
+        assert np.array_equal(found.own, expected.own)
+        assert np.array_equal(found.length, expected.length)
+
+
 @of_shapes
 def test_centred_parts_have_mean_zero_over_the_catalogue(config: ModelConfig) -> None:
     trace = trace_history(random_model(config, NUM_ITEMS), np.array([3, 1]))
