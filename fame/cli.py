@@ -406,15 +406,24 @@ def trace(
     mute: Mute = None,
     solo: Solo = None,
     without: Without = None,
+    new: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN=VALUE,...",
+            help="Where an item would stand that nobody has clicked, by its values.",
+        ),
+    ] = None,
     raw: Annotated[bool, typer.Option("--raw", help="Scores not centred over items.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Shows what every head recommends after a history, and how the gate fuses it."""
+    from fame.data.head_values import values_named
     from fame.lens.answer import trace_answer
     from fame.lens.trace import leave_out, trace_history
 
     _either(user, items)
     loaded = _load_checkpoint(checkpoint, "cpu")
+    asked = None if new is None else values_named(new, loaded.value_names)
     history, held_out, _ = _history(loaded, user, items)
     for item in without or []:
         history = leave_out(history, loaded.item_index(item))
@@ -424,7 +433,15 @@ def trace(
         repeats=loaded.data.repeats,
         intervention=_intervention(gate, mute, solo),
     )
-    answer = trace_answer(traced, loaded.items, top_k=top_k, held_out=held_out, raw=raw)
+    answer = trace_answer(
+        traced,
+        loaded.items,
+        top_k=top_k,
+        held_out=held_out,
+        raw=raw,
+        value_names=loaded.value_names,
+        new=asked,
+    )
     if as_json:
         print_json(answer)
     else:
@@ -819,3 +836,8 @@ def _print_trace(answer: dict[str, Any]) -> None:
         if held_out["rank"] is None:
             where = "which is in the history and so in no list: it has no rank and counts as a miss"
         typer.echo(f"\nWhat came next: {held_out['title']}, {where}")
+    if new := answer.get("new"):
+        by_head = ", ".join(str(rank) for rank in new["rank_by_head"])
+        typer.echo(
+            f"\nA new item of {', '.join(new['values'])}: rank {new['rank']} (by head: {by_head})"
+        )

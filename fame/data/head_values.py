@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from itertools import chain
 
 import numpy as np
@@ -18,6 +19,7 @@ from fame.errors import DataError
 
 _LEVEL = re.compile(r"(?P<facet>.+)_(?P<level>\d+)")
 _PATH = " > "
+_NEXT_VALUE = re.compile(r",(?=[^,=]+=)")
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,57 @@ def head_values(
     return HeadValues(tuple(names), np.concatenate(values).astype(np.int32), start.astype(np.int32))
 
 
+def values_named(text: str, names: Sequence[Sequence[str]]) -> list[list[int]]:
+    """The numbers of the values that a text names, ``[H]``, each head's ascending.
+
+    A head gets what it knows of them. A year brings its decade, and a level of a category those
+    above it, as they do in a catalogue.
+
+    Args:
+        text: ``column=value`` once or several times, with commas between; a value may have commas.
+        names: ``[H]`` the names of each head's values, in the order of their numbers.
+
+    Raises:
+        DataError: where there are no values, none is named, or nobody knows one of them.
+    """
+    known = {name for own in names for name in own}
+    if not known:
+        raise DataError(
+            "This checkpoint knows items one by one and not by their values, so it cannot rank a "
+            "new one; train a model with head_facets."
+        )
+    asked = [part.strip() for part in _NEXT_VALUE.split(text.strip(" ,")) if part.strip()]
+    if not asked:
+        some = " and ".join(own[0] for own in names if own)
+        raise DataError(f"A new item needs at least one value to be ranked by, such as {some}.")
+    for name in asked:
+        if name not in known:
+            near = get_close_matches(name, sorted(known), n=3, cutoff=0.5)
+            raise DataError(
+                f"No item has the value {name!r}; "
+                + (f"near it are {', '.join(near)}." if near else "write it as column=value.")
+            )
+    wanted = {wider for name in asked for wider in (name, *_wider(name))}
+    by_head, before = [], 0
+    for own in names:
+        by_head.append([before + n for n, name in enumerate(own) if name in wanted])
+        before += len(own)
+    return by_head
+
+
+def _wider(name: str) -> list[str]:
+    """What else an item has that has this value."""
+    column, _, value = name.partition("=")
+    if column == "year" and value.isdigit():
+        return [f"{column}={_decade(int(value))}"]
+    levels = value.split(_PATH)
+    return [f"{column}={_PATH.join(levels[:depth])}" for depth in range(1, len(levels))]
+
+
+def _decade(year: int) -> str:
+    return f"{year // 10 * 10}s"
+
+
 def _column(attributes: ItemAttributes, name: str) -> tuple[np.ndarray, np.ndarray]:
     """Items (rows) and names of their values, ``(n,)`` each, of one column or group of columns."""
     facets = attributes.facets
@@ -92,7 +145,7 @@ def _column(attributes: ItemAttributes, name: str) -> tuple[np.ndarray, np.ndarr
         if name == "year":
             years = [_year(text) for text in own]
             own = np.array(list(map(str, years)), dtype=object)  # 1998 where a table has 1998.0
-            wider = [f"{year // 10 * 10}s" for year in years]
+            wider = list(map(_decade, years))
     else:
         levels = _levels(attributes, name)
         if not levels:

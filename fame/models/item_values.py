@@ -12,7 +12,7 @@ catalogue knows no value of a facet (no part is there to be shorter than, so not
 an item is ranked by the named head as one of a free head is).
 
 Shapes: ``V`` items with the padding id 0 · ``H`` heads, ``G`` of them named · ``K`` head width ·
-``D = H K`` · ``A`` values, counted in each head that knows them · ``N`` pairs of item and value.
+``D = H K`` · ``A`` values, counted in each head that knows them · ``N`` items that are asked for.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ class ValueIndex:
     Attributes:
         counts: ``[H]`` how many values each head knows: 0 where it is free, A in all. Values are
             numbered from 0, those of the first head first.
-        value: ``(N,)`` int32: values of the first named head's items in the order of the items,
-            then of the next head's.
-        start: ``(G V + 1,)`` int32: where in ``value`` those of each item begin, and N.
+        value: Int32: values of the first named head's items in the order of the items, then of the
+            next head's; one entry for every value that an item has.
+        start: ``(G V + 1,)`` int32: where in ``value`` those of each item begin, and its end.
     """
 
     counts: tuple[int, ...]
@@ -119,14 +119,18 @@ class ItemValues(nn.Module):
     def index(self) -> ValueIndex:
         return ValueIndex(self.counts, self.value, self.start)
 
-    def compose(self, own_VD: Tensor) -> Tensor:
-        """x_v of all items from their own vectors, ``(V, D)``; row i is item i, 0 the padding."""
-        slices = own_VD.chunk(len(self.counts), dim=-1)
-        named = dict(zip(self.index.named, self._sums(len(own_VD)), strict=True))
+    def compose(self, own_ND: Tensor, item_N: Tensor | None = None) -> Tensor:
+        """x_v of items from their own vectors, ``(N, D)``.
+
+        Args:
+            item_N: Which items; by default all of them, 0 for the padding first.
+        """
+        slices = own_ND.chunk(len(self.counts), dim=-1)
+        named = dict(zip(self.index.named, self._given(item_N), strict=True))
         return torch.cat(
             [
-                own_VK if head not in named else self._sum_of_parts(*named[head], own_VK)
-                for head, own_VK in enumerate(slices)
+                own_NK if head not in named else self._sum_of_parts(*named[head], own_NK)
+                for head, own_NK in enumerate(slices)
             ],
             dim=-1,
         )
@@ -134,26 +138,35 @@ class ItemValues(nn.Module):
     def own_parts(self, own_VD: Tensor) -> Tensor:
         """What of the composed items is their own, ``(V, H, K)``: ``s_vh r_v``."""
         own_VHK = own_VD.unflatten(-1, (len(self.counts), -1)).clone()
-        for head, (part_VK, count_V) in zip(self.index.named, self._sums(len(own_VD)), strict=True):
-            own_VHK[:, head] *= self._scale(part_VK, count_V, own_VHK[:, head])
+        for head, given in zip(self.index.named, self._given(), strict=True):
+            own_VHK[:, head] *= self._scale(*given, own_VHK[:, head])
         return own_VHK
 
-    def _sums(self, V: int) -> list[tuple[Tensor, Tensor]]:
-        """Of each named head the values' part ``(V, K)`` and of how many values it is ``(V,)``."""
-        sum_GVK = F.embedding_bag(
-            self.value, self.vectors, self.start, mode="sum", include_last_offset=True
-        ).view(-1, V, self.vectors.shape[1])
-        count_GV = self.start.diff().view(-1, V)
-        part_GVK = sum_GVK * count_GV.clamp_min(1).to(sum_GVK.dtype).rsqrt()[..., None]
-        return list(zip(part_GVK, count_GV, strict=True))
+    def _given(self, item_N: Tensor | None = None) -> list[tuple[Tensor, Tensor]]:
+        """Of each named head the values' part ``(N, K)`` and of how many values it is ``(N,)``."""
+        value, start = self.value, self.start
+        G = len(self.index.named)
+        if item_N is not None:
+            V = (len(start) - 1) // G
+            set_GN = torch.arange(0, G * V, V, device=start.device)[:, None] + item_N
+            begin, count = start[set_GN].flatten(), (start[set_GN + 1] - start[set_GN]).flatten()
+            start = F.pad(count.cumsum(0, dtype=start.dtype), (1, 0))
+            places = torch.arange(int(start[-1]), device=start.device)
+            value = value[places + torch.repeat_interleave(begin - start[:-1], count)]
+        sum_GNK = F.embedding_bag(
+            value, self.vectors, start, mode="sum", include_last_offset=True
+        ).view(G, -1, self.vectors.shape[1])
+        count_GN = start.diff().view(G, -1)
+        part_GNK = sum_GNK * count_GN.clamp_min(1).to(sum_GNK.dtype).rsqrt()[..., None]
+        return list(zip(part_GNK, count_GN, strict=True))
 
-    def _sum_of_parts(self, part_VK: Tensor, count_V: Tensor, own_VK: Tensor) -> Tensor:
-        return part_VK + self._scale(part_VK, count_V, own_VK) * own_VK
+    def _sum_of_parts(self, part_NK: Tensor, count_N: Tensor, own_NK: Tensor) -> Tensor:
+        return part_NK + self._scale(part_NK, count_N, own_NK) * own_NK
 
-    def _scale(self, part_VK: Tensor, count_V: Tensor, own_VK: Tensor) -> Tensor:
-        """s_vh, ``(V, 1)``."""
-        length_V1, own_V1 = (
-            torch.linalg.vector_norm(x_VK, dim=-1, keepdim=True) for x_VK in (part_VK, own_VK)
+    def _scale(self, part_NK: Tensor, count_N: Tensor, own_NK: Tensor) -> Tensor:
+        """s_vh, ``(N, 1)``."""
+        length_N1, own_N1 = (
+            torch.linalg.vector_norm(x_NK, dim=-1, keepdim=True) for x_NK in (part_NK, own_NK)
         )
-        scale_V1 = (self.bound * length_V1 / own_V1.clamp_min(_TINY)).clamp_max(1)
-        return scale_V1.masked_fill(count_V[:, None] == 0, 1)
+        scale_N1 = (self.bound * length_N1 / own_N1.clamp_min(_TINY)).clamp_max(1)
+        return scale_N1.masked_fill(count_N[:, None] == 0, 1)

@@ -211,15 +211,21 @@ class SequenceModel(nn.Module):
         attention = CausalSelfAttention(config.width, config.heads, relative)
         return TransformerBlock(config.width, attention, config.dropout)
 
-    def item_vectors(self) -> Tensor:
+    def item_vectors(self, item_N: Tensor | None = None) -> Tensor:
         """x_v before it is scaled for ranking, ``(V, D)``: row i is item i, 0 the padding.
 
         What is learned for each item or, where items are made of values, composed of that and of
         theirs. That costs as much as the table is large, so who reads and ranks by the same weights
         composes once and hands the result to both, as ``vectors_VD``.
+
+        Args:
+            item_N: Only these items, ``(N, D)``; by default all.
         """
         own_VD = self.item_embedding.weight
-        return own_VD if self.values is None else self.values.compose(own_VD)
+        if item_N is not None:
+            # Because the gradient of an index in brackets is several times slower.
+            own_VD = own_VD.index_select(0, item_N)
+        return own_VD if self.values is None else self.values.compose(own_VD, item_N)
 
     def backbone(self, items_BT: Tensor, vectors_VD: Tensor | None = None) -> Tensor:
         """S ``(B, T, D)``, what the last block reads: embeddings and the first L - 1 blocks.
@@ -252,12 +258,9 @@ class SequenceModel(nn.Module):
         """
         return self.as_ranked(self.item_vectors()[1:])
 
-    def rows_of_item_table(self, row_N: Tensor, vectors_VD: Tensor | None = None) -> Tensor:
+    def rows_of_item_table(self, row_N: Tensor) -> Tensor:
         """Some rows of :attr:`item_table`, ``(N, D)``, without a look at the others."""
-        if vectors_VD is None:
-            vectors_VD = self.item_vectors()
-        # index_select, because the gradient of an index in brackets is several times slower.
-        return self.as_ranked(vectors_VD.index_select(0, row_N + 1))
+        return self.as_ranked(self.item_vectors(row_N + 1))
 
     def as_ranked(self, x_ND: Tensor) -> Tensor:
         """Rows of :meth:`item_vectors` as they are ranked: of length 1 under cosine scores."""

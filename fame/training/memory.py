@@ -24,7 +24,7 @@ from fame.models.registry import build_model, costs_of, made_of_values, ranking_
 GIB = 2**30
 # Tables as large as the item table that composing it of values leaves for its backward pass: sums,
 # values' parts, the table itself, and the gradients of table and parts on their way back.
-_COMPOSED = 5
+COMPOSED = 5
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ def memory_need(
         # As it is learnt and as it is ranked; each as it is, as the heads see it, and its gradient.
         tables = (1 if model_config.score == "dot" else 2) * (3 if heads_too else 1)
     if made_of_values(model_config):
-        tables += _COMPOSED
+        tables += COMPOSED
     kept = kept_values(model_config, T, last_only=windows.last_only)
     return MemoryNeed(
         weights=4 * P * (4 + on_cpu + (processes > 1) + (train_config.weight_average > 0)),

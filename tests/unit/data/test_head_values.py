@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from fame.data.attributes import ItemAttributes
-from fame.data.head_values import HeadValues, head_values
+from fame.data.head_values import HeadValues, head_values, values_named
 from fame.errors import DataError
 
 ITEMS = pd.DataFrame(
@@ -112,3 +112,55 @@ def test_a_catalogue_without_attributes_and_years_that_are_none_are_refused() ->
     old = ItemAttributes.of(ITEMS.assign(year=["long ago", "long ago", "1990", "1990", "1991"]))
     with pytest.raises(DataError, match="'long ago' is no year"):
         head_values(old, [("year",)], len(ITEMS))
+
+
+NAMES = (
+    ("brand=Ben, Jerry & Sons", "brand=Z"),
+    (),
+    ("category=Skin", "category=Skin > Tools", "category=Skin > Tools > Deep"),
+    ("genres=Drama", "genres=Horror", "year=1990s", "year=1998"),
+    ("genres=Horror",),
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "by_head"),
+    [
+        ("genres=Horror", [[], [], [], [3 + 2 + 1], [9]]),
+        (" year=1998 , genres=Drama,", [[], [], [], [5, 7, 8], []]),
+        ("year=1990s", [[], [], [], [7], []]),
+        ("category=Skin > Tools > Deep", [[], [], [2, 3, 4], [], []]),
+        ("category=Skin > Tools,brand=Z", [[1], [], [2, 3], [], []]),
+        ("brand=Ben, Jerry & Sons,genres=Drama", [[0], [], [], [5], []]),
+    ],
+)
+def test_values_are_named_with_what_they_bring_along(text: str, by_head: list[list[int]]) -> None:
+    assert values_named(text, NAMES) == by_head
+
+
+def test_every_item_of_a_catalogue_can_be_named_by_its_own_values() -> None:
+    """What a narrow value brings along is what an item that has it has in the catalogue."""
+    values = made(("category", "year"), ("genres",))
+    for item in (1, 2, 4):
+        narrow = [named(values, item, head) for head in (0, 1)]
+        text = ",".join(name for own in narrow for name in own if not name.endswith("0s"))
+        numbers = values_named(text, values.names)
+        every = [name for own in values.names for name in own]
+        assert [[every[n] for n in own] for own in numbers] == narrow
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("genres=Horor", r"No item has the value 'genres=Horor'; near it are genres=Horror"),
+        ("brand=Z,year=1999", r"value 'year=1999'; near it are year=1998, year=1990s"),
+        ("???", r"value '\?\?\?'; write it as column=value"),
+        ("", "at least one value to be ranked by, such as brand=Ben, Jerry & Sons and category"),
+        (" , ", "at least one value"),
+    ],
+)
+def test_values_that_nobody_knows_are_refused_with_those_near_them(text: str, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        values_named(text, NAMES)
+    with pytest.raises(DataError, match="knows items one by one"):
+        values_named(text, ((), ()))

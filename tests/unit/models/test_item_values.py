@@ -12,7 +12,7 @@ import torch
 from fame.config import TrainConfig
 from fame.models.item_values import ItemValues, ValueIndex
 from fame.models.registry import build_model
-from fame.training.objective import Objective
+from fame.training.objective import Objective, StepItems
 from tests.tiny import TINY_VALUES, padded, random_model, values_for
 
 # Two named heads of three and two values over three items; the free one is the second.
@@ -117,19 +117,52 @@ def test_a_step_composes_the_items_once(monkeypatch: pytest.MonkeyPatch) -> None
     calls = []
     compose = ItemValues.compose
 
-    def counted(self: ItemValues, own_VD: torch.Tensor) -> torch.Tensor:
-        calls.append(len(own_VD))
-        return compose(self, own_VD)
+    def counted(
+        self: ItemValues, own_ND: torch.Tensor, item_N: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        calls.append(None if item_N is None else item_N.tolist())
+        return compose(self, own_ND, item_N)
 
     monkeypatch.setattr(ItemValues, "compose", counted)
-    for negatives in (0, 4):
+    for negatives in (0, 2):
         model = random_model(TINY_VALUES)
         objective = Objective(model, TrainConfig(negatives=negatives, head_loss_weight=0.5))
-        objective(padded([[1, 2], [3]]), torch.arange(2), torch.tensor([1, 2]))
-        assert calls == [10]
+        torch.manual_seed(0)
+        objective(padded([[1, 2], [3]]), torch.arange(2), torch.tensor([1, 4]))
+        torch.manual_seed(0)
+        drawn = set((torch.randint(9, (2,)) + 1).tolist())
+        # Against drawn items only those that the step has to do with, the padding first.
+        assert calls == [sorted({0, 1, 2, 3, 5} | drawn) if negatives else None]
         calls.clear()
     random_model(TINY_VALUES).trace(padded([[1, 2]]))
-    assert calls == [10]
+    assert calls == [None]
+
+
+@pytest.mark.parametrize("samples", ["windows", "prefixes"])
+def test_items_composed_for_a_step_alone_are_as_good_as_all(
+    monkeypatch: pytest.MonkeyPatch, samples: str
+) -> None:
+    """Loss and every gradient, with the heads' own loss too."""
+    outcomes = []
+    for whole in (False, True):
+        if whole:
+            monkeypatch.setattr(StepItems, "of", lambda model, *_: StepItems(model.item_vectors()))
+        model = random_model(dataclasses.replace(TINY_VALUES, score="fused-cosine"))
+        config = TrainConfig(negatives=3, head_loss_weight=0.5, samples=samples)
+        torch.manual_seed(1)
+        places = torch.arange(2) if samples == "prefixes" else torch.tensor([0, 1, 5])
+        targets = torch.tensor([1, 4, 7])[: len(places)]
+        loss = Objective(model, config)(padded([[1, 2, 9, 1, 6], [3]]), places, targets)
+        loss.backward()
+        outcomes.append([loss, *(parameter.grad for parameter in model.parameters())])
+    for few, all_ in zip(*outcomes, strict=True):
+        torch.testing.assert_close(few, all_, rtol=1e-9, atol=1e-12)
+
+
+def test_some_items_are_composed_as_among_all() -> None:
+    values, own = made(0.5)
+    asked = torch.tensor([3, 0, 1, 1])
+    torch.testing.assert_close(values.compose(own[asked], asked), values.compose(own)[asked])
 
 
 def test_an_index_says_what_an_item_has() -> None:
