@@ -23,6 +23,7 @@ from typer.core import TyperGroup
 
 from fame import data
 from fame.errors import FameError
+from fame.files import check_file, disk_is_full
 from fame.models.registry import MODELS
 
 if TYPE_CHECKING:
@@ -54,6 +55,12 @@ class _OneSentence(TyperGroup):
             raise typer.Exit(2) from error
         except KeyboardInterrupt as error:
             raise typer.Exit(130) from error
+        except Exception as error:
+            if not disk_is_full(error):
+                raise
+            if _speaks():
+                typer.echo("Error: The disk is full; make room and run again.", err=True)
+            raise typer.Exit(2) from error
 
 
 app = typer.Typer(
@@ -71,6 +78,9 @@ app.add_typer(data_app, name="data")
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 SetName = Annotated[str, typer.Argument(metavar="NAME", help="A name out of `data list`.")]
 CheckpointPath = Annotated[Path, typer.Argument(metavar="CHECKPOINT", help="A checkpoint folder.")]
+Overwrite = Annotated[
+    bool, typer.Option("--overwrite", help="Replace a file that is there already.")
+]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 
 
@@ -169,6 +179,7 @@ def data_generate(
         int | None, typer.Option(help="Default: 144.4 a user, or 40 in facets.")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Equal seeds give equal files.")] = 0,
+    overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
     """Makes up interactions to measure and to test with.
@@ -180,7 +191,13 @@ def data_generate(
     from fame.data import synthetic
 
     made, catalogue = synthetic.generate(
-        kind, out, users=users, items=items, interactions=interactions, seed=seed
+        kind,
+        out,
+        users=users,
+        items=items,
+        interactions=interactions,
+        seed=seed,
+        overwrite=overwrite,
     )
     if as_json:
         print_json(
@@ -264,9 +281,9 @@ def train(
     kind = str(given.get("model", "fame"))
     if config is not None:
         base, where = read_recipe(config, kind), str(config)
-    elif resume:
-        stored_model, stored_training = stored_settings(out)
-        base, where = {**stored_model.to_dict(), **stored_training.to_dict()}, str(out)
+    elif resume and (stored := stored_settings(out)) is not None:
+        base = {key: value for config in stored for key, value in config.to_dict().items()}
+        where = str(out)
     else:
         base, where = load_recipe(data_name, kind), "The recipe"
     model_config, train_config = build_configs(
@@ -445,6 +462,7 @@ def report(
     link: Annotated[
         str | None, typer.Option(metavar="URL", help="Where the same can be seen in the app.")
     ] = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Writes one HTML file that tells everything about one list, and opens without a network."""
     from datetime import UTC, datetime
@@ -453,6 +471,7 @@ def report(
     from fame.report.content import Subject, gather
     from fame.report.page import write_report
 
+    check_file(out, overwrite=overwrite)
     _either(user, items)
     loaded = _load_checkpoint(checkpoint, "cpu")
     history, held_out, histories = _history(loaded, user, items)
@@ -583,7 +602,7 @@ def reproduce(
     """Trains the rows of a set's table over seeds; a run that has its row is not run again."""
     from fame.config import parse_setting
     from fame.experiments.gains import Gain, brackets_in_words
-    from fame.experiments.reproduce import Row
+    from fame.experiments.reproduce import Row, check_ship
     from fame.experiments.reproduce import reproduce as run_table
     from fame.experiments.reproduce import ship as make_checkpoint
     from fame.experiments.results import Results
@@ -593,6 +612,8 @@ def reproduce(
     given = {**dict(parse_setting(setting) for setting in settings or []), "device": device}
     for variant in wanted:
         variant.configs(data_name, **given)  # a wrong setting is told before the data is read
+    if ship is not None:
+        check_ship(ship)
     dataset = data.load(data_name, progress=StderrProgress())
     results = Results(out)
     with _training_bar() as (on_step, _):

@@ -1,6 +1,7 @@
 """A run's folder: who holds it, what it says while it trains, and how it goes on.
 
-A run and its checkpoint share one folder. Beside the checkpoint's files it has ``status.json``
+A run and its checkpoint share one folder, which is marked as ours before anything else is written
+(:data:`fame.files.MARK`). Beside the checkpoint's files it has ``status.json``
 (now), ``metrics.jsonl`` (a row an epoch), ``train.log``, ``run.lock`` (held while a process trains)
 and ``resume/state.safetensors`` (all that the next epoch needs; gone when the run has finished).
 """
@@ -25,9 +26,19 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from fame.checkpoint import CARD, CONFIG, ITEMS, METRICS, WEIGHTS
+from fame.checkpoint import CARD, CONFIG, ITEMS, METRICS, WEIGHTS, is_own_folder
 from fame.errors import FameError
-from fame.files import drop_unfinished, locked, replacing, write_json, write_text
+from fame.files import (
+    MARK,
+    check_folder,
+    claim_folder,
+    drop_unfinished,
+    locked,
+    replacing,
+    telling_of,
+    write_json,
+    write_text,
+)
 from fame.training.loop import TrainState, copy_of_weights
 
 STATUS, HISTORY, LOG, LOCK = "status.json", "metrics.jsonl", "train.log", "run.lock"
@@ -79,6 +90,35 @@ class RunFolder:
 
     # --- who holds it -------------------------------------------------------------------------
 
+    def check(self, *, resume: bool) -> None:
+        """``FameError`` where no training may begin here, or none may go on where ``resume``."""
+        check_folder(self.path, is_ours=is_own_folder)
+        if resume and not (self.can_resume() or self.is_beginning()):
+            raise FameError(
+                f"There is nothing to resume in {self.path}: no run was interrupted there; leave "
+                "--resume away to start one."
+            )
+        if self.has_run() and not resume:
+            way = "continue it with --resume, or choose" if self.can_resume() else "choose"
+            raise FameError(f"{self.path} already holds a run; {way} another --out.")
+
+    @contextmanager
+    def taken(self, *, resume: bool) -> Iterator[None]:
+        """Makes the folder ours and holds it for a training; ``FameError`` as :meth:`check` says.
+
+        What a run left here of which no epoch had ended goes, unless it goes on.
+        """
+        if not self.is_held():
+            self.check(resume=resume)
+            claim_folder(self.path)
+        with self.held():
+            self.check(resume=resume)  # another training may have come and gone meanwhile
+            if not resume:
+                for name in (WEIGHTS, ITEMS, CONFIG):
+                    (self.path / name).unlink(missing_ok=True)
+                self.drop_state()
+            yield
+
     @contextmanager
     def held(self) -> Iterator[None]:
         """Holds the folder against any other training; ``FameError`` where one is under way.
@@ -101,15 +141,27 @@ class RunFolder:
         try:
             with (self.path / LOCK).open("r") as lock:
                 fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except FileNotFoundError:
-            return False
         except BlockingIOError:
             return True
+        except OSError:
+            return False
         return False
 
     def has_run(self) -> bool:
-        """Whether anything was ever trained here."""
-        return any((self.path / name).exists() for name in (STATUS, CONFIG))
+        """Whether an epoch was ever trained here, or a checkpoint put here."""
+        kept = any((self.path / name).exists() for name in (HISTORY, METRICS))
+        return kept or self.can_resume() or ((self.path / CONFIG).exists() and not self._began())
+
+    def is_beginning(self) -> bool:
+        """Whether a training began here of which no epoch is kept: it can only begin again."""
+        return self._began() and not self.has_run()
+
+    def _began(self) -> bool:
+        return any((self.path / name).is_file() for name in (STATUS, MARK))
+
+    def has_ended(self) -> bool:
+        """Whether the run came to its end and has its figures."""
+        return (self.path / METRICS).is_file() and not self.can_resume()
 
     # --- what it says -------------------------------------------------------------------------
 
@@ -233,8 +285,9 @@ def launch(
         command += ["--set", f"{key}={value}"]
     if resume:
         command.append("--resume")
-    out.mkdir(parents=True, exist_ok=True)
-    with (out / LAUNCH_LOG).open("wb") as log:
+    RunFolder(out).check(resume=resume)
+    claim_folder(out)
+    with telling_of(out / LAUNCH_LOG), (out / LAUNCH_LOG).open("wb") as log:
         process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,

@@ -16,9 +16,9 @@ from fame import CODE_VERSION
 from fame.baselines import baseline_ranks
 from fame.checkpoint import (
     CARD,
+    CONFIG,
     Checkpoint,
     DataInfo,
-    Description,
     load_checkpoint,
     read_description,
     write_metrics,
@@ -56,19 +56,17 @@ _MAY_CHANGE = {"epochs", "patience", "device", "compile"}
 _RELAY_SECONDS = 1.0  # within which a launcher passes a signal on
 
 
-def stored_settings(out: Path) -> tuple[ModelConfig, TrainConfig]:
-    """The configurations of the run in ``out``, to resume it with."""
-    stored = _stored(out)
+def stored_settings(out: Path) -> tuple[ModelConfig, TrainConfig] | None:
+    """The configurations of the run in ``out``, to resume it with.
+
+    ``None`` where it was stopped before it had written them down.
+    """
+    run = RunFolder(out)
+    run.check(resume=True)
+    if run.is_beginning() and not (out / CONFIG).exists():
+        return None
+    stored = read_description(out)
     return stored.model_config, stored.train_config
-
-
-def _stored(out: Path) -> Description:
-    if not RunFolder(out).can_resume():
-        raise FameError(
-            f"There is nothing to resume in {out}: no run was interrupted there; leave --resume "
-            "away to start one."
-        )
-    return read_description(out)
 
 
 def train(
@@ -94,8 +92,8 @@ def train(
 
     Args:
         dataset: Histories and catalogue.
-        out: The run's folder; it must be new, or an interrupted run of these settings
-            with ``resume``.
+        out: The run's folder; it must be new or empty, or an interrupted run of these settings
+            with ``resume``. One of which no epoch had ended begins again, with or without it.
         projection: Whether to make the UMAP projection at the end.
         card: Writes the model card, in Markdown, of the finished checkpoint; without it there is
             none.
@@ -104,17 +102,22 @@ def train(
         Whether the run came to its end; ``False`` where it was interrupted.
     """
     data = dataset.interactions
+    run = RunFolder(out)
+    begins_again = run.is_beginning() and (resume or run.status() is not None)
+    resume = resume and not run.is_beginning()
     item_vectors = None
     if train_config.item_start == "catalogue" and not resume:  # what is resumed has its items
         item_vectors = catalogue_vectors(
             dataset.items, model_config.width, model_config.heads, train_config.head_facets
         )
     workers = join(resolve_device(train_config.device))
-    run = RunFolder(out)
     with ExitStack() as stack:
 
         def begin() -> Record:
             _check(run, dataset, model_config, train_config, workers, resume=resume)
+            stack.enter_context(run.taken(resume=resume))
+            if begins_again:
+                logger.warning("No epoch of the run in %s had ended: it begins again.", out)
             return stack.enter_context(
                 recorded(run, dataset, model_config, train_config, workers, on_step, on_phase)
             )
@@ -214,10 +217,8 @@ def _check(
     resume: bool,
 ) -> None:
     """``FameError`` for a run that cannot work, before anything is touched."""
-    if run.has_run() and not resume:
-        raise FameError(
-            f"{run.path} already holds a run; continue it with --resume, or choose another --out."
-        )
+    if not run.is_held():  # else it is said where it is to be held
+        run.check(resume=resume)
     if resume:
         _check_resumable(run.path, dataset, model_config, train_config)
     need = memory_need(
@@ -235,7 +236,7 @@ def _check(
 def _check_resumable(
     out: Path, dataset: Dataset, model_config: ModelConfig, train_config: TrainConfig
 ) -> None:
-    description = _stored(out)
+    description = read_description(out)
     stored = {**description.model_config.to_dict(), **description.train_config.to_dict()}
     wanted = {**model_config.to_dict(), **train_config.to_dict()}
     for key, value in wanted.items():

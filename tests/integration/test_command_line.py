@@ -124,8 +124,8 @@ def test_a_report_tells_what_the_trace_does(
 ) -> None:
     """With the same options, for a person and for a history; nothing is printed."""
     change = ["--gate", "0.2,0.8", "--mute", "0:1", "--solo", "1:2", "--top-k", "4"]
-    out = tmp_path / "report.html"
     for number, whose in enumerate((["--user", "u3"], ["--items", "i1,i2,i3"])):
+        out = tmp_path / f"report-{number}.html"
         run = process if number == 0 else fame
         done = run("report", str(checkpoint), *whose, *change, "--out", str(out))
         assert done.returncode == 0, done.stderr
@@ -223,6 +223,16 @@ def test_reproduce_fills_a_table_and_goes_on_where_it_stopped(
         "README.md",
     }  # fmt: skip
 
+    # A checkpoint of another run takes its place only where nothing else lies there.
+    for name in ("notes.txt", "status.json"):
+        (shown / name).write_text("{}")
+        before = {path.name: path.read_bytes() for path in shown.iterdir()}
+        done = fame("reproduce", "walks", "--out", str(tmp_path), "--models", "sasrec",
+                    "--seeds", "1", "--ship", str(shown))  # fmt: skip
+        assert done.returncode == 2 and f"holds '{name}'" in done.stderr
+        assert {path.name: path.read_bytes() for path in shown.iterdir()} == before
+        (shown / name).unlink()
+
     # Of the same run the card alone is written anew, whether the run's folder is there or gone.
     (shown / "people.json").write_text("added since")
     before = {path.name: path.read_bytes() for path in shown.iterdir()}
@@ -237,6 +247,40 @@ def test_reproduce_fills_a_table_and_goes_on_where_it_stopped(
                     "--seeds", "1", "--ship", str(at))  # fmt: skip
         assert done.returncode == 2 and "only its row was kept" in done.stderr
     assert {path.name: path.read_bytes() for path in shown.iterdir()} == before
+
+
+def test_nothing_is_shipped_over_a_folder_of_others(fame: CommandLine, tmp_path: Path) -> None:
+    theirs = tmp_path / "theirs"
+    (theirs / "thesis").mkdir(parents=True)
+    (theirs / "config.json").write_text('{"format": 2}')
+    out = tmp_path / "table"
+    done = fame("reproduce", "walks", "--out", str(out), "--seeds", "1", "--ship", str(theirs))
+    assert done.returncode == 2 and "is no folder of a run or checkpoint of ours" in done.stderr
+    assert sorted(path.name for path in theirs.iterdir()) == ["config.json", "thesis"]
+    assert not out.exists(), "it is told before anything is trained"
+
+
+def test_a_file_is_overwritten_only_where_that_is_asked_for(
+    fame: CommandLine, checkpoint: Path, tmp_path: Path
+) -> None:
+    made = tmp_path / "made.csv"
+    sizes = ["--users", "20", "--items", "30", "--interactions", "600"]
+    for command in (
+        ["report", str(checkpoint), "--items", "i1,i2", "--out", str(tmp_path / "a.html")],
+        ["data", "generate", "ml-20m", *sizes, "--out", str(tmp_path / "made.parquet")],
+        ["data", "generate", "facets", *sizes, "--out", str(made)],
+    ):
+        out = Path(command[-1])
+        out.write_text("theirs")
+        refused = fame(*command)
+        assert refused.returncode == 2 and "replace it with --overwrite" in refused.stderr
+        assert out.read_text() == "theirs"
+        assert fame(*command, "--overwrite").returncode == 0
+        assert out.stat().st_size > len("theirs")
+    made.unlink()  # its catalogue, which is written beside, is still there
+    refused = fame(*command)
+    assert refused.returncode == 2 and "made.items.csv is there already" in refused.stderr
+    assert not made.exists()
 
 
 def test_an_interrupted_table_goes_on_after_the_last_epoch(
