@@ -400,6 +400,13 @@ User = Annotated[str | None, typer.Option(help="A user id of the data set.")]
 Items = Annotated[
     str | None, typer.Option(metavar="ID,ID,...", help="A history of item ids, oldest first.")
 ]
+Item = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="ID",
+        help="The same, an id at a time: may be repeated, and takes commas and spaces as they are.",
+    ),
+]
 Gate = Annotated[
     str | None,
     typer.Option(metavar="W1,W2,...", help="Weights >= 0 that replace the gate's shares."),
@@ -418,6 +425,7 @@ def trace(
     checkpoint: CheckpointPath,
     user: User = None,
     items: Items = None,
+    item: Item = None,
     top_k: Annotated[int, typer.Option(min=1, help="Length of every list.")] = 10,
     gate: Gate = None,
     mute: Mute = None,
@@ -430,11 +438,11 @@ def trace(
     from fame.lens.answer import trace_answer
     from fame.lens.trace import leave_out, trace_history
 
-    _either(user, items)
+    asked = _asked_items(user, items, item)
     loaded = _load_checkpoint(checkpoint, "cpu")
-    history, held_out, _ = _history(loaded, user, items)
-    for item in without or []:
-        history = leave_out(history, loaded.item_index(item))
+    history, held_out, _ = _history(loaded, user, asked)
+    for left_out in without or []:
+        history = leave_out(history, loaded.item_index(left_out))
     traced = trace_history(
         loaded.model,
         history,
@@ -454,6 +462,7 @@ def report(
     out: Annotated[Path, typer.Option(metavar="FILE.html", help="Where the report goes.")],
     user: User = None,
     items: Items = None,
+    item: Item = None,
     top_k: Annotated[int, typer.Option(min=1, max=50, help="Length of every list.")] = 10,
     gate: Gate = None,
     mute: Mute = None,
@@ -472,14 +481,14 @@ def report(
     from fame.report.page import write_report
 
     check_file(out, overwrite=overwrite)
-    _either(user, items)
+    asked = _asked_items(user, items, item)
     loaded = _load_checkpoint(checkpoint, "cpu")
-    history, held_out, histories = _history(loaded, user, items)
+    history, held_out, histories = _history(loaded, user, asked)
     subject = Subject(
         history=history,
         person=user,
         held_out=held_out,
-        without=tuple(loaded.item_index(item) for item in without or []),
+        without=tuple(loaded.item_index(left_out) for left_out in without or []),
         intervention=_intervention(gate, mute, solo),
         link=link,
     )
@@ -772,13 +781,21 @@ def _histories(checkpoint: Checkpoint, data_name: str | None) -> Interactions:
     return histories
 
 
-def _either(user: str | None, items: str | None) -> None:
-    if (user is None) == (items is None):
-        raise FameError("Give either --user ID or --items ID,ID,...: exactly one of the two.")
+def _asked_items(user: str | None, items: str | None, item: list[str] | None) -> list[str]:
+    """The item ids of a history; empty where a person's is asked for."""
+    if sum(given is not None for given in (user, items, item or None)) != 1:
+        raise FameError(
+            "Give --user ID, --items ID,ID,... or one --item ID after another: exactly one of the "
+            "three."
+        )
+    ids = item or [part.strip() for part in (items or "").split(",") if part.strip()]
+    if user is None and not ids:
+        raise FameError("--items needs at least one item id.")
+    return ids
 
 
 def _history(
-    checkpoint: Checkpoint, user: str | None, items: str | None
+    checkpoint: Checkpoint, user: str | None, items: list[str]
 ) -> tuple[np.ndarray, int | None, Interactions | None]:
     """A history's item indices; of a user also the item held out behind it, and everybody's."""
     import numpy as np
@@ -786,10 +803,7 @@ def _history(
     if user is not None:
         histories = _histories(checkpoint, None)
         return *histories.split_user(histories.user_index(user)), histories
-    ids = [part.strip() for part in (items or "").split(",") if part.strip()]
-    if not ids:
-        raise FameError("--items needs at least one item id.")
-    return np.array([checkpoint.item_index(item) for item in ids]), None, None
+    return np.array([checkpoint.item_index(item) for item in items]), None, None
 
 
 def _intervention(gate: str | None, mute: list[str] | None, solo: list[str] | None) -> Intervention:

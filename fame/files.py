@@ -58,6 +58,19 @@ def telling_of(path: Path) -> Iterator[None]:
         ) from error
 
 
+def _is_there(path: Path) -> bool:
+    """Whether anything has that name, be it a link to nowhere; ``OSError`` where nothing can."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise FameError(f"{str(path)!a} is no UTF-8 text; choose another name.") from None
+    try:
+        path.lstat()
+    except FileNotFoundError:
+        return False
+    return True
+
+
 def check_file(path: Path, *, overwrite: bool) -> None:
     """``FameError`` where a file may not be written, before the time for its content is spent.
 
@@ -66,7 +79,7 @@ def check_file(path: Path, *, overwrite: bool) -> None:
             rename a file to ``/dev/null`` would replace the device.
     """
     with telling_of(path):
-        if not os.path.lexists(path):
+        if not _is_there(path):
             return
         if path.is_dir():
             raise FameError(f"{path} is a folder; name a file.")
@@ -85,7 +98,7 @@ def check_folder(folder: Path, *, is_ours: Callable[[Path], bool]) -> None:
         is_ours: Whether a folder without :data:`MARK` is ours all the same.
     """
     with telling_of(folder):
-        if not os.path.lexists(folder):
+        if not _is_there(folder):
             return
         if not folder.is_dir():
             raise FameError(f"{folder} is no folder; choose another one, or a new one.")

@@ -114,8 +114,9 @@ class RunFolder:
         with self.held():
             self.check(resume=resume)  # another training may have come and gone meanwhile
             if not resume:
-                for name in (WEIGHTS, ITEMS, CONFIG):
-                    (self.path / name).unlink(missing_ok=True)
+                with telling_of(self.path):
+                    for name in (WEIGHTS, ITEMS, CONFIG):
+                        (self.path / name).unlink(missing_ok=True)
                 self.drop_state()
             yield
 

@@ -30,7 +30,7 @@ from fame.data.attributes import ItemAttributes
 from fame.data.repeats import repeated_share
 from fame.errors import FameError
 from fame.evaluate import evaluate, head_report, protocol, summarise_targets
-from fame.files import write_text
+from fame.files import telling_of, write_text
 from fame.projection import project, write_projection
 from fame.training.item_start import catalogue_vectors
 from fame.training.loop import (
@@ -103,8 +103,10 @@ def train(
     """
     data = dataset.interactions
     run = RunFolder(out)
-    begins_again = run.is_beginning() and (resume or run.status() is not None)
-    resume = resume and not run.is_beginning()
+    with telling_of(out):
+        beginning = run.is_beginning()
+    begins_again = beginning and (resume or run.status() is not None)
+    resume = resume and not beginning
     item_vectors = None
     if train_config.item_start == "catalogue" and not resume:  # what is resumed has its items
         item_vectors = catalogue_vectors(

@@ -6,6 +6,8 @@ import json
 import os
 import shutil
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -18,9 +20,10 @@ import torch
 from fame.checkpoint import load_checkpoint
 from fame.data import Dataset
 from fame.experiments.results_page import marks
+from fame.files import MARK
 from fame.projection import read_projection
 from fame.survey import read_faithfulness, read_people
-from tests.integration.conftest import CommandLine
+from tests.integration.conftest import CommandLine, environment
 from tests.tiny import sealed
 
 
@@ -117,6 +120,11 @@ def test_trace_with_a_change(fame: CommandLine, checkpoint: Path) -> None:
     raw = traced(fame, checkpoint, "--items", "i1,i2,i3", "--raw")
     assert raw["ledger"] == "raw" and plain["ledger"] == "centred"
     assert [row["item"] for row in raw["fused"]] == [row["item"] for row in plain["fused"]]
+
+
+def test_a_history_may_be_given_item_by_item(fame: CommandLine, checkpoint: Path) -> None:
+    single = [part for item in ("i1", "i2", "i3") for part in ("--item", item)]
+    assert traced(fame, checkpoint, *single) == traced(fame, checkpoint, "--items", "i1,i2,i3")
 
 
 def test_a_report_tells_what_the_trace_does(
@@ -332,12 +340,76 @@ def test_results_prints_the_tables_and_writes_them_into_a_page(
     assert refused.returncode == 2 and "needs the lines" in refused.stderr
 
 
+def in_the_way(folder: Path, name: str) -> Path:
+    """A folder of a run in which a folder lies where training writes a file."""
+    (folder / "run" / name).mkdir(parents=True)
+    (folder / "run" / MARK).touch()
+    return folder / "run"
+
+
+def a_file(folder: Path) -> Path:
+    (folder / "file").write_text("theirs")
+    return folder / "file"
+
+
+IMPOSSIBLE = {
+    "a file": (a_file, "is no folder"),
+    "under a file": (lambda folder: a_file(folder) / "run", "could not be written (Not a dir"),
+    "under /proc": (lambda folder: Path("/proc/fame/run"), "could not be written"),
+    "a device": (lambda folder: Path("/dev/null"), "is no folder"),
+    "a long name": (lambda folder: folder / ("x" * 300), "could not be written (File name too"),
+    "no text": (lambda folder: folder / "\udcff", "is no UTF-8 text"),
+    "a lock": (lambda folder: in_the_way(folder, "run.lock"), "run.lock could not be written"),
+    "a log": (lambda folder: in_the_way(folder, "train.log"), "train.log could not be written"),
+    "a status": (lambda folder: in_the_way(folder, "status.json"), "status.json is a folder"),
+    "weights": (lambda folder: in_the_way(folder, "model.safetensors"), "could not be written"),
+}
+
+
+@pytest.mark.parametrize("resume", [(), ("--resume",)], ids=["new", "resumed"])
+@pytest.mark.parametrize("place", IMPOSSIBLE)
+def test_a_run_where_none_can_be_is_refused_in_one_sentence(
+    fame: CommandLine, tmp_path: Path, place: str, resume: tuple[str, ...]
+) -> None:
+    make, message = IMPOSSIBLE[place]
+    out = make(tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+    settings = ("--set", "epochs=1", "--device", "cpu", "--no-projection")
+    done = fame("train", "--data", "walks", "--out", str(out), *settings, *resume)
+    assert done.returncode == 2
+    (told,) = [line for line in done.stderr.splitlines() if line.startswith("Error: ")]
+    assert message in told or (resume and "nothing to resume" in told)
+    kept = [path for path in before if path.name not in (MARK, "run.lock", "train.log")]
+    assert set(kept) <= set(tmp_path.rglob("*"))
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_an_answer_that_finds_no_room_is_one_sentence(home: Path, checkpoint: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "fame", "trace", str(checkpoint), "--items", "i1", "--json"],
+            env=environment(home),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (
+        2,
+        "Error: The disk is full; make room and run again.\n",
+    )
+
+
 BAD_INPUT = [
     (["trace", "{c}", "--user", "nobody"], "no user 'nobody'"),
     (["trace", "{c}", "--items", "i1,i99"], "no item 'i99'"),
     (["trace", "{c}", "--items", " , "], "at least one item"),
-    (["trace", "{c}"], "exactly one of the two"),
-    (["trace", "{c}", "--user", "u1", "--items", "i1"], "exactly one of the two"),
+    (["trace", "{c}"], "exactly one of the three"),
+    (["trace", "{c}", "--items", "i1", "--item", "i2"], "exactly one of the three"),
+    (["trace", "{c}", "--item", "i1", "--item", "i1,i2"], "no item 'i1,i2'"),
+    (["trace", "{c}", "--item", " i1"], "no item ' i1'"),
+    (["trace", "{c}", "--user", "u1", "--items", "i1"], "exactly one of the three"),
     (["trace", "{c}", "--items", "i1", "--gate", "1"], "needs 2 weights"),
     (["trace", "{c}", "--items", "i1", "--gate", "nan,1"], "finite"),
     (["trace", "{c}", "--items", "i1", "--gate", "0,0"], "above 0"),
@@ -348,7 +420,7 @@ BAD_INPUT = [
     (["trace", "{c}", "--items", "i1", "--without", "i1"], "empty"),
     (["trace", "nowhere", "--items", "i1"], "no checkpoint folder"),
     (["report", "{c}", "--user", "nobody", "--out", "{t}"], "no user 'nobody'"),
-    (["report", "{c}", "--out", "{t}"], "exactly one of the two"),
+    (["report", "{c}", "--out", "{t}"], "exactly one of the three"),
     (["report", "{c}", "--items", "i1", "--solo", "9:0", "--out", "{t}"], "no expert 9:0"),
     (["report", "{c}", "--items", "i1", "--gate", "nan,1", "--out", "{t}"], "finite"),
     (["report", "{c}", "--items", "i1", "--without", "i1", "--out", "{t}"], "empty"),

@@ -17,8 +17,10 @@ from typing import Any, Literal, get_args, get_type_hints
 import numpy as np
 import pytest
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 
+from fame import checkpoint
 from fame.baselines import baseline_ranks
 from fame.checkpoint import load_checkpoint
 from fame.config import ModelConfig, TrainConfig
@@ -578,6 +580,30 @@ def test_a_full_disk_leaves_the_last_good_state(
     load_checkpoint(tmp_path)
     assert train(dataset, SHAPE, TRAINING, tmp_path, resume=True, projection=False)
     assert [row["epoch"] for row in RunFolder(tmp_path).history()] == [1, 2, 3, 4]
+
+
+def test_a_disk_that_is_full_for_the_weights_leaves_a_run_that_begins_again(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*args: object, **kwargs: object) -> None:
+        raise SafetensorError("I/O error: No space left on device (os error 28)")
+
+    monkeypatch.setattr(checkpoint, "save_file", full)
+    with pytest.raises(FameError, match=r"disk is full: .*model\.safetensors could not"):
+        train(dataset, SHAPE, TRAINING, tmp_path)
+    monkeypatch.undo()
+    assert train(dataset, SHAPE, replace(TRAINING, epochs=1), tmp_path, projection=False)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_a_log_without_room_stops_no_run_and_prints_no_traceback(
+    dataset: Dataset, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / MARK).touch()
+    (tmp_path / "train.log").symlink_to("/dev/full")
+    assert train(dataset, SHAPE, replace(TRAINING, epochs=1), tmp_path, projection=False)
+    told = capfd.readouterr().err
+    assert "Traceback" not in told and "Logging error" not in told
 
 
 def test_status_says_where_a_run_is(dataset: Dataset, tmp_path: Path) -> None:
