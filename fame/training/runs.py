@@ -1,9 +1,10 @@
 """A run's folder: who holds it, what it says while it trains, and how it goes on.
 
 A run and its checkpoint share one folder, which is marked as ours before anything else is written
-(:data:`fame.files.MARK`). Beside the checkpoint's files it has ``status.json``
-(now), ``metrics.jsonl`` (a row an epoch), ``train.log``, ``run.lock`` (held while a process trains)
-and ``resume/state.safetensors`` (all that the next epoch needs; gone when the run has finished).
+(:data:`fame.files.MARK`). Beside the checkpoint's files it has ``status.json`` (now),
+``metrics.jsonl`` (a row an epoch), ``train.log``, ``run.lock`` (held while a process trains, and
+says which), ``stop`` (once that was asked to stop) and ``resume/state.safetensors`` (all that the
+next epoch needs; gone when the run has finished).
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import psutil
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
@@ -34,6 +36,7 @@ from fame.files import (
     claim_folder,
     drop_unfinished,
     locked,
+    read_json,
     replacing,
     telling_of,
     write_json,
@@ -43,6 +46,8 @@ from fame.training.loop import TrainState, copy_of_weights
 
 STATUS, HISTORY, LOG, LOCK = "status.json", "metrics.jsonl", "train.log", "run.lock"
 LAUNCH_LOG = "launch.log"
+_STOP = "stop"
+_CLOCK = 2.0  # seconds: what a correction of the clock can do to the start time of a process
 _STATE = "state.safetensors"
 # What only the process that trains writes; a survey or a projection may write beside it.
 _TRAININGS_OWN = (STATUS, HISTORY, CONFIG, WEIGHTS, ITEMS, METRICS, CARD, f"resume/{_STATE}")
@@ -126,16 +131,47 @@ class RunFolder:
 
         What a process that was killed had half written goes.
         """
+        me = psutil.Process()
+        holder = json.dumps({"pid": me.pid, "started": me.create_time()})
         with ExitStack() as stack:
             try:
-                stack.enter_context(locked(self.path / LOCK, wait=False))
+                stack.enter_context(locked(self.path / LOCK, wait=False, holder=holder))
             except BlockingIOError:
                 raise FameError(
                     f"Another process is training in {self.path}; stop it or choose another --out."
                 ) from None
             for name in _TRAININGS_OWN:
                 drop_unfinished(self.path / name)
-            yield
+            (self.path / _STOP).unlink(missing_ok=True)  # asked of who was here before
+            try:
+                yield
+            finally:
+                (self.path / _STOP).unlink(missing_ok=True)
+
+    def holder(self) -> psutil.Process | None:
+        """The process that trains here; ``None`` where there is none, or none that proves it.
+
+        A number alone may have become another process's, or have been written by anybody: it has
+        to be the process that says so in the lock, started when that says, with the lock open.
+        """
+        if not self.is_held():
+            return None
+        try:
+            said = read_json(self.path / LOCK)
+            if type(said["pid"]) is not int or said["pid"] < 2:
+                return None
+            process = psutil.Process(said["pid"])
+            if abs(process.create_time() - said["started"]) > _CLOCK:
+                return None
+            lock = (self.path / LOCK).resolve()
+            held = any(Path(file.path) == lock for file in process.open_files())
+        except (OSError, ValueError, TypeError, KeyError, psutil.Error):
+            return None
+        return process if held else None
+
+    def is_stopping(self) -> bool:
+        """Whether the process that trains here was asked to stop."""
+        return (self.path / _STOP).exists() and self.is_held()
 
     def is_held(self) -> bool:
         """Whether a process is training here now; true to the fact even after a crash."""
@@ -300,9 +336,26 @@ def launch(
 
 
 def request_stop(run: RunFolder) -> bool:
-    """Asks the process that trains in a folder to stop after its step; whether there was one."""
-    status = run.status()
-    if status is None or not run.is_held():
+    """Asks the process that trains in a folder to stop after its step; whether there was one.
+
+    It is asked once, however often this is called: a second signal would end it at once. Where it
+    was launched, and so leads a session of its own, its children are asked with it.
+    """
+    process = run.holder()
+    if process is None:
         return False
-    os.kill(status.pid, signal.SIGTERM)
+    try:
+        (run.path / _STOP).touch(exist_ok=False)
+    except FileExistsError:
+        return True
+    except OSError as error:
+        raise FameError(
+            f"{run.path} could not be told to stop ({error.strerror}); stop process {process.pid}."
+        ) from error
+    try:
+        alone = os.getsid(process.pid) != process.pid
+        (os.kill if alone else os.killpg)(process.pid, signal.SIGTERM)
+    except OSError:  # it has ended meanwhile
+        (run.path / _STOP).unlink(missing_ok=True)
+        return False
     return True

@@ -114,6 +114,8 @@ def train(
         )
     workers = join(resolve_device(train_config.device))
     with ExitStack() as stack:
+        # From here on, so that a stop while the data and the model are made ready is heard as well.
+        stop = stack.enter_context(_stop_signals(relayed=workers.count > 1))
 
         def begin() -> Record:
             _check(run, dataset, model_config, train_config, workers, resume=resume)
@@ -133,21 +135,28 @@ def train(
             logger.info("resumed after epoch %d", state.epoch)
         if record:
             record.enter("training")
-        with _stop_signals(relayed=workers.count > 1) as stop:
-            finished = fit(
-                state,
-                data,
-                train_config,
-                attributes=ItemAttributes.of(dataset.items),
-                workers=workers,
-                on_step=record.step if record else ignore,
-                on_epoch=record.epoch if record else ignore,
-                should_stop=stop.is_set,
-            )
+        finished = fit(
+            state,
+            data,
+            train_config,
+            attributes=ItemAttributes.of(dataset.items),
+            workers=workers,
+            on_step=record.step if record else ignore,
+            on_epoch=record.epoch if record else ignore,
+            should_stop=stop.is_set,
+        )
         workers.leave()
-        if record:  # the first process does the rest alone
-            _finish(record, state, dataset, finished=finished, projection=projection, card=card)
-        return finished
+        if not record:  # the first process does the rest alone
+            return finished
+        return _finish(
+            record,
+            state,
+            dataset,
+            finished=finished,
+            projection=projection,
+            card=card,
+            should_stop=stop.is_set,
+        )
 
 
 def _finish(
@@ -158,14 +167,18 @@ def _finish(
     finished: bool,
     projection: bool,
     card: Callable[[Checkpoint], str] | None,
-) -> None:
-    """Makes a checkpoint of the best epoch, with its figures."""
+    should_stop: Callable[[], bool],
+) -> bool:
+    """Makes a checkpoint of the best epoch, with its figures; whether nothing is left to do.
+
+    A stop while it ranks leaves the projection for when the run goes on.
+    """
     out = record.run.path
     if not state.best_weights:
         # Stopped within the first epoch: there is no model yet, and nothing to resume.
         record.status.message = "Stopped before the first epoch ended: there is nothing to keep."
         record.enter("stopped")
-        return
+        return False
     record.enter("evaluating")
     state.model.load_state_dict(state.best_weights)
     write_weights(out, state.best_weights)
@@ -175,9 +188,9 @@ def _finish(
         write_text(out / CARD, card(load_checkpoint(out)))
     test = metrics["test"]
     logger.info("test: HR@10 %.4f, NDCG@10 %.4f", test["HR@10"], test["NDCG@10"])
-    if not finished:
+    if not finished or (projection and should_stop()):
         record.enter("stopped")
-        return
+        return False
     if projection:
         record.enter("projecting")
         checkpoint = load_checkpoint(out)
@@ -185,6 +198,7 @@ def _finish(
         write_projection(out, drawn, checkpoint.weights_hash)
     record.run.drop_state()
     record.enter("finished")
+    return True
 
 
 def _final_metrics(state: TrainState, dataset: Dataset, device: str) -> dict[str, Any]:
