@@ -49,7 +49,6 @@ from fame.models.sequence_model import Intervention
 from fame.presentation.text import one_line
 from fame.projection import PROJECTION, Projection, read_projection
 from fame.survey import FAITHFULNESS, PEOPLE, Faithfulness, People, read_faithfulness, read_people
-from fame.training.loop import resolve_device
 from fame.training.runs import ACTIVE, LAUNCH_LOG, STATUS, RunFolder, launch, request_stop
 from tables import item_facts_of_all
 from text import for_plotly
@@ -530,11 +529,8 @@ def _device(path: Path) -> str:
 
 def _plain_device(name: str) -> str:
     """``cpu`` or ``cuda:N``, of which ``auto`` and ``cuda`` are other names."""
-    try:
-        device = resolve_device(name)
-    except FameError:
-        return name
-    return "cpu" if device.type == "cpu" else f"{device.type}:{device.index or 0}"
+    named = next(iter(devices())) if name == "auto" else name
+    return "cuda:0" if named == "cuda" else named
 
 
 def is_starting(path: Path) -> bool:

@@ -352,6 +352,27 @@ def test_a_run_of_which_no_epoch_had_ended_begins_again(
             train(dataset, SHAPE, training, out, resume=again)
 
 
+@pytest.mark.usefixtures("interruptible")
+@pytest.mark.parametrize("phase", ["training", "evaluating"])
+def test_a_stop_is_heard_before_and_after_training_too(
+    dataset: Dataset, tmp_path: Path, phase: str
+) -> None:
+    """While all is made ready, and while the best epoch is ranked; then the run goes on."""
+
+    def interrupt(now: str) -> None:
+        if now == phase:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    run = RunFolder(tmp_path)
+    assert not train(dataset, SHAPE, TRAINING, tmp_path, on_phase=interrupt)
+    status = run.status()
+    assert status is not None and status.phase == "stopped"
+    assert len(run.history()) == (0 if phase == "training" else 4)
+    assert run.is_beginning() == (phase == "training")
+    assert train(dataset, SHAPE, TRAINING, tmp_path, resume=True, projection=False)
+    assert [row["epoch"] for row in run.history()] == [1, 2, 3, 4]
+
+
 def snapshot(folder: Path) -> dict[str, bytes]:
     return {str(file): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
 
