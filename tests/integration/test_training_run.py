@@ -341,7 +341,13 @@ def test_a_run_of_which_no_epoch_had_ended_begins_again(
     damage(RunFolder(out))
     stored = stored_settings(out)
     assert stored is None if damage is hardly_begun else stored[1].seed == 7
-    assert train(dataset, SHAPE, training, out, resume=resume, projection=False)
+    left: list[bool] = []
+
+    def look(progress: Progress) -> None:
+        left.append((out / "model.safetensors").exists() and progress.epoch == 1)
+
+    assert train(dataset, SHAPE, training, out, resume=resume, projection=False, on_step=look)
+    assert not any(left), "weights of the other run stand there as if they were of this one"
     assert ("it begins again" in caplog.text) == (resume or damage is not hardly_begun)
     assert figures_of(out) == figures_of(tmp_path / "whole")
     for name, tensor in weights_of(tmp_path / "whole").items():

@@ -118,7 +118,7 @@ def test_a_run_is_asked_to_stop_once_and_with_its_children_where_it_was_launched
         assert not run.is_stopping()
         for _ in range(3):
             assert request_stop(run) and run.is_stopping()
-        time.sleep(0.2)  # within which the signal is there
+            time.sleep(0.2)  # within which a signal is heard, and does not become one with the next
         trainer.stdin.write("\n")
         trainer.stdin.flush()
         assert trainer.stdout.readline() == f"1 {launched}\n"
