@@ -200,7 +200,9 @@ def _real_person(opened: Checkpoint, dataset: Dataset) -> Person:
         user, (history, target) = instead, data.split_user(data.user_index(instead))
     state.settle("user", user or _first_user(dataset))
     user = st.text_input(
-        "User id", key=state.key("user"), help=f"One of {len(data):,} people in {data.name}."
+        "User id",
+        key=state.key("user"),
+        help=for_markdown(f"One of {len(data):,} people in {data.name}."),
     )
     state.keep("user", user)
     st.button(
@@ -361,7 +363,7 @@ def _offer_data(name: str) -> None:
         on_click=resources.start_fetch,
         args=(name,),
         width="stretch",
-        help=f"The same as: python -m fame data fetch {name}",
+        help=for_markdown(f"The same as: python -m fame data fetch {name}"),
     )
 
 

@@ -27,7 +27,13 @@ import torch
 
 import fame
 from fame.baselines import CountingBaselines, baselines_beside
-from fame.checkpoint import METRICS, Checkpoint, list_checkpoints, load_checkpoint
+from fame.checkpoint import (
+    METRICS,
+    Checkpoint,
+    list_checkpoints,
+    load_checkpoint,
+    read_description,
+)
 from fame.config import ModelName
 from fame.data import Dataset, load
 from fame.data.catalogue import values_by_facet
@@ -43,7 +49,7 @@ from fame.models.sequence_model import Intervention
 from fame.presentation.text import one_line
 from fame.projection import PROJECTION, Projection, read_projection
 from fame.survey import FAITHFULNESS, PEOPLE, Faithfulness, People, read_faithfulness, read_people
-from fame.training.runs import LAUNCH_LOG, STATUS, RunFolder, launch
+from fame.training.runs import ACTIVE, LAUNCH_LOG, STATUS, RunFolder, launch, request_stop
 from tables import item_facts_of_all
 from text import for_plotly
 
@@ -448,29 +454,96 @@ def devices() -> dict[str, str]:
     return found | {"cpu": f"CPU, {threads} thread{'s' * (threads != 1)}"}
 
 
+@dataclass
+class _Launched:
+    """The processes that were started from here, and what they train on, by the run's folder."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    by_path: dict[Path, tuple[int, str]] = field(default_factory=dict)
+
+
 @st.cache_resource(show_spinner=False)
-def _launched() -> dict[Path, int]:
-    return {}
+def _launched() -> _Launched:
+    return _Launched()
+
+
+DEMO = "This is a demonstration, in which nothing can be trained: install FAME Lens to train."
+
+
+def is_demo() -> bool:
+    """Whether ``FAME_DEMO`` says that visitors may look, and neither start nor stop anything."""
+    return os.environ.get("FAME_DEMO", "0") not in ("", "0")
 
 
 def launch_run(
     path: Path, data: str, settings: dict[str, Any], device: str | None, resume: bool
 ) -> None:
-    """Starts a training process, which outlives the app."""
-    _launched()[path] = launch(path, data, settings, device=device, resume=resume)
+    """Starts a training process, which outlives the app; one at a time on each device.
+
+    Raises:
+        FameError: where another run trains on that device, or this is a demonstration.
+    """
+    if is_demo():
+        raise FameError(DEMO)
+    launched = _launched()
+    with launched.lock:  # two sessions may press Start at once
+        on = _device(path) if device is None else _plain_device(device)
+        for name, run in runs().items():
+            if is_active(run) and _device(run.path) in (on, ""):
+                raise FameError(
+                    f"{name} is training there already, and one run at a time has a device; stop "
+                    "it, wait until it has ended, or choose another device."
+                )
+        launched.by_path[path] = (launch(path, data, settings, device=device, resume=resume), on)
+
+
+def stop_run(run: RunFolder) -> None:
+    """Asks a run to stop after its step.
+
+    Raises:
+        FameError: where no process can be shown to train there, or this is a demonstration.
+    """
+    if is_demo():
+        raise FameError(DEMO)
+    if not request_stop(run) and run.is_held():
+        raise FameError(
+            f"{run.path.name} does not say which process trains it; stop it where it was started."
+        )
+
+
+def is_active(run: RunFolder) -> bool:
+    """Whether a run is training, or about to."""
+    status = run.status()
+    return (status is not None and status.phase in ACTIVE) or is_starting(run.path)
+
+
+def _device(path: Path) -> str:
+    """What a run trains on; empty where it does not say so yet."""
+    if path in _launched().by_path:
+        return _launched().by_path[path][1]
+    try:
+        return _plain_device(read_description(path).train_config.device)
+    except FameError:
+        return ""
+
+
+def _plain_device(name: str) -> str:
+    """``cpu`` or ``cuda:N``, of which ``auto`` and ``cuda`` are other names."""
+    named = next(iter(devices())) if name == "auto" else name
+    return "cuda:0" if named == "cuda" else named
 
 
 def is_starting(path: Path) -> bool:
     """Whether a process that was launched from here is alive, even if it has not said a word."""
-    pid = _launched().get(path)
-    if pid is None:
+    launched = _launched().by_path
+    if path not in launched:
         return False
     try:
-        ended, _ = os.waitpid(pid, os.WNOHANG)  # 0 as long as the child lives
+        ended, _ = os.waitpid(launched[path][0], os.WNOHANG)  # 0 as long as the child lives
     except ChildProcessError:
-        ended = pid
+        ended = 1
     if ended:
-        del _launched()[path]
+        launched.pop(path, None)  # another session may have looked as well
     return not ended
 
 

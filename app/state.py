@@ -163,10 +163,20 @@ CHOICES: dict[str, Choice] = {
 }
 
 _STORE, _ADDRESS, _NOTICES, _CHANGED = "choices", "address", "notices", "changed"
+_STARTS = "starts"
 _PAGE = "page"  # the page that ran last
 _DATA = "data"  # the data set that the person, the example and the items are of
 _WHOSE = "whose"  # whose history the left-out clicks are of
 _MODEL = "model"  # the checkpoint that the desk is set for
+
+
+def starts() -> int:
+    """How many runs this session has started: after each, the form's name begins anew."""
+    return st.session_state.get(_STARTS, 0)
+
+
+def count_start() -> None:
+    st.session_state[_STARTS] = starts() + 1
 
 
 def begin(page: str, owned: tuple[str, ...]) -> None:

@@ -170,6 +170,15 @@ def is_checkpoint(path: Path) -> bool:
     return all((path / name).is_file() for name in (CONFIG, WEIGHTS, ITEMS))
 
 
+def is_own_folder(path: Path) -> bool:
+    """Whether a folder without our mark holds a run or a checkpoint of ours: by its description."""
+    try:
+        read_description(path)
+    except CheckpointError:
+        return False
+    return True
+
+
 def list_checkpoints(root: Path) -> list[Path]:
     """The checkpoint folders directly under ``root``, by name."""
     if not root.is_dir():

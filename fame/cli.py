@@ -23,6 +23,7 @@ from typer.core import TyperGroup
 
 from fame import data
 from fame.errors import FameError
+from fame.files import check_file, disk_is_full
 from fame.models.registry import MODELS
 
 if TYPE_CHECKING:
@@ -54,6 +55,12 @@ class _OneSentence(TyperGroup):
             raise typer.Exit(2) from error
         except KeyboardInterrupt as error:
             raise typer.Exit(130) from error
+        except Exception as error:
+            if not disk_is_full(error):
+                raise
+            if _speaks():
+                typer.echo("Error: The disk is full; make room and run again.", err=True)
+            raise typer.Exit(2) from error
 
 
 app = typer.Typer(
@@ -71,6 +78,9 @@ app.add_typer(data_app, name="data")
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 SetName = Annotated[str, typer.Argument(metavar="NAME", help="A name out of `data list`.")]
 CheckpointPath = Annotated[Path, typer.Argument(metavar="CHECKPOINT", help="A checkpoint folder.")]
+Overwrite = Annotated[
+    bool, typer.Option("--overwrite", help="Replace a file that is there already.")
+]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 
 
@@ -169,6 +179,7 @@ def data_generate(
         int | None, typer.Option(help="Default: 144.4 a user, or 40 in facets.")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Equal seeds give equal files.")] = 0,
+    overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
     """Makes up interactions to measure and to test with.
@@ -180,7 +191,13 @@ def data_generate(
     from fame.data import synthetic
 
     made, catalogue = synthetic.generate(
-        kind, out, users=users, items=items, interactions=interactions, seed=seed
+        kind,
+        out,
+        users=users,
+        items=items,
+        interactions=interactions,
+        seed=seed,
+        overwrite=overwrite,
     )
     if as_json:
         print_json(
@@ -264,9 +281,9 @@ def train(
     kind = str(given.get("model", "fame"))
     if config is not None:
         base, where = read_recipe(config, kind), str(config)
-    elif resume:
-        stored_model, stored_training = stored_settings(out)
-        base, where = {**stored_model.to_dict(), **stored_training.to_dict()}, str(out)
+    elif resume and (stored := stored_settings(out)) is not None:
+        base = {key: value for config in stored for key, value in config.to_dict().items()}
+        where = str(out)
     else:
         base, where = load_recipe(data_name, kind), "The recipe"
     model_config, train_config = build_configs(
@@ -383,6 +400,13 @@ User = Annotated[str | None, typer.Option(help="A user id of the data set.")]
 Items = Annotated[
     str | None, typer.Option(metavar="ID,ID,...", help="A history of item ids, oldest first.")
 ]
+Item = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="ID",
+        help="The same, an id at a time: may be repeated, and takes commas and spaces as they are.",
+    ),
+]
 Gate = Annotated[
     str | None,
     typer.Option(metavar="W1,W2,...", help="Weights >= 0 that replace the gate's shares."),
@@ -401,6 +425,7 @@ def trace(
     checkpoint: CheckpointPath,
     user: User = None,
     items: Items = None,
+    item: Item = None,
     top_k: Annotated[int, typer.Option(min=1, help="Length of every list.")] = 10,
     gate: Gate = None,
     mute: Mute = None,
@@ -421,12 +446,12 @@ def trace(
     from fame.lens.answer import trace_answer
     from fame.lens.trace import leave_out, trace_history
 
-    _either(user, items)
+    asked = _asked_items(user, items, item)
     loaded = _load_checkpoint(checkpoint, "cpu")
-    asked = None if new is None else values_named(new, loaded.value_names)
-    history, held_out, _ = _history(loaded, user, items)
-    for item in without or []:
-        history = leave_out(history, loaded.item_index(item))
+    made_of = None if new is None else values_named(new, loaded.value_names)
+    history, held_out, _ = _history(loaded, user, asked)
+    for left_out in without or []:
+        history = leave_out(history, loaded.item_index(left_out))
     traced = trace_history(
         loaded.model,
         history,
@@ -440,7 +465,7 @@ def trace(
         held_out=held_out,
         raw=raw,
         value_names=loaded.value_names,
-        new=asked,
+        new=made_of,
     )
     if as_json:
         print_json(answer)
@@ -454,6 +479,7 @@ def report(
     out: Annotated[Path, typer.Option(metavar="FILE.html", help="Where the report goes.")],
     user: User = None,
     items: Items = None,
+    item: Item = None,
     top_k: Annotated[int, typer.Option(min=1, max=50, help="Length of every list.")] = 10,
     gate: Gate = None,
     mute: Mute = None,
@@ -462,6 +488,7 @@ def report(
     link: Annotated[
         str | None, typer.Option(metavar="URL", help="Where the same can be seen in the app.")
     ] = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Writes one HTML file that tells everything about one list, and opens without a network."""
     from datetime import UTC, datetime
@@ -470,14 +497,15 @@ def report(
     from fame.report.content import Subject, gather
     from fame.report.page import write_report
 
-    _either(user, items)
+    check_file(out, overwrite=overwrite)
+    asked = _asked_items(user, items, item)
     loaded = _load_checkpoint(checkpoint, "cpu")
-    history, held_out, histories = _history(loaded, user, items)
+    history, held_out, histories = _history(loaded, user, asked)
     subject = Subject(
         history=history,
         person=user,
         held_out=held_out,
-        without=tuple(loaded.item_index(item) for item in without or []),
+        without=tuple(loaded.item_index(left_out) for left_out in without or []),
         intervention=_intervention(gate, mute, solo),
         link=link,
     )
@@ -600,7 +628,7 @@ def reproduce(
     """Trains the rows of a set's table over seeds; a run that has its row is not run again."""
     from fame.config import parse_setting
     from fame.experiments.gains import Gain, brackets_in_words
-    from fame.experiments.reproduce import Row
+    from fame.experiments.reproduce import Row, check_ship
     from fame.experiments.reproduce import reproduce as run_table
     from fame.experiments.reproduce import ship as make_checkpoint
     from fame.experiments.results import Results
@@ -610,6 +638,8 @@ def reproduce(
     given = {**dict(parse_setting(setting) for setting in settings or []), "device": device}
     for variant in wanted:
         variant.configs(data_name, **given)  # a wrong setting is told before the data is read
+    if ship is not None:
+        check_ship(ship)
     dataset = data.load(data_name, progress=StderrProgress())
     results = Results(out)
     with _training_bar() as (on_step, _):
@@ -768,13 +798,21 @@ def _histories(checkpoint: Checkpoint, data_name: str | None) -> Interactions:
     return histories
 
 
-def _either(user: str | None, items: str | None) -> None:
-    if (user is None) == (items is None):
-        raise FameError("Give either --user ID or --items ID,ID,...: exactly one of the two.")
+def _asked_items(user: str | None, items: str | None, item: list[str] | None) -> list[str]:
+    """The item ids of a history; empty where a person's is asked for."""
+    if sum(given is not None for given in (user, items, item or None)) != 1:
+        raise FameError(
+            "Give --user ID, --items ID,ID,... or one --item ID after another: exactly one of the "
+            "three."
+        )
+    ids = item or [part.strip() for part in (items or "").split(",") if part.strip()]
+    if user is None and not ids:
+        raise FameError("--items needs at least one item id.")
+    return ids
 
 
 def _history(
-    checkpoint: Checkpoint, user: str | None, items: str | None
+    checkpoint: Checkpoint, user: str | None, items: list[str]
 ) -> tuple[np.ndarray, int | None, Interactions | None]:
     """A history's item indices; of a user also the item held out behind it, and everybody's."""
     import numpy as np
@@ -782,10 +820,7 @@ def _history(
     if user is not None:
         histories = _histories(checkpoint, None)
         return *histories.split_user(histories.user_index(user)), histories
-    ids = [part.strip() for part in (items or "").split(",") if part.strip()]
-    if not ids:
-        raise FameError("--items needs at least one item id.")
-    return np.array([checkpoint.item_index(item) for item in ids]), None, None
+    return np.array([checkpoint.item_index(item) for item in items]), None, None
 
 
 def _intervention(gate: str | None, mute: list[str] | None, solo: list[str] | None) -> Intervention:

@@ -9,12 +9,114 @@ import json
 import math
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
+
 from fame.errors import FameError
+
+# By this file a folder is known as ours, in which we replace what we write. Its name counts, not
+# what it says, so that it can be made on a full disk as well.
+MARK = ".fame-run"
+_MARK_SAYS = "A run of FAME Lens. `python -m fame train` writes into this folder.\n"
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+def disk_is_full(error: BaseException) -> bool:
+    """Whether a failed writing failed for want of room; the libraries say it in ways of their own.
+
+    safetensors has an error that is no ``OSError``, and pyarrow's may lack the number.
+    """
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.errno in _FULL
+    return isinstance(error, (OSError, SafetensorError)) and any(
+        os.strerror(number) in str(error) for number in _FULL
+    )
+
+
+@contextmanager
+def telling_of(path: Path) -> Iterator[None]:
+    """What the disk refuses in the block, which writes ``path``, becomes one sentence.
+
+    Raises:
+        FameError: in place of ``OSError`` and ``SafetensorError``.
+    """
+    try:
+        yield
+    except (OSError, SafetensorError) as error:
+        if disk_is_full(error):
+            raise FameError(
+                f"The disk is full: {path} could not be written and what was there before stays; "
+                "make room and run again."
+            ) from error
+        reason = getattr(error, "strerror", None) or error
+        raise FameError(
+            f"{path} could not be written ({reason}); choose another place, or mend that one."
+        ) from error
+
+
+def _is_there(path: Path) -> bool:
+    """Whether anything has that name, be it a link to nowhere; ``OSError`` where nothing can."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise FameError(f"{str(path)!a} is no UTF-8 text; choose another name.") from None
+    try:
+        path.lstat()
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def check_file(path: Path, *, overwrite: bool) -> None:
+    """``FameError`` where a file may not be written, before the time for its content is spent.
+
+    Args:
+        overwrite: Whether a file that lies there may be replaced. Nothing but a file ever is: to
+            rename a file to ``/dev/null`` would replace the device.
+    """
+    with telling_of(path):
+        if not _is_there(path):
+            return
+        if path.is_dir():
+            raise FameError(f"{path} is a folder; name a file.")
+        if not path.is_file():
+            raise FameError(f"{path} is no regular file and stays as it is; name another file.")
+    if not overwrite:
+        raise FameError(
+            f"{path} is there already; name another file, or replace it with --overwrite."
+        )
+
+
+def check_folder(folder: Path, *, is_ours: Callable[[Path], bool]) -> None:
+    """``FameError`` unless a folder is not there, is empty, or is ours: others' stay untouched.
+
+    Args:
+        is_ours: Whether a folder without :data:`MARK` is ours all the same.
+    """
+    with telling_of(folder):
+        if not _is_there(folder):
+            return
+        if not folder.is_dir():
+            raise FameError(f"{folder} is no folder; choose another one, or a new one.")
+        held = min((entry.name for entry in folder.iterdir()), default=None)
+        if held is None or (folder / MARK).is_file():
+            return
+    if not is_ours(folder):
+        raise FameError(
+            f"{folder} holds {held!r} and is no folder of a run or checkpoint of ours, so it stays "
+            "untouched; choose an empty folder, or a new one."
+        )
+
+
+def claim_folder(folder: Path) -> None:
+    """Makes a folder and marks it as ours; :func:`check_folder` comes before."""
+    with telling_of(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / MARK).write_text(_MARK_SAYS, encoding="utf-8")
 
 
 @contextmanager
@@ -22,26 +124,24 @@ def replacing(path: Path) -> Iterator[Path]:
     """Gives a temporary path beside ``path``; on success it is flushed and renamed to ``path``.
 
     Whatever stops the block leaves the old file as it was and no half-written one.
+
+    Raises:
+        FameError: where the disk refuses it, or ``path`` is no file.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        yield temporary
-        temporary.chmod(0o644)  # mkstemp's files are for the owner only
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise FameError(
-                f"The disk is full: {path} could not be written and is as it was before; make "
-                "room and run again."
-            ) from error
-        raise
-    finally:
-        temporary.unlink(missing_ok=True)
+    with telling_of(path):
+        check_file(path, overwrite=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+        os.close(handle)
+        temporary = Path(name)
+        try:
+            yield temporary
+            temporary.chmod(0o644)  # mkstemp's files are for the owner only
+            with temporary.open("rb") as file:
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 def drop_unfinished(path: Path) -> None:
@@ -54,15 +154,25 @@ def drop_unfinished(path: Path) -> None:
 
 
 @contextmanager
-def locked(path: Path, *, wait: bool) -> Iterator[None]:
+def locked(path: Path, *, wait: bool, holder: str = "") -> Iterator[None]:
     """Holds a lock file for the block, against other processes; it goes with the process.
+
+    Args:
+        holder: What the file says while it is held, of who holds it.
 
     Raises:
         BlockingIOError: where another process holds it and ``wait`` is false.
+        FameError: where there can be no such file.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as file:
+    with telling_of(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("a", encoding="utf-8")  # what another holder wrote stays
+    with file:
         fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        with telling_of(path):
+            file.truncate(0)
+            file.write(holder)
+            file.flush()
         yield
 
 

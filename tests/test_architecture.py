@@ -279,6 +279,63 @@ def test_the_app_does_not_train_in_its_own_process(module):
     assert not any(within(name, ("fame.training.loop", "fame.training.train")) for name in names)
 
 
+# What may stand in a tooltip as it is: text that we wrote ourselves, by file.
+OUR_OWN_WORDS = {
+    ("components", "explain(*terms)"),
+    ("pickers", "label"),  # of the buttons beside a click
+    ("views.train", "why"),
+    ("views.train", "name"),
+    ("views.train", "' '.join((spec.about for spec in MODELS.values()))"),
+}
+
+
+def unescaped(value: ast.expr, module: str) -> Iterator[str]:
+    """The parts of an expression that Streamlit would read as Markdown, whatever they hold."""
+    if isinstance(value, ast.JoinedStr):
+        for part in value.values:
+            yield from unescaped(part, module)
+    elif isinstance(value, ast.FormattedValue):
+        yield from unescaped(value.value, module)
+    elif isinstance(value, ast.IfExp):
+        yield from unescaped(value.body, module)
+        yield from unescaped(value.orelse, module)
+    elif not (
+        isinstance(value, ast.Constant)
+        or (isinstance(value, ast.Call) and ast.unparse(value.func) == "for_markdown")
+        or (isinstance(value, ast.Name) and value.id.lstrip("_").isupper())
+        or (module, ast.unparse(value)) in OUR_OWN_WORDS
+    ):
+        yield ast.unparse(value)
+
+
+def tooltips(source: str) -> Iterator[ast.expr]:
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Call):
+            yield from (keyword.value for keyword in node.keywords if keyword.arg == "help")
+
+
+@pytest.mark.parametrize("module", modules("app"))
+def test_tooltips_hold_no_markdown_out_of_data(module):
+    """A tooltip is Markdown: a name out of the data could draw a picture from elsewhere."""
+    for value in tooltips(modules("app")[module].read_text(encoding="utf-8")):
+        assert not list(unescaped(value, module)), ast.unparse(value)
+
+
+@pytest.mark.parametrize(
+    ("value", "found"),
+    [
+        ('f"In {data.name}, {len(data):,} people"', ["data.name", "len(data)"]),
+        ('for_markdown(f"In {data.name}")', []),
+        ('f"In {for_markdown(name)} and {_FEW}" if wide else title', ["title"]),
+        ("label", ["label"]),
+        ('"Plain" + name', ["'Plain' + name"]),
+    ],
+)
+def test_unescaped_tooltips_are_found(value, found):
+    (tooltip,) = tooltips(f'st.button("x", help={value})')
+    assert list(unescaped(tooltip, "views.lens")) == found
+
+
 # --- both -------------------------------------------------------------------------------------
 
 

@@ -86,7 +86,7 @@ def _offer_projection(opened: Checkpoint) -> None:
         type="primary",
         on_click=resources.start_projection,
         args=(opened.path,),
-        help=f"The same as: python -m fame project {opened.path}",
+        help=for_markdown(f"The same as: python -m fame project {opened.path}"),
     )
 
 

@@ -1,5 +1,6 @@
 """Train: how well does a model learn this data?"""
 
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from fame.errors import ConfigError, FameError
 from fame.experiments.recipes import build_configs, load_recipe
 from fame.models.registry import MODELS, settings_of_others
 from fame.presentation.text import duration
-from fame.training.runs import ACTIVE, RunFolder, Status, request_stop
+from fame.training.runs import RunFolder, Status
 from text import for_markdown
 
 QUESTION = "How well does a model learn this data?"
@@ -124,6 +125,9 @@ def main() -> None:
 
 def _new_run() -> None:
     components.section("What shall be trained?", "Head (facet)", "Expert", "Epoch")
+    if resources.is_demo():
+        st.info(resources.DEMO)
+        return
     sets = {info.name: info for info in list_sets()}
     data = st.selectbox("Data set", list(sets), format_func=lambda name: _label(sets[name]))
     components.quiet(f"{sets[data].description}.")
@@ -143,16 +147,25 @@ def _new_run() -> None:
     name = left.text_input(
         "Name of the checkpoint",
         value=_free_name(data, model),
-        key=f"name-{data}-{model}",
-        help=f"Its folder in {resources.checkpoint_root()}.",
-    )
+        key=f"name-{data}-{model}-{state.starts()}",
+        help=f"Its folder in {for_markdown(str(resources.checkpoint_root()))}.",
+    ).strip()
     device = right.selectbox(
         "Device", list(found), format_func=found.__getitem__, help="What this machine has."
     )
+    problem = _name_problem(name)
+    if problem:
+        st.error(for_markdown(problem))
     settings = _settings(data, model)
-    if st.button("Start training", type="primary", icon=":material/play_arrow:", width="stretch"):
+    if st.button(
+        "Start training",
+        type="primary",
+        icon=":material/play_arrow:",
+        width="stretch",
+        disabled=bool(problem),
+    ):
         try:
-            _start(name.strip(), data, {"model": model, **settings}, device)
+            _start(name, data, {"model": model, **settings}, device)
         except FameError as error:
             st.error(for_markdown(str(error)))
 
@@ -220,17 +233,25 @@ def _settings(data: str, model: ModelName) -> dict[str, Any]:
     return chosen
 
 
-def _start(name: str, data: str, settings: dict[str, Any], device: str) -> None:
+def _name_problem(name: str) -> str:
+    """What is wrong with the name of a new checkpoint, in one sentence; empty where nothing is."""
     if not NAME.fullmatch(name):
-        raise ConfigError(
+        return (
             f"{name!r} cannot be the name of a checkpoint: use up to 64 lower-case letters, "
             "digits, dots, underscores and dashes, with a letter or digit first."
         )
-    path = resources.checkpoint_root() / name
-    if RunFolder(path).has_run() or resources.is_starting(path):
-        raise ConfigError(f"There is a checkpoint {name!r} already; choose another name.")
+    if os.path.lexists(resources.checkpoint_root() / name):  # a checkpoint or anything else
+        return f"There is {name!r} in the folder of checkpoints already; choose another name."
+    return ""
+
+
+def _start(name: str, data: str, settings: dict[str, Any], device: str) -> None:
+    if problem := _name_problem(name):  # it may have been taken meanwhile
+        raise ConfigError(problem)
     build_configs({**load_recipe(data, settings["model"]), **settings}, "The form")
+    path = resources.checkpoint_root() / name
     resources.launch_run(path, data, settings, device, resume=False)
+    state.count_start()
     state.settle("run", name)
     st.rerun()
 
@@ -252,7 +273,7 @@ def _chosen_run() -> None:
         state.settle("run", max(runs, key=lambda name: _order(runs[name])))
     name = st.selectbox("Run", list(runs), key=state.key("run"))
     state.keep("run", name)
-    if _is_active(runs[name]):
+    if resources.is_active(runs[name]):
         _follow(runs[name].path)
     else:
         _show(runs[name])
@@ -262,29 +283,43 @@ def _chosen_run() -> None:
 def _order(run: RunFolder) -> tuple[bool, float]:
     """Active runs first, then the newest."""
     status = run.status()
-    return _is_active(run), status.updated if status else 0.0
-
-
-def _is_active(run: RunFolder) -> bool:
-    status = run.status()
-    return (status is not None and status.phase in ACTIVE) or resources.is_starting(run.path)
+    return resources.is_active(run), status.updated if status else 0.0
 
 
 @st.fragment(run_every=1)
 def _follow(path: Path) -> None:
     """Shows a run once a second; the page is drawn anew when it has ended."""
     run = RunFolder(path)
-    if not _is_active(run):
+    if not resources.is_active(run):
         st.rerun()
     with components.guard():
         _show(run)
-        st.button(
-            "Stop after this step",
-            icon=":material/stop:",
-            on_click=request_stop,
-            args=(run,),
-            help="The best epoch so far is kept, and the run can be resumed.",
-        )
+        _stop_button(run)
+        for sentence in state.take_notices():  # the top of the page is not drawn with a fragment
+            st.warning(for_markdown(sentence))
+
+
+def _stop_button(run: RunFolder) -> None:
+    status = run.status()
+    if resources.is_demo() or status is None or status.phase not in ("preparing", "training"):
+        return
+    stopping = run.is_stopping()
+    st.button(
+        "Stopping after this step …" if stopping else "Stop after this step",
+        key="stop",
+        icon=":material/stop:",
+        on_click=_stop,
+        args=(run,),
+        disabled=stopping,
+        help="The best epoch so far is kept, and the run can be resumed.",
+    )
+
+
+def _stop(run: RunFolder) -> None:
+    try:
+        resources.stop_run(run)
+    except FameError as error:
+        state.notice(str(error))
 
 
 def _show(run: RunFolder) -> None:
@@ -343,18 +378,23 @@ def _after(run: RunFolder) -> None:
     ):
         state.put("checkpoint", run.path.name)
         st.switch_page("views/lens.py")
-    if status is not None and run.can_resume():
+    if resources.is_demo() or status is None:
+        return
+    if run.can_resume() or run.is_beginning():
         row.button(
             "Resume",
             icon=":material/resume:",
             on_click=_resume,
             args=(run, status),
-            help="Goes on after the last whole epoch.",
+            help="Goes on after the last whole epoch; begins again where there is none.",
         )
 
 
 def _resume(run: RunFolder, status: Status) -> None:
-    resources.launch_run(run.path, status.data, {}, None, resume=True)
+    try:
+        resources.launch_run(run.path, status.data, {}, None, resume=True)
+    except FameError as error:
+        state.notice(str(error))
 
 
 def _past_runs() -> None:

@@ -20,6 +20,7 @@ from fame.data.dataset import Dataset
 from fame.data.export import log_suffix, write_catalogue, write_log
 from fame.data.sequences import Interactions
 from fame.errors import DataError
+from fame.files import check_file
 
 # The popularity of rank r, from 0 to 1, is exp(-fall r^0.44). In ML-20M a film has at most 67,310
 # ratings, and the Gini coefficient of all films is 0.903; a fall of 11 gives 61,000 and 0.907.
@@ -153,6 +154,7 @@ def generate(
     items: int | None = None,
     interactions: int | None = None,
     seed: int = 0,
+    overwrite: bool = False,
 ) -> tuple[Interactions, Path | None]:
     """Makes a set up and writes it where ``data import`` can read it.
 
@@ -163,29 +165,34 @@ def generate(
         items: How many.
         interactions: How many; by default as many a person as there.
         seed: Equal seeds give equal files.
+        overwrite: Whether files that are there already may be replaced.
 
     Returns:
         The histories, and the catalogue's file beside ``path`` where the items have facets.
 
     Raises:
-        DataError: where there is no such kind, shape or way to write it.
+        FameError: where there is no such kind, shape or way to write it.
     """
     if kind not in _FULL_SHAPES:
         raise DataError(f"There is no made-up set {kind!r}; there are {', '.join(_FULL_SHAPES)}.")
     log_suffix(path)  # refused before the time is spent
+    beside = path.with_suffix(".items.csv") if kind == "facets" else None
+    for file in (path, beside):
+        if file is not None:
+            check_file(file, overwrite=overwrite)
     full = _FULL_SHAPES[kind]
     users = full.users if users is None else users
     if interactions is None:
         interactions = round(full.interactions / full.users * users)
     shape = Shape(users, full.items if items is None else items, interactions)
-    if kind == "ml-20m":
-        data, catalogue = ml_20m(shape, seed=seed), None
+    if beside is None:
+        data = ml_20m(shape, seed=seed)
     else:
         dataset = planted_facets(shape, seed=seed).dataset
-        data, catalogue = dataset.interactions, path.with_suffix(".items.csv")
-        write_catalogue(dataset.items, catalogue)
+        data = dataset.interactions
+        write_catalogue(dataset.items, beside)
     write_log(data, path, seed=seed)
-    return data, catalogue
+    return data, beside
 
 
 def _check(shape: Shape, fewest: int, for_items: int) -> None:

@@ -7,6 +7,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from fame.checkpoint import (
     Checkpoint,
     DataInfo,
     is_checkpoint,
+    is_own_folder,
     load_checkpoint,
 )
 from fame.config import ModelConfig, TrainConfig
@@ -30,9 +32,10 @@ from fame.experiments.model_card import render_card
 from fame.experiments.origin import code_commit, origin
 from fame.experiments.results import DataKey, Results, RunKey, paired_comparison, run_settings
 from fame.experiments.variants import Variant
-from fame.files import file_hash, write_text
+from fame.files import check_folder, file_hash, telling_of, write_text
 from fame.metrics import FIGURES, summarise_ranks
 from fame.projection import PROJECTION, project, write_projection
+from fame.survey import FAITHFULNESS, PEOPLE
 from fame.training.loop import Progress, ignore
 from fame.training.runs import RunFolder
 from fame.training.train import train
@@ -163,17 +166,13 @@ def _run(
     run = RunFolder(results.run_folder(row.keys[seed]))
     model_config, train_config = row.configs
     train_config = dataclasses.replace(train_config, seed=seed)
-    status = run.status()
-    if status is None or status.phase != "finished":
-        resume = run.can_resume()
-        if not resume and not run.is_held():
-            shutil.rmtree(run.path, ignore_errors=True)  # stopped before its first epoch ended
+    if not run.has_ended():
         finished = train(
             dataset,
             model_config,
             train_config,
             run.path,
-            resume=resume,
+            resume=run.can_resume(),
             projection=False,
             card=render_card,
             on_step=on_step,
@@ -217,15 +216,16 @@ def _figures(checkpoint: Checkpoint) -> dict[str, Any]:
 def ship(dataset: Dataset, row: Row, results: Results, out: Path) -> int:
     """Makes a checkpoint to show of the run with the median validation figure, not the luckiest.
 
-    It replaces ``out`` once it is whole. Where ``out`` was made of that very run, only the card is
-    written anew, which has the figures of all seeds; what was added since, such as a survey of
-    people, stays.
+    It replaces a shipped checkpoint in ``out`` once it is whole, and nothing else. Where ``out``
+    was made of that very run, only the card is written anew, which has the figures of all seeds;
+    what was added since, such as a survey of people, stays.
 
     Returns:
         The seed of that run.
 
     Raises:
-        FameError: where that run's folder is no longer there, nor a checkpoint made of it.
+        FameError: where that run's folder is no longer there, nor a checkpoint made of it; where
+            ``out`` holds anything but a shipped checkpoint.
     """
     seed = summarise(results, row)["median_seed"]
     run = results.run_folder(row.keys[seed])
@@ -239,20 +239,44 @@ def ship(dataset: Dataset, row: Row, results: Results, out: Path) -> int:
             f"{run} is not there: only its row was kept. Train it again with `python -m fame train "
             f"--data {dataset.interactions.name} --seed {seed} --out {out}`."
         )
-    with tempfile.TemporaryDirectory(dir=results.folder, prefix=".ship-") as folder:
-        new = Path(folder) / out.name
-        new.mkdir()
-        for name in _SHIPPED:
-            shutil.copy2(run / name, new / name)
+    _check_shipped_alone(out)
+    with ExitStack() as stack:
+        with telling_of(out):
+            out.parent.mkdir(parents=True, exist_ok=True)
+            beside = tempfile.TemporaryDirectory(dir=out.parent, prefix=".ship-")
+            folder = Path(stack.enter_context(beside))
+            new = folder / "new"
+            new.mkdir()
+            for name in _SHIPPED:
+                shutil.copy2(run / name, new / name)
         checkpoint = load_checkpoint(new)
         drawn = project(checkpoint.model, checkpoint.items["item_id"].tolist())
         write_projection(new, drawn, checkpoint.weights_hash)
         card = render_card(dataclasses.replace(load_checkpoint(new), path=out))
         write_text(new / CARD, card)
-        if out.exists():
-            out.rename(Path(folder) / "former")
-        new.rename(out)
+        _check_shipped_alone(out)  # it may have got something meanwhile
+        with telling_of(out):
+            if out.exists():
+                out.rename(folder / "former")
+            new.rename(out)
     return seed
+
+
+def check_ship(out: Path) -> None:
+    """``FameError`` where no checkpoint can be shipped to, before the time for it is spent."""
+    check_folder(out, is_ours=is_own_folder)
+
+
+def _check_shipped_alone(out: Path) -> None:
+    """``FameError`` where a folder holds what replacing the checkpoint in it would lose."""
+    check_ship(out)
+    held = sorted(file.name for file in out.iterdir()) if out.is_dir() else []
+    parts = (*_SHIPPED, CARD, PROJECTION, PEOPLE, FAITHFULNESS)
+    if others := [name for name in held if name not in parts]:
+        raise FameError(
+            f"{out} holds {others[0]!r}, which is no part of a shipped checkpoint and would be "
+            "lost; choose another folder for --ship, or move what is there away."
+        )
 
 
 def _made_of(key: RunKey, folder: Path) -> Checkpoint | None:

@@ -10,7 +10,6 @@ from importlib.resources import files
 from pathlib import Path
 
 import fame
-from fame.errors import FameError
 from fame.evaluate import protocol
 from fame.files import write_text
 from fame.models.registry import spec_of
@@ -76,12 +75,7 @@ def write_report(path: Path, content: Content, made: datetime) -> None:
     Raises:
         FameError: where nothing can be written there.
     """
-    if path.is_dir():
-        raise FameError(f"{path} is a folder; name the file that the report goes to.")
-    try:
-        write_text(path, render_report(content, made))
-    except OSError as error:
-        raise FameError(f"The report could not be written to {path}: {error.strerror}.") from error
+    write_text(path, render_report(content, made))
 
 
 def _resource(name: str) -> str:

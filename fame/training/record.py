@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from fame.checkpoint import write_description, write_weights
 from fame.config import ModelConfig, TrainConfig
 from fame.data import Dataset
 from fame.errors import FameError
+from fame.files import telling_of
 from fame.models.item_values import ValueIndex
 from fame.training.loop import Progress, TrainState
 from fame.training.memory import count_parameters, peak_memory
@@ -77,7 +79,8 @@ class Record:
         self.status.phase = "failed"
         self.status.message = str(error) if isinstance(error, FameError) else repr(error)
         logger.error("Failed: %s", self.status.message)
-        self.write_status()
+        with suppress(FameError):  # the disk may be full; what failed first is what counts
+            self.write_status()
 
 
 @contextmanager
@@ -91,8 +94,8 @@ def recorded(
     on_phase: Callable[[str], None],
     values: ValueIndex | None = None,
 ) -> Iterator[Record]:
-    """Holds the folder for the block and keeps its record; an error in the block goes into it."""
-    with run.held(), _log_file(run.path / LOG):
+    """Keeps the record of a training in its folder; an error in the block goes into it."""
+    with _log_file(run.path / LOG):
         now = time.time()
         status = Status(
             phase="preparing",
@@ -134,10 +137,23 @@ def device_name(device: torch.device, count: int = 1) -> str:
     return name if count == 1 else f"{count} x {name}"
 
 
+class _RunLog(logging.FileHandler):
+    """A log that the disk has no room for stops no run, and no traceback of it is printed."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handleError(record)
+
+    def close(self) -> None:
+        with suppress(OSError):
+            super().close()
+
+
 @contextmanager
 def _log_file(path: Path) -> Iterator[None]:
     """Sends what this package logs to the run's log as well."""
-    handler = logging.FileHandler(path, encoding="utf-8")
+    with telling_of(path):
+        handler = _RunLog(path, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S"))
     package = logging.getLogger("fame")
     package.addHandler(handler)

@@ -1,8 +1,10 @@
 """A run's folder: who holds it, what it says while it trains, and how it goes on.
 
-A run and its checkpoint share one folder. Beside the checkpoint's files it has ``status.json``
-(now), ``metrics.jsonl`` (a row an epoch), ``train.log``, ``run.lock`` (held while a process trains)
-and ``resume/state.safetensors`` (all that the next epoch needs; gone when the run has finished).
+A run and its checkpoint share one folder, which is marked as ours before anything else is written
+(:data:`fame.files.MARK`). Beside the checkpoint's files it has ``status.json`` (now),
+``metrics.jsonl`` (a row an epoch), ``train.log``, ``run.lock`` (held while a process trains, and
+says which), ``stop`` (once that was asked to stop) and ``resume/state.safetensors`` (all that the
+next epoch needs; gone when the run has finished).
 """
 
 from __future__ import annotations
@@ -21,17 +23,31 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import psutil
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from fame.checkpoint import CARD, CONFIG, ITEMS, METRICS, WEIGHTS
+from fame.checkpoint import CARD, CONFIG, ITEMS, METRICS, WEIGHTS, is_own_folder
 from fame.errors import FameError
-from fame.files import drop_unfinished, locked, replacing, write_json, write_text
+from fame.files import (
+    MARK,
+    check_folder,
+    claim_folder,
+    drop_unfinished,
+    locked,
+    read_json,
+    replacing,
+    telling_of,
+    write_json,
+    write_text,
+)
 from fame.training.loop import TrainState, copy_of_weights
 
 STATUS, HISTORY, LOG, LOCK = "status.json", "metrics.jsonl", "train.log", "run.lock"
 LAUNCH_LOG = "launch.log"
+_STOP = "stop"
+_CLOCK = 2.0  # seconds: what a correction of the clock can do to the start time of a process
 _STATE = "state.safetensors"
 # What only the process that trains writes; a survey or a projection may write beside it.
 _TRAININGS_OWN = (STATUS, HISTORY, CONFIG, WEIGHTS, ITEMS, METRICS, CARD, f"resume/{_STATE}")
@@ -79,37 +95,110 @@ class RunFolder:
 
     # --- who holds it -------------------------------------------------------------------------
 
+    def check(self, *, resume: bool) -> None:
+        """``FameError`` where no training may begin here, or none may go on where ``resume``."""
+        check_folder(self.path, is_ours=is_own_folder)
+        if resume and not (self.can_resume() or self.is_beginning()):
+            raise FameError(
+                f"There is nothing to resume in {self.path}: no run was interrupted there; leave "
+                "--resume away to start one."
+            )
+        if self.has_run() and not resume:
+            way = "continue it with --resume, or choose" if self.can_resume() else "choose"
+            raise FameError(f"{self.path} already holds a run; {way} another --out.")
+
+    @contextmanager
+    def taken(self, *, resume: bool) -> Iterator[None]:
+        """Makes the folder ours and holds it for a training; ``FameError`` as :meth:`check` says.
+
+        What a run left here of which no epoch had ended goes, unless it goes on.
+        """
+        if not self.is_held():
+            self.check(resume=resume)
+            claim_folder(self.path)
+        with self.held():
+            self.check(resume=resume)  # another training may have come and gone meanwhile
+            if not resume:
+                with telling_of(self.path):
+                    for name in (WEIGHTS, ITEMS, CONFIG):
+                        (self.path / name).unlink(missing_ok=True)
+                self.drop_state()
+            yield
+
     @contextmanager
     def held(self) -> Iterator[None]:
         """Holds the folder against any other training; ``FameError`` where one is under way.
 
         What a process that was killed had half written goes.
         """
+        me = psutil.Process()
+        holder = json.dumps({"pid": me.pid, "started": me.create_time()})
         with ExitStack() as stack:
             try:
-                stack.enter_context(locked(self.path / LOCK, wait=False))
+                stack.enter_context(locked(self.path / LOCK, wait=False, holder=holder))
             except BlockingIOError:
                 raise FameError(
                     f"Another process is training in {self.path}; stop it or choose another --out."
                 ) from None
             for name in _TRAININGS_OWN:
                 drop_unfinished(self.path / name)
-            yield
+            (self.path / _STOP).unlink(missing_ok=True)  # asked of who was here before
+            try:
+                yield
+            finally:
+                (self.path / _STOP).unlink(missing_ok=True)
+
+    def holder(self) -> psutil.Process | None:
+        """The process that trains here; ``None`` where there is none, or none that proves it.
+
+        A number alone may have become another process's, or have been written by anybody: it has
+        to be the process that says so in the lock, started when that says, with the lock open.
+        """
+        if not self.is_held():
+            return None
+        try:
+            said = read_json(self.path / LOCK)
+            if type(said["pid"]) is not int or said["pid"] < 2:
+                return None
+            process = psutil.Process(said["pid"])
+            if abs(process.create_time() - said["started"]) > _CLOCK:
+                return None
+            lock = (self.path / LOCK).resolve()
+            held = any(Path(file.path) == lock for file in process.open_files())
+        except (OSError, ValueError, TypeError, KeyError, psutil.Error):
+            return None
+        return process if held else None
+
+    def is_stopping(self) -> bool:
+        """Whether the process that trains here was asked to stop."""
+        return (self.path / _STOP).exists() and self.is_held()
 
     def is_held(self) -> bool:
         """Whether a process is training here now; true to the fact even after a crash."""
         try:
             with (self.path / LOCK).open("r") as lock:
                 fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except FileNotFoundError:
-            return False
         except BlockingIOError:
             return True
+        except OSError:
+            return False
         return False
 
     def has_run(self) -> bool:
-        """Whether anything was ever trained here."""
-        return any((self.path / name).exists() for name in (STATUS, CONFIG))
+        """Whether an epoch was ever trained here, or a checkpoint put here."""
+        kept = any((self.path / name).exists() for name in (HISTORY, METRICS))
+        return kept or self.can_resume() or ((self.path / CONFIG).exists() and not self._began())
+
+    def is_beginning(self) -> bool:
+        """Whether a training began here of which no epoch is kept: it can only begin again."""
+        return self._began() and not self.has_run()
+
+    def _began(self) -> bool:
+        return any((self.path / name).is_file() for name in (STATUS, MARK))
+
+    def has_ended(self) -> bool:
+        """Whether the run came to its end and has its figures."""
+        return (self.path / METRICS).is_file() and not self.can_resume()
 
     # --- what it says -------------------------------------------------------------------------
 
@@ -233,8 +322,9 @@ def launch(
         command += ["--set", f"{key}={value}"]
     if resume:
         command.append("--resume")
-    out.mkdir(parents=True, exist_ok=True)
-    with (out / LAUNCH_LOG).open("wb") as log:
+    RunFolder(out).check(resume=resume)
+    claim_folder(out)
+    with telling_of(out / LAUNCH_LOG), (out / LAUNCH_LOG).open("wb") as log:
         process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
@@ -246,9 +336,26 @@ def launch(
 
 
 def request_stop(run: RunFolder) -> bool:
-    """Asks the process that trains in a folder to stop after its step; whether there was one."""
-    status = run.status()
-    if status is None or not run.is_held():
+    """Asks the process that trains in a folder to stop after its step; whether there was one.
+
+    It is asked once, however often this is called: a second signal would end it at once. Where it
+    was launched, and so leads a session of its own, its children are asked with it.
+    """
+    process = run.holder()
+    if process is None:
         return False
-    os.kill(status.pid, signal.SIGTERM)
+    try:
+        (run.path / _STOP).touch(exist_ok=False)
+    except FileExistsError:
+        return True
+    except OSError as error:
+        raise FameError(
+            f"{run.path} could not be told to stop ({error.strerror}); stop process {process.pid}."
+        ) from error
+    try:
+        alone = os.getsid(process.pid) != process.pid
+        (os.kill if alone else os.killpg)(process.pid, signal.SIGTERM)
+    except OSError:  # it has ended meanwhile
+        (run.path / _STOP).unlink(missing_ok=True)
+        return False
     return True

@@ -16,9 +16,9 @@ from fame import CODE_VERSION
 from fame.baselines import baseline_ranks
 from fame.checkpoint import (
     CARD,
+    CONFIG,
     Checkpoint,
     DataInfo,
-    Description,
     load_checkpoint,
     read_description,
     write_metrics,
@@ -31,7 +31,7 @@ from fame.data.head_values import head_values
 from fame.data.repeats import repeated_share
 from fame.errors import FameError
 from fame.evaluate import evaluate, head_report, protocol, summarise_targets
-from fame.files import write_text
+from fame.files import telling_of, write_text
 from fame.models.item_values import ValueIndex
 from fame.models.registry import made_of_values
 from fame.projection import project, write_projection
@@ -59,19 +59,17 @@ _MAY_CHANGE = {"epochs", "patience", "device", "compile"}
 _RELAY_SECONDS = 1.0  # within which a launcher passes a signal on
 
 
-def stored_settings(out: Path) -> tuple[ModelConfig, TrainConfig]:
-    """The configurations of the run in ``out``, to resume it with."""
-    stored = _stored(out)
+def stored_settings(out: Path) -> tuple[ModelConfig, TrainConfig] | None:
+    """The configurations of the run in ``out``, to resume it with.
+
+    ``None`` where it was stopped before it had written them down.
+    """
+    run = RunFolder(out)
+    run.check(resume=True)
+    if run.is_beginning() and not (out / CONFIG).exists():
+        return None
+    stored = read_description(out)
     return stored.model_config, stored.train_config
-
-
-def _stored(out: Path) -> Description:
-    if not RunFolder(out).can_resume():
-        raise FameError(
-            f"There is nothing to resume in {out}: no run was interrupted there; leave --resume "
-            "away to start one."
-        )
-    return read_description(out)
 
 
 def train(
@@ -97,8 +95,8 @@ def train(
 
     Args:
         dataset: Histories and catalogue.
-        out: The run's folder; it must be new, or an interrupted run of these settings
-            with ``resume``.
+        out: The run's folder; it must be new or empty, or an interrupted run of these settings
+            with ``resume``. One of which no epoch had ended begins again, with or without it.
         projection: Whether to make the UMAP projection at the end.
         card: Writes the model card, in Markdown, of the finished checkpoint; without it there is
             none.
@@ -107,6 +105,11 @@ def train(
         Whether the run came to its end; ``False`` where it was interrupted.
     """
     data = dataset.interactions
+    run = RunFolder(out)
+    with telling_of(out):
+        beginning = run.is_beginning()
+    begins_again = beginning and (resume or run.status() is not None)
+    resume = resume and not beginning
     item_vectors = None
     if train_config.item_start == "catalogue" and not resume:  # what is resumed has its items
         item_vectors = catalogue_vectors(
@@ -117,11 +120,15 @@ def train(
         made = head_values(attributes, model_config.facet_shares, data.num_items)
         values = ValueIndex.of(made.counts, made.value, made.start)
     workers = join(resolve_device(train_config.device))
-    run = RunFolder(out)
     with ExitStack() as stack:
+        # From here on, so that a stop while the data and the model are made ready is heard as well.
+        stop = stack.enter_context(_stop_signals(relayed=workers.count > 1))
 
         def begin() -> Record:
             _check(run, dataset, model_config, train_config, workers, values, resume=resume)
+            stack.enter_context(run.taken(resume=resume))
+            if begins_again:
+                logger.warning("No epoch of the run in %s had ended: it begins again.", out)
             return stack.enter_context(
                 recorded(
                     run, dataset, model_config, train_config, workers, on_step, on_phase, values
@@ -142,21 +149,28 @@ def train(
             logger.info("resumed after epoch %d", state.epoch)
         if record:
             record.enter("training")
-        with _stop_signals(relayed=workers.count > 1) as stop:
-            finished = fit(
-                state,
-                data,
-                train_config,
-                attributes=attributes,
-                workers=workers,
-                on_step=record.step if record else ignore,
-                on_epoch=record.epoch if record else ignore,
-                should_stop=stop.is_set,
-            )
+        finished = fit(
+            state,
+            data,
+            train_config,
+            attributes=attributes,
+            workers=workers,
+            on_step=record.step if record else ignore,
+            on_epoch=record.epoch if record else ignore,
+            should_stop=stop.is_set,
+        )
         workers.leave()
-        if record:  # the first process does the rest alone
-            _finish(record, state, dataset, finished=finished, projection=projection, card=card)
-        return finished
+        if not record:  # the first process does the rest alone
+            return finished
+        return _finish(
+            record,
+            state,
+            dataset,
+            finished=finished,
+            projection=projection,
+            card=card,
+            should_stop=stop.is_set,
+        )
 
 
 def _finish(
@@ -167,14 +181,18 @@ def _finish(
     finished: bool,
     projection: bool,
     card: Callable[[Checkpoint], str] | None,
-) -> None:
-    """Makes a checkpoint of the best epoch, with its figures."""
+    should_stop: Callable[[], bool],
+) -> bool:
+    """Makes a checkpoint of the best epoch, with its figures; whether nothing is left to do.
+
+    A stop while it ranks leaves the projection for when the run goes on.
+    """
     out = record.run.path
     if not state.best_weights:
         # Stopped within the first epoch: there is no model yet, and nothing to resume.
         record.status.message = "Stopped before the first epoch ended: there is nothing to keep."
         record.enter("stopped")
-        return
+        return False
     record.enter("evaluating")
     state.model.load_state_dict(state.best_weights)
     write_weights(out, state.best_weights)
@@ -184,9 +202,9 @@ def _finish(
         write_text(out / CARD, card(load_checkpoint(out)))
     test = metrics["test"]
     logger.info("test: HR@10 %.4f, NDCG@10 %.4f", test["HR@10"], test["NDCG@10"])
-    if not finished:
+    if not finished or (projection and should_stop()):
         record.enter("stopped")
-        return
+        return False
     if projection:
         record.enter("projecting")
         checkpoint = load_checkpoint(out)
@@ -194,6 +212,7 @@ def _finish(
         write_projection(out, drawn, checkpoint.weights_hash)
     record.run.drop_state()
     record.enter("finished")
+    return True
 
 
 def _final_metrics(state: TrainState, dataset: Dataset, device: str) -> dict[str, Any]:
@@ -229,10 +248,8 @@ def _check(
     resume: bool,
 ) -> None:
     """``FameError`` for a run that cannot work, before anything is touched."""
-    if run.has_run() and not resume:
-        raise FameError(
-            f"{run.path} already holds a run; continue it with --resume, or choose another --out."
-        )
+    if not run.is_held():  # else it is said where it is to be held
+        run.check(resume=resume)
     if resume:
         _check_resumable(run.path, dataset, model_config, train_config)
     need = memory_need(
@@ -251,7 +268,7 @@ def _check(
 def _check_resumable(
     out: Path, dataset: Dataset, model_config: ModelConfig, train_config: TrainConfig
 ) -> None:
-    description = _stored(out)
+    description = read_description(out)
     stored = {**description.model_config.to_dict(), **description.train_config.to_dict()}
     wanted = {**model_config.to_dict(), **train_config.to_dict()}
     for key, value in wanted.items():

@@ -6,10 +6,14 @@ import time
 import pytest
 
 import resources
+from fame.checkpoint import write_description
+from fame.config import TrainConfig
+from fame.data import load
+from fame.errors import FameError
 from fame.models.registry import MODELS, settings_of_others
 from fame.training.runs import LOG, RunFolder, Status
 from tests import made_up
-from tests.app.walk import TRAIN, assert_calm, html_of, query, warnings
+from tests.app.walk import TRAIN, assert_calm, html_of, labelled, query, warnings
 
 
 @pytest.fixture
@@ -105,6 +109,113 @@ def test_a_bad_name_is_told_and_nothing_starts(open_app, launched, name, told):
     assert not app.exception
     assert told in app.error[0].value.replace("\\", "")
     assert not launched
+
+
+@pytest.mark.parametrize("name", ["results.csv", "ranks", "broken"])
+def test_a_name_that_anything_has_is_refused_beside_the_field(open_app, home, launched, name):
+    """Be it a file, a folder that holds no checkpoint, or a link to nowhere."""
+    root = home / "checkpoints"
+    (root / "results.csv").write_text("data,model\n")
+    (root / "ranks").mkdir()
+    (root / "broken").symlink_to(root / "nowhere")
+    app = open_app(TRAIN)
+    app.selectbox[0].set_value(made_up.NAME).run()
+    next(field for field in app.text_input if field.label.startswith("Name")).set_value(name).run()
+    assert not app.exception
+    assert f"There is '{name}' in the folder" in app.error[0].value.replace("\\", "")
+    assert labelled(app, "Start training").disabled
+    assert (root / "results.csv").read_text() == "data,model\n"
+    assert not list((root / "ranks").iterdir()) and not launched
+
+
+def test_after_a_start_the_form_names_the_next_run(open_app, launched):
+    app = start(open_app(TRAIN))
+    assert [str(out.name) for out, *_ in launched] == ["made-up-fame-1"]
+    field = next(field for field in app.text_input if field.label.startswith("Name"))
+    assert field.value == "made-up-fame-2"
+    assert not [one.value for one in app.error if "already" in one.value]
+
+
+def on_cpu(folder):
+    """Says in a run's folder that it trains on the CPU."""
+    made = load("made-up", offline=True)
+    training = TrainConfig(device="cpu")
+    write_description(folder.path, made_up.FAME, training, made.interactions, made.items)
+
+
+def test_one_run_at_a_time_trains_on_a_device(open_app, run, launched):
+    folder = run("training", epoch=1, epochs=10)
+    on_cpu(folder)
+    app = open_app(TRAIN)
+    with folder.held():
+        app = start(app)
+        assert not app.exception
+        assert "try is training there already" in app.error[0].value.replace("\\", "")
+        with pytest.raises(FameError, match="one run at a time"):
+            resources.launch_run(folder.path, made_up.NAME, {}, None, resume=True)
+        assert not launched
+        resources.launch_run(folder.path.parent / "b", made_up.NAME, {}, "cuda:7", resume=False)
+    app = start(app)
+    assert [device for *_, device, _ in launched] == ["cuda:7", "cpu"]
+
+
+def test_a_stop_is_acknowledged_at_once_and_cannot_be_pressed_again(open_app, run, monkeypatch):
+    signals = []
+    monkeypatch.setattr("os.kill", lambda *given: signals.append(given))
+    monkeypatch.setattr("os.killpg", lambda *given: signals.append(given))
+    folder = run("training", epoch=1, epochs=10)
+    with folder.held():
+        app = open_app(TRAIN)
+        button = labelled(app, "Stop after this step")
+        assert not button.disabled
+        app = button.click().run()
+        assert_calm(app)
+        assert labelled(app, "Stopping after this step …").disabled
+        resources.stop_run(folder)  # of another tab, which was drawn before
+        assert len(signals) == 1
+        run("evaluating")
+        assert not [one for one in app.run().button if one.label.startswith("Stop")]
+
+
+def test_a_stop_that_would_hit_nobody_is_told(open_app, run):
+    folder = run("training", epoch=1, epochs=10)
+    with folder.held():
+        (folder.path / "run.lock").write_text("")
+        app = labelled(open_app(TRAIN), "Stop after this step").click().run()
+        assert not app.exception
+        assert "does not say which process trains it" in warnings(app)
+        assert labelled(app, "Stop after this step")
+
+
+def test_a_demonstration_neither_starts_nor_stops_nor_resumes(
+    open_app, home, run, launched, monkeypatch
+):
+    monkeypatch.setenv("FAME_DEMO", "1")
+    folder = run("training", epoch=2, epochs=10)
+    with folder.held():
+        app = open_app(TRAIN)
+        assert_calm(app)
+        assert [one.value for one in app.info] == [resources.DEMO]
+        assert not [one for one in app.button if one.label.startswith(("Stop", "Start"))]
+        with pytest.raises(FameError, match="demonstration"):
+            resources.stop_run(folder)
+        assert not folder.is_stopping()
+    run("stopped")
+    (folder.path / "resume").mkdir()
+    (folder.path / "resume" / "state.safetensors").touch()
+    assert not [one for one in app.run().button if one.label == "Resume"]
+    with pytest.raises(FameError, match="demonstration"):
+        resources.launch_run(folder.path, made_up.NAME, {}, None, resume=True)
+    assert not launched
+    monkeypatch.setenv("FAME_DEMO", "0")
+    assert labelled(app.run(), "Resume")
+
+
+def test_a_run_of_which_no_epoch_ended_may_be_resumed(open_app, run, launched):
+    folder = run("failed", message="It was killed.")
+    app = open_app(TRAIN)
+    labelled(app, "Resume").click().run()
+    assert [(out, resume) for out, *_, resume in launched] == [(folder.path, True)]
 
 
 def test_settings_that_do_not_fit_are_told(open_app, launched):

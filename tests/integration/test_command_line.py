@@ -6,6 +6,8 @@ import json
 import os
 import shutil
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -18,9 +20,10 @@ import torch
 from fame.checkpoint import load_checkpoint
 from fame.data import Dataset
 from fame.experiments.results_page import marks
+from fame.files import MARK
 from fame.projection import read_projection
 from fame.survey import read_faithfulness, read_people
-from tests.integration.conftest import CommandLine
+from tests.integration.conftest import CommandLine, environment
 from tests.tiny import sealed
 
 
@@ -119,13 +122,18 @@ def test_trace_with_a_change(fame: CommandLine, checkpoint: Path) -> None:
     assert [row["item"] for row in raw["fused"]] == [row["item"] for row in plain["fused"]]
 
 
+def test_a_history_may_be_given_item_by_item(fame: CommandLine, checkpoint: Path) -> None:
+    single = [part for item in ("i1", "i2", "i3") for part in ("--item", item)]
+    assert traced(fame, checkpoint, *single) == traced(fame, checkpoint, "--items", "i1,i2,i3")
+
+
 def test_a_report_tells_what_the_trace_does(
     process: CommandLine, fame: CommandLine, checkpoint: Path, tmp_path: Path
 ) -> None:
     """With the same options, for a person and for a history; nothing is printed."""
     change = ["--gate", "0.2,0.8", "--mute", "0:1", "--solo", "1:2", "--top-k", "4"]
-    out = tmp_path / "report.html"
     for number, whose in enumerate((["--user", "u3"], ["--items", "i1,i2,i3"])):
+        out = tmp_path / f"report-{number}.html"
         run = process if number == 0 else fame
         done = run("report", str(checkpoint), *whose, *change, "--out", str(out))
         assert done.returncode == 0, done.stderr
@@ -223,6 +231,16 @@ def test_reproduce_fills_a_table_and_goes_on_where_it_stopped(
         "README.md",
     }  # fmt: skip
 
+    # A checkpoint of another run takes its place only where nothing else lies there.
+    for name in ("notes.txt", "status.json"):
+        (shown / name).write_text("{}")
+        before = {path.name: path.read_bytes() for path in shown.iterdir()}
+        done = fame("reproduce", "walks", "--out", str(tmp_path), "--models", "sasrec",
+                    "--seeds", "1", "--ship", str(shown))  # fmt: skip
+        assert done.returncode == 2 and f"holds '{name}'" in done.stderr
+        assert {path.name: path.read_bytes() for path in shown.iterdir()} == before
+        (shown / name).unlink()
+
     # Of the same run the card alone is written anew, whether the run's folder is there or gone.
     (shown / "people.json").write_text("added since")
     before = {path.name: path.read_bytes() for path in shown.iterdir()}
@@ -237,6 +255,40 @@ def test_reproduce_fills_a_table_and_goes_on_where_it_stopped(
                     "--seeds", "1", "--ship", str(at))  # fmt: skip
         assert done.returncode == 2 and "only its row was kept" in done.stderr
     assert {path.name: path.read_bytes() for path in shown.iterdir()} == before
+
+
+def test_nothing_is_shipped_over_a_folder_of_others(fame: CommandLine, tmp_path: Path) -> None:
+    theirs = tmp_path / "theirs"
+    (theirs / "thesis").mkdir(parents=True)
+    (theirs / "config.json").write_text('{"format": 2}')
+    out = tmp_path / "table"
+    done = fame("reproduce", "walks", "--out", str(out), "--seeds", "1", "--ship", str(theirs))
+    assert done.returncode == 2 and "is no folder of a run or checkpoint of ours" in done.stderr
+    assert sorted(path.name for path in theirs.iterdir()) == ["config.json", "thesis"]
+    assert not out.exists(), "it is told before anything is trained"
+
+
+def test_a_file_is_overwritten_only_where_that_is_asked_for(
+    fame: CommandLine, checkpoint: Path, tmp_path: Path
+) -> None:
+    made = tmp_path / "made.csv"
+    sizes = ["--users", "20", "--items", "30", "--interactions", "600"]
+    for command in (
+        ["report", str(checkpoint), "--items", "i1,i2", "--out", str(tmp_path / "a.html")],
+        ["data", "generate", "ml-20m", *sizes, "--out", str(tmp_path / "made.parquet")],
+        ["data", "generate", "facets", *sizes, "--out", str(made)],
+    ):
+        out = Path(command[-1])
+        out.write_text("theirs")
+        refused = fame(*command)
+        assert refused.returncode == 2 and "replace it with --overwrite" in refused.stderr
+        assert out.read_text() == "theirs"
+        assert fame(*command, "--overwrite").returncode == 0
+        assert out.stat().st_size > len("theirs")
+    made.unlink()  # its catalogue, which is written beside, is still there
+    refused = fame(*command)
+    assert refused.returncode == 2 and "made.items.csv is there already" in refused.stderr
+    assert not made.exists()
 
 
 def test_an_interrupted_table_goes_on_after_the_last_epoch(
@@ -288,12 +340,76 @@ def test_results_prints_the_tables_and_writes_them_into_a_page(
     assert refused.returncode == 2 and "needs the lines" in refused.stderr
 
 
+def in_the_way(folder: Path, name: str) -> Path:
+    """A folder of a run in which a folder lies where training writes a file."""
+    (folder / "run" / name).mkdir(parents=True)
+    (folder / "run" / MARK).touch()
+    return folder / "run"
+
+
+def a_file(folder: Path) -> Path:
+    (folder / "file").write_text("theirs")
+    return folder / "file"
+
+
+IMPOSSIBLE = {
+    "a file": (a_file, "is no folder"),
+    "under a file": (lambda folder: a_file(folder) / "run", "could not be written (Not a dir"),
+    "under /proc": (lambda folder: Path("/proc/fame/run"), "could not be written"),
+    "a device": (lambda folder: Path("/dev/null"), "is no folder"),
+    "a long name": (lambda folder: folder / ("x" * 300), "could not be written (File name too"),
+    "no text": (lambda folder: folder / "\udcff", "is no UTF-8 text"),
+    "a lock": (lambda folder: in_the_way(folder, "run.lock"), "run.lock could not be written"),
+    "a log": (lambda folder: in_the_way(folder, "train.log"), "train.log could not be written"),
+    "a status": (lambda folder: in_the_way(folder, "status.json"), "status.json is a folder"),
+    "weights": (lambda folder: in_the_way(folder, "model.safetensors"), "could not be written"),
+}
+
+
+@pytest.mark.parametrize("resume", [(), ("--resume",)], ids=["new", "resumed"])
+@pytest.mark.parametrize("place", IMPOSSIBLE)
+def test_a_run_where_none_can_be_is_refused_in_one_sentence(
+    fame: CommandLine, tmp_path: Path, place: str, resume: tuple[str, ...]
+) -> None:
+    make, message = IMPOSSIBLE[place]
+    out = make(tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+    settings = ("--set", "epochs=1", "--device", "cpu", "--no-projection")
+    done = fame("train", "--data", "walks", "--out", str(out), *settings, *resume)
+    assert done.returncode == 2
+    (told,) = [line for line in done.stderr.splitlines() if line.startswith("Error: ")]
+    assert message in told or (resume and "nothing to resume" in told)
+    kept = [path for path in before if path.name not in (MARK, "run.lock", "train.log")]
+    assert set(kept) <= set(tmp_path.rglob("*"))
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_an_answer_that_finds_no_room_is_one_sentence(home: Path, checkpoint: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "fame", "trace", str(checkpoint), "--items", "i1", "--json"],
+            env=environment(home),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (
+        2,
+        "Error: The disk is full; make room and run again.\n",
+    )
+
+
 BAD_INPUT = [
     (["trace", "{c}", "--user", "nobody"], "no user 'nobody'"),
     (["trace", "{c}", "--items", "i1,i99"], "no item 'i99'"),
     (["trace", "{c}", "--items", " , "], "at least one item"),
-    (["trace", "{c}"], "exactly one of the two"),
-    (["trace", "{c}", "--user", "u1", "--items", "i1"], "exactly one of the two"),
+    (["trace", "{c}"], "exactly one of the three"),
+    (["trace", "{c}", "--items", "i1", "--item", "i2"], "exactly one of the three"),
+    (["trace", "{c}", "--item", "i1", "--item", "i1,i2"], "no item 'i1,i2'"),
+    (["trace", "{c}", "--item", " i1"], "no item ' i1'"),
+    (["trace", "{c}", "--user", "u1", "--items", "i1"], "exactly one of the three"),
     (["trace", "{c}", "--items", "i1", "--gate", "1"], "needs 2 weights"),
     (["trace", "{c}", "--items", "i1", "--gate", "nan,1"], "finite"),
     (["trace", "{c}", "--items", "i1", "--gate", "0,0"], "above 0"),
@@ -304,7 +420,7 @@ BAD_INPUT = [
     (["trace", "{c}", "--items", "i1", "--without", "i1"], "empty"),
     (["trace", "nowhere", "--items", "i1"], "no checkpoint folder"),
     (["report", "{c}", "--user", "nobody", "--out", "{t}"], "no user 'nobody'"),
-    (["report", "{c}", "--out", "{t}"], "exactly one of the two"),
+    (["report", "{c}", "--out", "{t}"], "exactly one of the three"),
     (["report", "{c}", "--items", "i1", "--solo", "9:0", "--out", "{t}"], "no expert 9:0"),
     (["report", "{c}", "--items", "i1", "--gate", "nan,1", "--out", "{t}"], "finite"),
     (["report", "{c}", "--items", "i1", "--without", "i1", "--out", "{t}"], "empty"),

@@ -17,8 +17,10 @@ from typing import Any, Literal, get_args, get_type_hints
 import numpy as np
 import pytest
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 
+from fame import checkpoint
 from fame.baselines import baseline_ranks
 from fame.checkpoint import load_checkpoint
 from fame.config import ModelConfig, TrainConfig
@@ -27,6 +29,7 @@ from fame.data.catalogue import align
 from fame.data.sequences import bucketed_batches, training_windows
 from fame.errors import FameError
 from fame.evaluate import evaluate, head_report, model_ranks
+from fame.files import MARK
 from fame.losses import linear_cross_entropy
 from fame.metrics import summarise_ranks
 from fame.models.registry import MODELS
@@ -35,8 +38,8 @@ from fame.training.item_start import catalogue_vectors
 from fame.training.loop import Progress, fit, new_state
 from fame.training.memory import peak_memory
 from fame.training.objective import Step, Term
-from fame.training.runs import RunFolder
-from fame.training.train import _stop_signals, train
+from fame.training.runs import RunFolder, launch
+from fame.training.train import _stop_signals, stored_settings, train
 from tests.integration.conftest import SHAPE, TRAINING, environment
 from tests.tiny import cyclic_interactions, interactions_of, with_first_choices
 
@@ -367,6 +370,111 @@ def test_a_stop_before_the_first_epoch_keeps_nothing(dataset: Dataset, tmp_path:
     assert status is not None and "nothing to keep" in status.message
 
 
+def stop_at_once(progress: Progress) -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def half_an_epoch(run: RunFolder) -> None:
+    """As after a kill between the weights of the first epoch and all else of it."""
+    (run.path / "model.safetensors").write_bytes(b"of another model")
+    (run.path / "resume").mkdir()
+    (run.path / "resume" / ".state.safetensors.x.tmp").write_bytes(b"half")
+
+
+def hardly_begun(run: RunFolder) -> None:
+    """As after a kill before the settings were written down."""
+    for name in ("config.json", "items.parquet", "status.json"):
+        (run.path / name).unlink()
+
+
+@pytest.mark.parametrize("resume", [False, True])
+@pytest.mark.parametrize("damage", [lambda run: None, half_an_epoch, hardly_begun])
+def test_a_run_of_which_no_epoch_had_ended_begins_again(
+    dataset: Dataset, tmp_path: Path, caplog: Any, damage: Any, resume: bool
+) -> None:
+    training = replace(TRAINING, epochs=2)
+    assert train(dataset, SHAPE, training, tmp_path / "whole", projection=False)
+    out = tmp_path / "again"
+    assert not train(dataset, SHAPE, replace(training, seed=7), out, on_step=stop_at_once)
+    assert "it begins again" not in caplog.text
+    damage(RunFolder(out))
+    stored = stored_settings(out)
+    assert stored is None if damage is hardly_begun else stored[1].seed == 7
+    left: list[bool] = []
+
+    def look(progress: Progress) -> None:
+        left.append((out / "model.safetensors").exists() and progress.epoch == 1)
+
+    assert train(dataset, SHAPE, training, out, resume=resume, projection=False, on_step=look)
+    assert not any(left), "weights of the other run stand there as if they were of this one"
+    assert ("it begins again" in caplog.text) == (resume or damage is not hardly_begun)
+    assert figures_of(out) == figures_of(tmp_path / "whole")
+    for name, tensor in weights_of(tmp_path / "whole").items():
+        assert torch.equal(tensor, weights_of(out)[name]), name
+    load_checkpoint(out)
+    for again in (False, True):  # what has ended stays
+        with pytest.raises(FameError, match=r"nothing to resume|already holds a run; choose"):
+            train(dataset, SHAPE, training, out, resume=again)
+
+
+@pytest.mark.usefixtures("interruptible")
+@pytest.mark.parametrize("phase", ["training", "evaluating"])
+def test_a_stop_is_heard_before_and_after_training_too(
+    dataset: Dataset, tmp_path: Path, phase: str
+) -> None:
+    """While all is made ready, and while the best epoch is ranked; then the run goes on."""
+
+    def interrupt(now: str) -> None:
+        if now == phase:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    run = RunFolder(tmp_path)
+    assert not train(dataset, SHAPE, TRAINING, tmp_path, on_phase=interrupt)
+    status = run.status()
+    assert status is not None and status.phase == "stopped"
+    assert len(run.history()) == (0 if phase == "training" else 4)
+    assert run.is_beginning() == (phase == "training")
+    assert train(dataset, SHAPE, TRAINING, tmp_path, resume=True, projection=False)
+    assert [row["epoch"] for row in run.history()] == [1, 2, 3, 4]
+
+
+def snapshot(folder: Path) -> dict[str, bytes]:
+    return {str(file): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+
+
+THEIRS = ("README.md", "metrics.json", "items.parquet", "status.json", "resume/thesis.txt", "x")
+
+
+@pytest.mark.parametrize("name", THEIRS)
+def test_a_folder_of_others_is_left_as_it_is(dataset: Dataset, tmp_path: Path, name: str) -> None:
+    theirs = tmp_path / "theirs"
+    (theirs / name).parent.mkdir(parents=True)
+    (theirs / name).write_text("{}")
+    before = snapshot(theirs)
+    for resume in (False, True):
+        with pytest.raises(FameError, match="is no folder of a run or checkpoint of ours"):
+            train(dataset, SHAPE, TRAINING, theirs, resume=resume)
+        with pytest.raises(FameError, match="is no folder of a run or checkpoint of ours"):
+            launch(theirs, "walks", {}, resume=resume)
+    assert snapshot(theirs) == before
+
+
+def test_a_run_from_before_folders_were_marked_goes_on(dataset: Dataset, tmp_path: Path) -> None:
+    def interrupt(progress: Progress) -> None:
+        if progress.epoch == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    train(dataset, SHAPE, TRAINING, tmp_path, on_step=interrupt)
+    (tmp_path / MARK).unlink()
+    with pytest.raises(FameError, match="already holds a run; continue it with --resume"):
+        train(dataset, SHAPE, TRAINING, tmp_path)
+    assert train(dataset, SHAPE, TRAINING, tmp_path, resume=True, projection=False)
+    (tmp_path / MARK).unlink()
+    (tmp_path / "status.json").unlink()  # as a checkpoint is shipped
+    with pytest.raises(FameError, match="already holds a run; choose"):
+        train(dataset, SHAPE, TRAINING, tmp_path)
+
+
 def test_patience_ends_a_run_and_the_best_epoch_is_kept(
     dataset: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -558,6 +666,30 @@ def test_a_full_disk_leaves_the_last_good_state(
     load_checkpoint(tmp_path)
     assert train(dataset, SHAPE, TRAINING, tmp_path, resume=True, projection=False)
     assert [row["epoch"] for row in RunFolder(tmp_path).history()] == [1, 2, 3, 4]
+
+
+def test_a_disk_that_is_full_for_the_weights_leaves_a_run_that_begins_again(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*args: object, **kwargs: object) -> None:
+        raise SafetensorError("I/O error: No space left on device (os error 28)")
+
+    monkeypatch.setattr(checkpoint, "save_file", full)
+    with pytest.raises(FameError, match=r"disk is full: .*model\.safetensors could not"):
+        train(dataset, SHAPE, TRAINING, tmp_path)
+    monkeypatch.undo()
+    assert train(dataset, SHAPE, replace(TRAINING, epochs=1), tmp_path, projection=False)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_a_log_without_room_stops_no_run_and_prints_no_traceback(
+    dataset: Dataset, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / MARK).touch()
+    (tmp_path / "train.log").symlink_to("/dev/full")
+    assert train(dataset, SHAPE, replace(TRAINING, epochs=1), tmp_path, projection=False)
+    told = capfd.readouterr().err
+    assert "Traceback" not in told and "Logging error" not in told
 
 
 def test_status_says_where_a_run_is(dataset: Dataset, tmp_path: Path) -> None:

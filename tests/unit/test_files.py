@@ -1,12 +1,25 @@
 """Files are whole or not there."""
 
 import errno
+import os
 from pathlib import Path
 
 import pytest
+from safetensors import SafetensorError
 
 from fame.errors import FameError
-from fame.files import file_hash, read_json, replacing, write_json, write_text
+from fame.files import (
+    check_file,
+    check_folder,
+    claim_folder,
+    disk_is_full,
+    file_hash,
+    locked,
+    read_json,
+    replacing,
+    write_json,
+    write_text,
+)
 
 
 def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
@@ -26,11 +39,111 @@ def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
     assert [file.name for file in tmp_path.iterdir()] == ["x.json"]
 
 
-def test_a_full_disk_is_one_sentence(tmp_path: Path) -> None:
-    with pytest.raises(FameError, match="disk is full"), replacing(tmp_path / "x"):
-        raise OSError(errno.ENOSPC, "No space left on device")
-    with pytest.raises(PermissionError), replacing(tmp_path / "x"):
-        raise PermissionError(errno.EACCES, "no")
+FULL = "No space left on device"
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (OSError(errno.ENOSPC, FULL), "The disk is full: .*x could not be written"),
+        (OSError(errno.EDQUOT, "Disk quota exceeded"), "The disk is full"),
+        (OSError(f"[Errno 28] Error writing bytes to file. Detail: {FULL}"), "The disk is full"),
+        (SafetensorError(f"I/O error: {FULL} (os error 28)"), "The disk is full"),
+        (SafetensorError("I/O error: Permission denied"), r"x could not be written \(I/O error"),
+        (PermissionError(errno.EACCES, "Permission denied"), r"written \(Permission denied\)"),
+        (OSError(errno.EROFS, "Read-only file system"), r"written \(Read-only file system\)"),
+    ],
+    ids=repr,
+)
+def test_what_the_disk_refuses_is_one_sentence(
+    tmp_path: Path, error: Exception, message: str
+) -> None:
+    (tmp_path / "x").write_text("before")
+    with pytest.raises(FameError, match=message) as told, replacing(tmp_path / "x"):
+        raise error
+    assert "\n" not in str(told.value)
+    assert (tmp_path / "x").read_text() == "before"
+    assert [file.name for file in tmp_path.iterdir()] == ["x"]
+
+
+def test_a_fault_of_ours_is_not_told_as_the_disks(tmp_path: Path) -> None:
+    with pytest.raises(KeyError), replacing(tmp_path / "x"):
+        raise KeyError("x")
+    assert not disk_is_full(ValueError(FULL)) and not disk_is_full(OSError(errno.EACCES, FULL))
+
+
+def impossible_places(folder: Path) -> dict[str, Path]:
+    """Where nobody can write a file, not even root."""
+    (folder / "file").write_text("a file")
+    (folder / "folder").mkdir()
+    os.mkfifo(folder / "fifo")
+    return {
+        "a folder": folder / "folder",
+        "no regular file": folder / "fifo",
+        "File exists|Not a directory": folder / "file" / "x",
+        "too long": folder / ("x" * 300),
+        "No such file|Permission": Path("/proc/fame/x"),
+    }
+
+
+@pytest.mark.parametrize("place", range(5))
+def test_a_place_where_no_file_can_be_is_told_and_left_as_it_is(tmp_path: Path, place: int) -> None:
+    message, path = list(impossible_places(tmp_path).items())[place]
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(FameError, match=message), replacing(path):
+        pytest.fail("a file that cannot be there is not begun")
+    assert sorted(tmp_path.rglob("*")) == before
+    assert (tmp_path / "fifo").is_fifo() and (tmp_path / "file").read_text() == "a file"
+
+
+def test_a_file_is_replaced_only_where_that_is_asked_for(tmp_path: Path) -> None:
+    check_file(tmp_path / "new", overwrite=False)
+    (tmp_path / "old").write_text("")
+    check_file(tmp_path / "old", overwrite=True)
+    with pytest.raises(FameError, match=r"is there already; .* --overwrite"):
+        check_file(tmp_path / "old", overwrite=False)
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    for name in ("fifo", "link"):
+        with pytest.raises(FameError, match="no regular file"):
+            check_file(tmp_path / name, overwrite=True)
+
+
+def test_a_folder_is_ours_where_it_is_empty_or_marked(tmp_path: Path) -> None:
+    def check(name: str, ours: bool = False) -> None:
+        check_folder(tmp_path / name, is_ours=lambda folder: ours)
+
+    check("new")
+    assert not (tmp_path / "new").exists()
+    (tmp_path / "theirs").mkdir()
+    check("theirs")  # empty
+    (tmp_path / "theirs" / "README.md").write_text("theirs")
+    with pytest.raises(FameError, match=r"holds 'README.md' and is no folder of a run"):
+        check("theirs")
+    check("theirs", ours=True)
+    claim_folder(tmp_path / "ours" / "run")
+    (tmp_path / "ours" / "run" / "README.md").write_text("ours")
+    check("ours/run")
+    (tmp_path / "file").write_text("")
+    for place, message in (("file", "is no folder"), ("file/x", "could not|is no folder")):
+        with pytest.raises(FameError, match=message):
+            check(place)
+            claim_folder(tmp_path / place)
+
+
+def test_a_lock_says_who_holds_it_and_another_try_does_not_change_that(tmp_path: Path) -> None:
+    lock = tmp_path / "x.lock"
+    lock.write_text("of somebody before, who wrote more")
+    with locked(lock, wait=False, holder="me"):
+        with pytest.raises(BlockingIOError), locked(lock, wait=False, holder="you"):
+            pass
+        assert lock.read_text() == "me"
+    (tmp_path / "folder.lock").mkdir()
+    with (
+        pytest.raises(FameError, match=r"folder\.lock could not be written"),
+        locked(tmp_path / "folder.lock", wait=True),
+    ):
+        pass
 
 
 def test_other_people_can_read_what_was_written(tmp_path: Path) -> None:

@@ -1,15 +1,21 @@
 """Who holds a run's folder, and what is found there of those who held it before."""
 
+import json
+import os
+import subprocess
+import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 import torch
 
 from fame.config import TrainConfig
 from fame.errors import FameError
 from fame.training.loop import TrainState, copy_of_weights, fit, new_state
-from fame.training.runs import RunFolder
+from fame.training.runs import RunFolder, Status, request_stop
 from tests.tiny import TINY
 
 TRAIN = TrainConfig(
@@ -76,3 +82,77 @@ def test_what_a_killed_process_was_writing_goes_when_the_folder_is_held_again(tm
         with pytest.raises(FameError, match="Another process"), RunFolder(tmp_path).held():
             pass
         assert half[0].exists()
+
+
+TRAINER = """
+import signal, subprocess, sys, time
+from pathlib import Path
+from fame.training.runs import RunFolder, Status, request_stop
+
+heard = []
+signal.signal(signal.SIGTERM, lambda *_: heard.append(1))
+with RunFolder(Path(sys.argv[1])).held():
+    child = subprocess.Popen(["sleep", "60"])
+    print("ready", flush=True)
+    sys.stdin.readline()
+    gone = child.poll() is not None
+    child.kill()
+    print(len(heard), gone, flush=True)
+"""
+
+
+@pytest.mark.parametrize("launched", [True, False])
+def test_a_run_is_asked_to_stop_once_and_with_its_children_where_it_was_launched(
+    tmp_path: Path, launched: bool
+) -> None:
+    run = RunFolder(tmp_path)
+    assert not request_stop(run) and not run.is_stopping()
+    with subprocess.Popen(
+        [sys.executable, "-c", TRAINER, str(tmp_path)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=launched,
+    ) as trainer:  # fmt: skip
+        assert trainer.stdin and trainer.stdout
+        assert trainer.stdout.readline() == "ready\n"
+        holder = run.holder()
+        assert holder is not None and holder.pid == trainer.pid
+        assert not run.is_stopping()
+        for _ in range(3):
+            assert request_stop(run) and run.is_stopping()
+            time.sleep(0.2)  # within which a signal is heard, and does not become one with the next
+        trainer.stdin.write("\n")
+        trainer.stdin.flush()
+        assert trainer.stdout.readline() == f"1 {launched}\n"
+    assert not run.is_stopping() and not request_stop(run)
+    assert not (tmp_path / "stop").exists()
+
+
+@pytest.mark.parametrize("lie", ["not the holder", "started earlier", -1, 0, 1, "text", None])
+def test_no_process_is_stopped_that_does_not_prove_to_train_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lie: object
+) -> None:
+    """Whatever the files of the folder say."""
+    run, now = RunFolder(tmp_path), time.time()
+    signals: list[object] = []
+    for send in ("kill", "killpg"):
+        monkeypatch.setattr(os, send, lambda *given: signals.append(given))
+    with subprocess.Popen(["sleep", "60"], start_new_session=True) as innocent:
+        try:
+            with run.held():
+                run.write_status(Status("training", "walks", "fame", "CPU", innocent.pid, now, now))
+                said = json.loads((tmp_path / "run.lock").read_text())
+                assert run.holder() == psutil.Process()
+                if lie == "not the holder":
+                    started = psutil.Process(innocent.pid).create_time()
+                    said = {"pid": innocent.pid, "started": started}
+                elif lie == "started earlier":  # as where the number was another process's
+                    said["started"] -= 60
+                else:
+                    said["pid"] = lie
+                (tmp_path / "run.lock").write_text(json.dumps(said))
+                assert not request_stop(run) and not run.is_stopping()
+                (tmp_path / "run.lock").write_text("")
+                assert not request_stop(run) and not run.is_stopping()
+            assert innocent.poll() is None and not signals
+        finally:
+            monkeypatch.undo()
+            innocent.kill()
