@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from fame.data import import_file, list_sets, load
+from fame.data import Wishes, import_file, list_sets, load
 from fame.data.dataset import Dataset
 from fame.errors import DataError
 
@@ -21,10 +21,16 @@ def histories(data: Dataset) -> dict[str, list[str]]:
     }
 
 
-def bring_in(folder: Path, file: str, content: str | bytes, name: str = "mine") -> Dataset:
+def bring_in(
+    folder: Path,
+    file: str,
+    content: str | bytes,
+    name: str = "mine",
+    wishes: Wishes | None = None,
+) -> Dataset:
     path = folder / file
     path.write_bytes(content.encode() if isinstance(content, str) else content)
-    import_file(path, name, replace=True)
+    import_file(path, name, replace=True, wishes=wishes)
     return load(name, offline=True)
 
 
@@ -65,8 +71,9 @@ def test_tables_are_understood(tmp_path: Path, file: str, content: str) -> None:
     assert data.source == f"imported from {file}"
 
 
-def test_equal_times_keep_the_order_of_the_file(tmp_path: Path) -> None:
-    data = bring_in(tmp_path, "a.csv", "user,item,time\nu,c,1\nu,a,1\nu,b,0\n")
+def test_equal_times_keep_the_order_of_the_file_where_it_is_asked_for(tmp_path: Path) -> None:
+    content = "user,item,time\nu,c,1\nu,a,1\nu,b,0\n"
+    data = bring_in(tmp_path, "a.csv", content, wishes=Wishes(in_order=True, time="time"))
     assert histories(data) == {"u": ["b", "c", "a"]}
     assert "equal times in the order of the source file" in data.interactions.filters
 
@@ -262,12 +269,12 @@ def test_a_published_name_is_taken(tmp_path: Path) -> None:
         ("a.csv", b"who,item\n1,2\n", "a.csv, line 1: the header has no column user or user_id"),
         ("a.csv", b"user,what\n1,2\n", "a.csv, line 1: the header has no column item or item_id"),
         ("a.csv", b"user,item\n1,2\n3\n", "a.csv, line 3: 2 columns are expected, not 1"),
-        ("a.csv", b"user,item\n1,2\n,3\n", "a.csv, line 3: column 'user' has no value"),
+        ("a.csv", b"user,item\n,2\nNA,3\n", "a.csv: no interaction is left .2 no user id."),
         ("a.csv", b"user,item,time\n1,2,9\n1,2,oops\n", "a.csv, line 3: .*'oops'"),
         ("a.csv", b"user,item,time\n1,2,2020-01-01\n1,2,9 pm\n", "a.csv, line 3: .*'9 pm'"),
         ("a.csv", b"user,item,time\n1,2,9\n1,2,nan\n", "a.csv, line 3: .*'nan'"),
-        ("a.csv", b"\xff\xfe", "a.csv, line 1: this is no UTF-8 text"),
-        ("a.csv", b"user,item\n1,\xe9\n", "a.csv, line 2: this is no UTF-8 text"),
+        ("a.csv", b"\xff\xfe", "a.csv is empty"),
+        ("a.csv", b"user,item\n1,\0\n", "a.csv, line 2 holds the byte 0x00, which no text has"),
         ("a.txt", b"", "a.txt is empty"),
         ("a.txt", b"1 two\n", "a.txt, line 1: 'two' is no whole number"),
         ("a.parquet", b"PAR1", "a.parquet is no readable parquet file"),
@@ -286,7 +293,7 @@ def test_what_cannot_be_read_is_named(
     ("frame", "words"),
     [
         (pd.DataFrame({"user": [], "item": []}), "a.parquet is empty"),
-        (pd.DataFrame({"user": ["a", None], "item": [1, 2]}), "row 2: column 'user' has no value"),
+        (pd.DataFrame({"user": [None, None], "item": [1, 2]}), "no interaction is left"),
         (pd.DataFrame({"user": [["a"]], "item": [1]}), "ids are text or whole numbers"),
         (pd.DataFrame({"user": [1.5], "item": [1]}), "ids are text or whole numbers"),
         (pd.DataFrame({"user": [1], "item": [1], "time": ["x"]}), "row 1: column 'time' has 'x'"),
