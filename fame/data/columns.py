@@ -13,16 +13,16 @@ from fame.errors import DataError
 # be only one in a table, unless it is asked for by name.
 _KNOWN: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "user": (
-        ("user", "userid"),
+        ("userid", "user"),
         ("uid", "userno", "usernumber", "username", "visitorid", "visitor", "customerid",
          "customer", "reviewerid", "memberid", "accountid", "personid", "clientid", "session",
          "sessionid", "playerid", "listenerid"),
     ),
     "item": (
-        ("item", "itemid"),
-        ("iid", "itemno", "movieid", "movie", "asin", "poiid", "productid", "product", "articleid",
-         "article", "venueid", "placeid", "locationid", "trackid", "songid", "artistid", "bookid",
-         "isbn", "newsid", "videoid", "animeid", "gameid", "appid", "businessid", "recipeid", "aid",
+        ("itemid", "item"),
+        ("items", "itemids", "iid", "itemno", "movieid", "movie", "parentasin", "asin", "poiid",
+         "productid", "product", "articleid", "article", "venueid", "placeid", "locationid",
+         "trackid", "songid", "artistid", "bookid", "isbn", "newsid", "videoid", "animeid", "gameid", "appid", "businessid", "recipeid", "aid",
          "sku", "stockcode"),
     ),
     "time": (
@@ -63,6 +63,12 @@ def has_roles(columns: Sequence[str]) -> bool:
     return all(_named(columns, role) for role in ("user", "item"))
 
 
+def listed(names: Sequence[str]) -> str:
+    """Names for a person, cut where they are long or many."""
+    shown = [" ".join(name.split())[:40] for name in names[:8]]
+    return ", ".join([*shown, *(["..."] if len(names) > 8 else [])])
+
+
 def is_known(column: str, role: str) -> bool:
     """Whether a column's name is known to mean ``user``, ``item``, ``time`` or ``rating``."""
     return any(plain(column) in names for names in _KNOWN[role])
@@ -84,7 +90,7 @@ def choose(
         sample: First values of every column, as text.
         given: By role, the name that somebody gave; it wins.
         header: Whether the names are the file's own. Without a header, users stand first and items
-            second, times in the one column that holds some, and ratings in the third.
+            next, times in the one column that holds some, and ratings in the third.
         in_order: Whether the order of the lines was asked for, so that no time is looked for.
         fault: Makes the error out of what is wrong.
 
@@ -93,7 +99,7 @@ def choose(
     """
     for role, name in given.items():
         if name is not None and name not in columns:
-            raise fault(f"there is no column {name!r}, as --{role} says")
+            raise fault(f"there is no column {name[:40]!r}, as --{role} says")
     asked = [name for name in given.values() if name is not None]
     if len(set(asked)) < len(asked):
         raise fault("--user, --item, --time and --rating have to name different columns")
@@ -104,8 +110,12 @@ def choose(
         item = item or _only([c for c in columns if c != user], "item", taken, fault)
     else:
         free = [name for name in columns if name not in asked]
-        user = user or free[0]
-        item = item or next((name for name in free if name != user), None)
+        user = user or (free[0] if free else None)
+        free = [name for name in free if name != user]
+        timed = time_columns(free, sample)
+        # Logs of sessions have times before items; times alone are taken for ids where they must.
+        item = item or next((name for name in free if name not in timed), None)
+        item = item or (free[0] if free else None)
     if user is None or item is None:
         lacking = "user or user_id" if user is None else "item or item_id"
         role = "user" if user is None else "item"
@@ -156,8 +166,9 @@ def _only(
         if {rather, other} <= names:
             found = [column for column in found if plain(column) != other]
     if len(found) > 1:
-        listed = ", ".join(found[:6])
-        raise fault(f"the columns {listed} may all be the {role}; say with --{role} which one is")
+        raise fault(
+            f"the columns {listed(found)} may all be the {role}; say with --{role} which one is"
+        )
     return found[0] if found else None
 
 
@@ -182,7 +193,7 @@ def _time(
         return found[0]
     if found:
         raise fault(
-            f"the columns {', '.join(found[:6])} hold times; say with --time which one orders the "
+            f"the columns {listed(found)} hold times; say with --time which one orders the "
             "clicks, or with --in-order that the lines stand in order already"
         )
     return None

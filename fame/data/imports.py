@@ -7,7 +7,8 @@ import json
 import re
 import tempfile
 import zoneinfo
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, get_args
@@ -19,18 +20,17 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from fame.data.catalogue import align, read_items, write_items
-from fame.data.columns import Roles, choose, time_columns
+from fame.data.columns import Roles, choose, listed, time_columns
 from fame.data.fetch import cache_folder
 from fame.data.histories import Ties, counted_histories
-from fame.data.opening import opened
-from fame.data.own_items import MISSING, own_items
+from fame.data.opening import Opened, opened
+from fame.data.own_items import MISSING, OwnItems, own_items
 from fame.data.readers import Log, read_sequences
 from fame.data.registry import SETS, Format
 from fame.data.repeats import ChosenBy, repeated_share, repeats_by_share, repeats_sentence
 from fame.data.report import (
     ImportReport,
     chosen,
-    density,
     dropped_rows,
     facets_known,
     titled,
@@ -151,15 +151,22 @@ def import_file(
     """
     _check_name(name, replace)
     wishes = wishes or Wishes()
-    told = told or (lambda _: None)
-    catalogue = None
-    notes: tuple[str, ...] = ()
-    if items is not None:
-        own = own_items(items, wishes.quotes)
-        catalogue, notes = own.frame, own.notes
-    found = _read_log(path, wishes, told)
-    if catalogue is None:
-        catalogue = found.items
+    own = None if items is None else own_items(items, wishes.quotes)
+    with _read_log(path, wishes, told or (lambda _: None)) as found:
+        _import(name, path, found, wishes, own, repeats)
+
+
+def _import(
+    name: str,
+    path: Path,
+    found: _Found,
+    wishes: Wishes,
+    own: OwnItems | None,
+    repeats: Repeats | None,
+) -> None:
+    """Makes histories of what was found, and keeps them with a report."""
+    catalogue = found.items if own is None else own.frame
+    notes = () if own is None else own.notes
     ties: Ties = "file" if wishes.in_order else "random"
     if found.log.times is None:
         if wishes.dedupe:
@@ -181,7 +188,7 @@ def import_file(
     ids = data.item_ids[1:].tolist()
     titles = None
     if catalogue is not None:
-        titles, warning = _match(catalogue, ids, str(items or path))
+        titles, warning = _match(catalogue, ids, str(path) if own is None else own.label)
         notes = (*notes, *([warning] if warning else []))
     described = align(catalogue, ids)
     if titles is not None:
@@ -198,7 +205,7 @@ def import_file(
         times=found.times,
         tied=None if log.times is None else counted.tied / kept,
         duplicates=None if log.times is None else counted.duplicates,
-        density=density(data),
+        sparsity=1 - kept / (len(data) * data.num_items),
         titles=titles,
         facets=facets_known(described),
         options=wishes.asked,
@@ -383,20 +390,29 @@ def _filters(wishes: Wishes) -> str:
     return ", ".join(parts) or "none"
 
 
-def _read_log(path: Path, wishes: Wishes, told: Callable[[str], None]) -> _Found:
+@contextmanager
+def _read_log(path: Path, wishes: Wishes, told: Callable[[str], None]) -> Iterator[_Found]:
+    """What a file or folder holds; lines can be told as long as it is open."""
     if path.is_dir():
         if form := _movielens(path):
-            return _read_folder(path, form, wishes, told)
-        return _read_table(parts_table(path), wishes, told)
+            yield _read_folder(path, form, wishes, told)
+        else:
+            yield _read_table(parts_table(path), wishes, told)
+        return
     with opened(path) as file:
         if file.kind == "text" and wishes.sep is None and is_sequences(file):
-            told(f"{path}: a line 'user item item ...' for every user, oldest first")
-            with file.path.open("rb") as stream:
-                log = read_sequences(stream, str(path))
-            _no_columns(path, wishes)
-            how = f"lines of sequences, {file.how}"
-            return _Found(log, len(log.items), how, _rows_told("interaction"))
-        return _read_table(table_in(file, wishes.sep, wishes.quotes), wishes, told)
+            yield _read_sequences(file, wishes, told)
+        else:
+            yield _read_table(table_in(file, wishes.sep, wishes.quotes), wishes, told)
+
+
+def _read_sequences(file: Opened, wishes: Wishes, told: Callable[[str], None]) -> _Found:
+    told(f"{file.label}: a line 'user item item ...' for every user, oldest first")
+    _no_columns(file.label, wishes)
+    with file.path.open("rb") as stream:
+        log = read_sequences(stream, file.label)
+    form = f"lines of sequences, {file.how}"
+    return _Found(log, len(log.items), form, _rows_told("interaction"))
 
 
 def _rows_told(
@@ -406,10 +422,10 @@ def _rows_told(
     return lambda rows: dropped_rows(rows, unit, lambda own: [row + 1 for row in own])
 
 
-def _no_columns(path: Path, wishes: Wishes) -> None:
+def _no_columns(label: str, wishes: Wishes) -> None:
     for name in ("user", "item", "time", "rating", "min_rating"):
         if getattr(wishes, name) is not None:
-            raise DataError(f"{path} has no columns that --{name.replace('_', '-')} could name.")
+            raise DataError(f"{label} has no columns that --{name.replace('_', '-')} could name.")
 
 
 def _movielens(folder: Path) -> Format | None:
@@ -422,7 +438,7 @@ def _movielens(folder: Path) -> Format | None:
 
 def _read_folder(folder: Path, form: Format, wishes: Wishes, told: Callable[[str], None]) -> _Found:
     told(f"{folder}: MovieLens, its {form.log} and {form.items}")
-    _no_columns(folder, wishes)
+    _no_columns(str(folder), wishes)
     items = None
     try:
         with (folder / form.log).open("rb") as stream:
@@ -450,10 +466,9 @@ def _read_table(table: OwnTable, wishes: Wishes, told: Callable[[str], None]) ->
     label = table.label
 
     def fault(what: str) -> DataError:
-        listed = ", ".join(name[:40] for name in table.columns[:12])
-        more = ", ..." if len(table.columns) > 12 else ""
         return DataError(
-            f"{label}, {table.header_place}: {what}; read as {table.form}, it has {listed}{more}."
+            f"{label}, {table.header_place}: {what}; read as {table.form}, it has "
+            f"{listed(table.columns)}."
         )
 
     given = {role: getattr(wishes, role) for role in ("user", "item", "time", "rating")}
@@ -490,7 +505,7 @@ def _shown(table: OwnTable, roles: Roles, ignored: tuple[str, ...]) -> str:
     lines = [f"{table.label}: {table.form}", frame.fillna("").to_string(index=False)]
     lines.append(chosen(roles, text) if len(frame) else chosen(roles, None))
     if ignored:
-        lines.append(f"ignored: {', '.join(name[:40] for name in ignored[:12])}")
+        lines.append(f"ignored: {listed(ignored)}")
     return "\n".join(lines)
 
 
@@ -580,8 +595,10 @@ def _order_notes(
     notes = []
     if roles.time is None and not wishes.in_order:
         notes.append("no column holds times, so clicks stand in the order of the lines")
+    if table.breaks:
+        notes.append(f"{table.breaks:,} lines end inside quotes, which holds rows together")
     if unused:
-        notes.append(f"not used, though times are in it: {', '.join(unused[:6])}")
+        notes.append(f"not used, though times are in it: {listed(unused)}")
     return tuple(notes)
 
 
@@ -649,22 +666,22 @@ def _match(
     Raises:
         DataError: where it knows none of them.
     """
-    listed = catalogue["item_id"].tolist()
-    known = len(set(listed) & set(ids))
-    counts = {"items": len(ids), "known": known, "listed": len(listed)}
+    theirs = catalogue["item_id"].tolist()
+    known = len(set(theirs) & set(ids))
+    counts = {"items": len(ids), "known": known, "listed": len(theirs)}
     if known >= _ENOUGH_TITLES * len(ids):
         return counts, None
-    alike = {_bare(own) for own in listed} & {_bare(own) for own in ids}
+    alike = {_bare(own) for own in theirs} & {_bare(own) for own in ids}
     hint = ""
     if len(alike) > known:
-        other = next((own for own in listed if own not in ids and _bare(own) in alike), None)
+        other = next((own for own in theirs if own not in ids and _bare(own) in alike), None)
         twin = next((own for own in ids if other is not None and _bare(own) == _bare(other)), None)
         if other is not None and twin is not None:
             hint = f" ({other[:40]!r} there may be {twin[:40]!r} here)"
     told = f"{label} knows {known:,} of the {len(ids):,} items{hint}"
     if not known:
         raise DataError(
-            f"{told}: it has ids like {', '.join(map(repr, listed[:3]))}, and the "
+            f"{told}: it has ids like {', '.join(map(repr, theirs[:3]))}, and the "
             f"interactions have {', '.join(map(repr, ids[:3]))}; write both alike."
         )
     return counts, told

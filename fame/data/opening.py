@@ -15,7 +15,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Literal, cast
 
@@ -144,32 +144,22 @@ def _as_text(path: Path, label: str, folder: Path) -> tuple[Path, str, bool, boo
         encoding = {0: "utf-16-be", 1: "utf-16-le"}.get(begins.find(b"\0"))
         if encoding is None or begins[:4].count(0) != 2:
             encoding = None
+    seen = None
     if encoding is None:
-        encoding = "utf-8" if _is_utf8(path) else "latin-1"
+        seen = _seen(path, label)
+        encoding = "utf-8" if seen.utf8 else "latin-1"
     current = path
     if encoding != "utf-8":
         current = _recoded(path, label, encoding, folder / "recoded")
-    newlines, returns, pairs, quotes = _counted(current, label)
-    if returns and not newlines:
+        seen = None if encoding.startswith("utf-16") else seen
+    seen = seen or _seen(current, label)
+    if seen.returns and not seen.newlines:
         target = folder / "lines"
         with current.open("rb") as stream, target.open("wb") as out:
             while chunk := stream.read(_CHUNK):
                 out.write(chunk.replace(b"\r", b"\n"))
-        current, returns = target, 0
-    alone = returns > pairs
-    return current, _NAMED.get(encoding, "UTF-16"), quotes > 0, alone
-
-
-def _is_utf8(path: Path) -> bool:
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    try:
-        with path.open("rb") as stream:
-            while chunk := stream.read(_CHUNK):
-                decoder.decode(chunk)
-        decoder.decode(b"", final=True)
-    except UnicodeDecodeError:
-        return False
-    return True
+        current, seen = target, replace(seen, returns=False)
+    return current, _NAMED.get(encoding, "UTF-16"), seen.quotes, seen.returns
 
 
 def _recoded(path: Path, label: str, encoding: str, target: Path) -> Path:
@@ -185,25 +175,55 @@ def _recoded(path: Path, label: str, encoding: str, target: Path) -> Path:
     return target
 
 
-def _counted(path: Path, label: str) -> tuple[int, int, int, int]:
-    """How many newlines, carriage returns, pairs of both, and quotes; refuses what no text has."""
-    newlines = returns = pairs = quotes = 0
+@dataclass(frozen=True)
+class _Seen:
+    """Whether a text is UTF-8, and has newlines, carriage returns without one, and quotes."""
+
+    utf8: bool
+    newlines: bool
+    returns: bool
+    quotes: bool
+
+
+def _seen(path: Path, label: str) -> _Seen:
+    """Goes over a text once; refuses what no text has."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    utf8, newlines, returns, quotes, before = True, False, False, False, 0
     last = b""
     with path.open("rb") as stream:
         while chunk := stream.read(_CHUNK):
-            cleaned = chunk.translate(None, _NO_TEXT)
-            if len(cleaned) != len(chunk):
-                at = next(i for i, byte in enumerate(chunk) if byte in _NO_TEXT)
-                line = newlines + chunk.count(b"\n", 0, at) + 1
-                raise DataError(
-                    f"{label}, line {line} holds the byte {chunk[at]:#04x}, which no text has; it "
-                    "is damaged, or no file of text or Parquet."
-                )
-            newlines += chunk.count(b"\n")
-            here = chunk.count(b"\r")
-            returns += here
-            if here or last == b"\r":
-                pairs += (last + chunk).count(b"\r\n")
-            quotes += chunk.count(b'"')
-            last = chunk[-1:] if chunk.endswith(b"\r") else b""
-    return newlines, returns, pairs, quotes
+            if len(chunk.translate(None, _NO_TEXT)) != len(chunk):
+                raise _no_text(path, label, chunk, before)
+            if utf8:
+                try:
+                    decoder.decode(chunk)
+                except UnicodeDecodeError:
+                    utf8 = False
+            newlines |= b"\n" in chunk
+            quotes |= b'"' in chunk
+            if last or b"\r" in chunk:
+                # One at the end may be the first half of a line's end.
+                joined = last + chunk
+                last = joined[-1:] if joined.endswith(b"\r") else b""
+                joined = joined.removesuffix(b"\r")
+                returns |= joined.count(b"\r") > joined.count(b"\r\n")
+            before += len(chunk)
+    try:
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        utf8 = False
+    return _Seen(utf8, newlines, returns or bool(last), quotes)
+
+
+def _no_text(path: Path, label: str, chunk: bytes, before: int) -> DataError:
+    at = next(place for place, byte in enumerate(chunk) if byte in _NO_TEXT)
+    left, line = before + at, 1
+    with path.open("rb") as stream:
+        while left > 0:
+            part = stream.read(min(left, _CHUNK))
+            line += part.count(b"\n")
+            left -= len(part)
+    return DataError(
+        f"{label}, line {line} holds the byte {chunk[at]:#04x}, which no text has; it is damaged, "
+        "or no file of text or Parquet."
+    )

@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from fame.data.columns import is_known, plain
+from fame.data.columns import is_known, listed, plain
 from fame.data.tables import OwnTable, open_table
 from fame.errors import DataError
 
@@ -37,6 +37,7 @@ _TAKEN = {"item", "title", "rank", "click", "score", "popularity", "train count"
 class OwnItems:
     """A catalogue as ``fame.data.catalogue`` has it, and what was done with its columns."""
 
+    label: str
     frame: pd.DataFrame
     notes: tuple[str, ...]
 
@@ -64,10 +65,9 @@ def _catalogue(table: OwnTable) -> OwnItems:
     title = _first_of([name for name in names if name != item], _TITLE_NAMES)
     for name, found in (("item_id", item), ("title", title)):
         if found is None:
-            listed = ", ".join(name[:40] for name in names[:12])
             raise DataError(
                 f"{label}, {table.header_place}: the header has no column {name!r}; as {table.form}"
-                f" it has {listed}."
+                f" it has {listed(names)}."
             )
     values = table.values()
     if not values or not len(next(iter(values.values()))):
@@ -95,7 +95,7 @@ def _catalogue(table: OwnTable) -> OwnItems:
             continue
         facet = _facet_name(name, labels, notes)
         frame[facet] = _facet(values[name], seq=name.endswith("_seq") and ":" in name)
-    return OwnItems(frame, tuple(notes))
+    return OwnItems(label, frame, tuple(notes))
 
 
 def _first_of(columns: list[str], names: tuple[str, ...]) -> str | None:
@@ -118,7 +118,9 @@ def _facet_name(name: str, labels: set[str], notes: list[str]) -> str:
         own = f"{first}_{twins}"
     labels.add(own.replace("_", " ").lower())
     if own != name and not re.fullmatch(re.escape(own) + r":\w+", name):
-        notes.append(f"column {name!r} is the facet {own!r}, since the other name is taken")
+        notes.append(
+            f"column {name[:40]!r} is the facet {own[:50]!r}, since the other name is taken"
+        )
     return own
 
 

@@ -11,7 +11,6 @@ import pandas as pd
 
 from fame.data.catalogue import facet_columns, has_title, values_by_facet
 from fame.data.columns import Roles
-from fame.data.sequences import Interactions
 
 _FIRST = 5  # so many lines are named of every kind
 
@@ -30,7 +29,7 @@ class ImportReport:
         times: What times were written as, the first and the last; ``None`` without times.
         tied: Share of the clicks whose person has another one at the same time; ``None`` likewise.
         duplicates: Kept clicks with the person, item and time of another one; ``None`` likewise.
-        density: Share of all pairs of person and item that occur.
+        sparsity: ``1 - interactions / (users * items)``.
         titles: ``{"items", "listed", "known", "titled"}``: items, rows of the catalogue, items
             in it, and items with a title.
         facets: By facet ``{"kind", "values", "items"}``: distinct values, items that have one.
@@ -48,7 +47,7 @@ class ImportReport:
     times: Mapping[str, Any] | None
     tied: float | None
     duplicates: int | None
-    density: float
+    sparsity: float
     titles: Mapping[str, int] | None
     facets: Mapping[str, Mapping[str, Any]]
     options: Mapping[str, Any]
@@ -67,14 +66,6 @@ def dropped_rows(
         for reason, own in rows.items()
         if len(own)
     }
-
-
-def density(data: Interactions) -> float:
-    """Share of the pairs of person and item that occur, repeats counted once."""
-    owner = np.repeat(np.arange(len(data), dtype=np.int64), np.diff(data.offsets))
-    pairs = owner * len(data.item_ids) + data.items
-    pairs.sort()
-    return float((1 + np.count_nonzero(np.diff(pairs))) / (len(data) * data.num_items))
 
 
 def facets_known(items: pd.DataFrame) -> dict[str, dict[str, Any]]:
@@ -129,7 +120,7 @@ def report_lines(report: Mapping[str, Any]) -> dict[str, str]:
         lines["duplicates"] = f"{report['duplicates']:,} clicks say what another one says; kept"
         if not report["duplicates"]:
             lines["duplicates"] = "none"
-    lines["density"] = f"{100 * report['density']:.3g} % of all pairs of person and item"
+    lines["sparsity"] = f"{100 * report['sparsity']:.4g} %"
     if titles := report["titles"]:
         lines["titles"] = f"for {titles['titled']:,} of {titles['items']:,} items"
     for name, own in report["facets"].items():

@@ -53,6 +53,10 @@ class OwnTable(Protocol):
         """First values of every column, as text."""
 
     @property
+    def breaks(self) -> int:
+        """How many lines end inside quotes."""
+
+    @property
     def unit(self) -> str:
         """What ``places`` counts: ``line`` or ``row``."""
 
@@ -118,6 +122,10 @@ class _Text:
     @property
     def header_place(self) -> str:
         return f"line {self.table.header_line}"
+
+    @property
+    def breaks(self) -> int:
+        return self.table.breaks
 
     @property
     def sample(self) -> dict[str, list[str]]:
@@ -216,6 +224,7 @@ class _ParquetTable:
     texts: frozenset[str]
     header: bool = True
     header_place: str = "its schema"
+    breaks: int = 0
     unit: str = "row"
 
     @classmethod
@@ -284,6 +293,7 @@ class _JsonTable:
     schema: pa.Schema
     header: bool = True
     header_place: str = "line 1"
+    breaks: int = 0
     unit: str = "line"
 
     @property

@@ -12,7 +12,7 @@ import csv as quoted_csv
 import re
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -42,7 +42,8 @@ class TextTable:
         columns: Their names, none of them twice; numbered where there is no header.
         sample: First rows, as many values as there are columns.
         start: The byte where the rows begin, and ``start_line`` the line they begin in, from 1.
-        quotes: Whether values stand in quotes, and ``multiline`` whether lines end inside some.
+        quotes: Whether values stand in quotes.
+        breaks: How many lines end inside quotes.
     """
 
     file: Opened
@@ -54,7 +55,7 @@ class TextTable:
     start_line: int
     sample: tuple[tuple[str, ...], ...]
     quotes: bool
-    multiline: bool = field(default=False)
+    breaks: int = 0
 
     @property
     def form(self) -> str:
@@ -96,7 +97,7 @@ class TextTable:
                     csv.ParseOptions(
                         delimiter=self.separator[0],
                         quote_char='"' if self.quotes else False,
-                        newlines_in_values=self.multiline,
+                        newlines_in_values=self.breaks > 0,
                         invalid_row_handler=on_bad,
                     ),
                     csv.ConvertOptions(
@@ -201,7 +202,7 @@ def text_table(file: Opened, separator: str | None = None, quotes: bool = True) 
     if separator is None:
         separator = _separator(lines[first:], file.quotes and quotes)
     has_quotes = file.quotes and quotes
-    multiline = _checked(file, separator) if has_quotes else False
+    breaks = _checked(file, separator) if has_quotes else 0
     if file.returns and not has_quotes:
         raise _stray_return(file)
     rows = _rows(lines[first : first + _SAMPLE + 1], separator, has_quotes)
@@ -227,7 +228,7 @@ def text_table(file: Opened, separator: str | None = None, quotes: bool = True) 
         first + taken + 1,
         tuple(tuple(row) for row in rows[int(header) :] if len(row) == len(names)),
         has_quotes,
-        multiline,
+        breaks,
     )
 
 
@@ -267,7 +268,8 @@ def _separator(lines: list[str], quotes: bool) -> str:
 
 
 def _rows(lines: list[str], separator: str, quotes: bool) -> list[list[str]]:
-    kept = [line.rstrip("\r") for line in lines]
+    # A carriage return inside a value is kept apart from the end of a line, or refused, elsewhere.
+    kept = [line.rstrip("\r").replace("\r", " ") for line in lines]
     if quotes and len(separator) == 1:
         reader = quoted_csv.reader((f"{line}\n" for line in kept), delimiter=separator)
         return [row for row in reader if row]
@@ -305,8 +307,8 @@ def _stray_return(file: Opened) -> DataError:
     )
 
 
-def _checked(file: Opened, separator: str) -> bool:
-    """Holds every quote against the rule; whether lines end inside some.
+def _checked(file: Opened, separator: str) -> int:
+    """Holds every quote against the rule; how many lines end inside some.
 
     By the rule quotes open and close in turns. What opens stands at the beginning of a value or
     behind a quote that has just closed (a doubled one); what closes, at the end of one or before
@@ -316,7 +318,7 @@ def _checked(file: Opened, separator: str) -> bool:
     after = {ord("\n"), ord("\r"), ord(separator[0]), ord('"')}
     opens = np.isin(np.arange(256), list(before))
     closes = np.isin(np.arange(256), list(after))
-    count, lines, multiline = 0, 1, False
+    count, lines, inside = 0, 1, 0
     last, opened_at = ord("\n"), 0
     size, done = file.path.stat().st_size, 0
     with file.path.open("rb") as stream:
@@ -329,14 +331,15 @@ def _checked(file: Opened, separator: str) -> bool:
             else:
                 carried, following = b"", ord("\n")
             done += len(chunk)
-            bytes_ = np.frombuffer(chunk, dtype=np.uint8)
-            is_quote = bytes_ == ord('"')
-            at = np.flatnonzero(is_quote)
-            is_end = bytes_ == ord("\n")
-            ends = np.flatnonzero(is_end)
+            if count % 2 == 0 and not file.returns and b'"' not in chunk:
+                lines += chunk.count(b"\n")
+                last = chunk[-1] if chunk else last
+                continue
+            around = np.frombuffer(bytes([last]) + chunk + bytes([following]), dtype=np.uint8)
+            own, behind = around[1:-1], around[2:]
+            at, ends = np.flatnonzero(own == ord('"')), np.flatnonzero(own == ord("\n"))
             opening = (count + np.arange(len(at))) % 2 == 0
-            neighbours = np.concatenate([[last], bytes_, [following]])
-            wrong = np.where(opening, ~opens[neighbours[at]], ~closes[neighbours[at + 2]])
+            wrong = np.where(opening, ~opens[around[at]], ~closes[behind[at]])
             if wrong.any():
                 place = int(np.argmax(wrong))
                 line = lines + int(np.searchsorted(ends, at[place]))
@@ -349,25 +352,20 @@ def _checked(file: Opened, separator: str) -> bool:
                 raise _quote_fault(
                     file, begun, f"text follows the quote that closes what is opened here{follows}"
                 )
-            if len(at) or count % 2:
-                breaks = ends
-                if file.returns:
-                    after_byte = neighbours[2:]
-                    alone = (bytes_ == ord("\r")) & (after_byte != ord("\n"))
-                    outside = np.flatnonzero(alone)
-                    within = (count + np.searchsorted(at, outside)) % 2 == 1
-                    if not within.all():
-                        raise _stray_return(file)
-                    multiline |= bool(len(outside))
-                multiline |= bool(((count + np.searchsorted(at, breaks)) % 2 == 1).any())
+            if file.returns:
+                alone = np.flatnonzero((own == ord("\r")) & (behind != ord("\n")))
+                if not ((count + np.searchsorted(at, alone)) % 2).all():
+                    raise _stray_return(file)
+                inside += len(alone)
+            inside += int(((count + np.searchsorted(at, ends)) % 2).sum())
             if len(at) and (count + len(at)) % 2:
                 opened_at = lines + int(np.searchsorted(ends, at[-1]))
             count += len(at)
             lines += len(ends)
-            last = int(bytes_[-1]) if len(bytes_) else last
+            last = chunk[-1] if chunk else last
     if count % 2:
         raise _quote_fault(file, opened_at, "a quote is opened and never closed")
-    return multiline
+    return inside
 
 
 def _quote_fault(file: Opened, line: int, what: str) -> DataError:

@@ -122,7 +122,7 @@ def bad_times(column: pa.ChunkedArray) -> np.ndarray:
     """``(N,)`` which texts are neither a finite number nor a date in a form known here."""
     texts = column.cast(pa.large_string()).to_pandas().astype(object)
     numbers = np.isfinite(pd.to_numeric(texts, errors="coerce").to_numpy(dtype=float))
-    if numbers.mean() > 0.5:
+    if numbers.mean() >= 0.5:
         return ~numbers
     forms = ["ISO8601", *_FORMS, *(form for pair in _SLASHED for form in pair)]
     wrong = [pd.to_datetime(texts, format=form, utc=True, errors="coerce").isna() for form in forms]
