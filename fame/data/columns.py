@@ -22,7 +22,8 @@ _KNOWN: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ("itemid", "item"),
         ("items", "itemids", "iid", "itemno", "movieid", "movie", "parentasin", "asin", "poiid",
          "productid", "product", "articleid", "article", "venueid", "placeid", "locationid",
-         "trackid", "songid", "artistid", "bookid", "isbn", "newsid", "videoid", "animeid", "gameid", "appid", "businessid", "recipeid", "aid",
+         "trackid", "songid", "artistid", "bookid", "isbn",
+         "newsid", "videoid", "animeid", "gameid", "appid", "businessid", "recipeid", "aid",
          "sku", "stockcode"),
     ),
     "time": (

@@ -7,7 +7,7 @@ import json
 import re
 import tempfile
 import zoneinfo
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -36,7 +36,7 @@ from fame.data.report import (
     titled,
 )
 from fame.data.sequences import Interactions, Repeats
-from fame.data.tables import OwnTable, parts_table, table_in
+from fame.data.tables import OwnTable, Rows, parts_table, table_in
 from fame.data.texttables import is_sequences
 from fame.data.times import bad_times, read_times
 from fame.errors import DataError
@@ -489,10 +489,10 @@ def _read_table(table: OwnTable, wishes: Wishes, told: Callable[[str], None]) ->
     others = [name for name in (roles.time,) if name is not None]
     if wishes.min_rating is not None and roles.rating is not None:
         others.append(roles.rating)
-    rows, bad = table.read([roles.user, roles.item], others, wishes.skip_bad)
-    if not len(rows):
+    read = table.read([roles.user, roles.item], others, wishes.skip_bad)
+    if not len(read.table):
         raise DataError(f"{label} is empty: it holds no interactions.")
-    return _cleaned(table, rows, bad, roles, ignored, wishes)
+    return _cleaned(table, read, roles, ignored, wishes)
 
 
 def _shown(table: OwnTable, roles: Roles, ignored: tuple[str, ...]) -> str:
@@ -511,13 +511,13 @@ def _shown(table: OwnTable, roles: Roles, ignored: tuple[str, ...]) -> str:
 
 def _cleaned(
     table: OwnTable,
-    rows: pa.Table,
-    bad: np.ndarray,
+    read: Rows,
     roles: Roles,
     ignored: tuple[str, ...],
     wishes: Wishes,
 ) -> _Found:
     """Drops what has no id, no time or too low a rating, and remembers which rows those were."""
+    rows, bad, parents = read.table, read.bad, read.parents
     label, total = table.label, len(rows) + len(bad)
     dropped: dict[str, np.ndarray] = {}
     at: np.ndarray | None = None  # of the rows that are left, in the file
@@ -525,9 +525,12 @@ def _cleaned(
         dropped["another number of columns"] = bad
         at = np.delete(np.arange(total), bad)
 
+    def places(own: Sequence[int]) -> list[int]:
+        return table.places(own if parents is None else parents[list(own)].tolist())
+
     def place(row: int) -> str:
         own = row if at is None else int(at[row])
-        return f"{label}, {table.unit} {table.places([own])[0]}"
+        return f"{label}, {table.unit} {places([own])[0]}"
 
     def drop(reason: str, mask: np.ndarray) -> None:
         nonlocal rows, at
@@ -569,21 +572,21 @@ def _cleaned(
                 f"{place(row)}: column {roles.time!r} has no value; --skip-bad N drops such rows, "
                 "--in-order goes by the order of the lines."
             )
-        read = read_times(
+        when = read_times(
             rows[roles.time], lambda row: f"{place(row)}: column {roles.time!r}", wishes.timezone
         )
-        times = read.numbers
+        times = when.numbers
     log = Log(rows[roles.user], rows[roles.item], times)
     return _Found(
         log,
         total,
         table.form,
-        lambda own: dropped_rows(own, table.unit, table.places),
+        lambda own: dropped_rows(own, table.unit, places),
         kept=at,
         dropped=dropped,
         columns=asdict(roles),
         ignored=ignored,
-        times=None if roles.time is None else _times_told(read.form, read.span),
+        times=None if roles.time is None else _times_told(when.form, when.span),
         notes=_order_notes(table, roles, ignored, wishes),
     )
 

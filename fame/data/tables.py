@@ -26,6 +26,21 @@ _HEAD = 1 << 20
 _DAMAGE = (pa.ArrowException, OSError, ValueError, MemoryError, OverflowError, RecursionError)
 
 
+@dataclass(frozen=True)
+class Rows:
+    """What was read of a table.
+
+    Attributes:
+        table: The columns, in the order in which they were asked for.
+        bad: ``(n,)`` rows of the file, from 0, with another count of columns; not in ``table``.
+        parents: ``(N,)`` the row of the file that every event stood in, where rows hold lists.
+    """
+
+    table: pa.Table
+    bad: np.ndarray
+    parents: np.ndarray | None = None
+
+
 class OwnTable(Protocol):
     """A table that can be looked into before it is read."""
 
@@ -60,10 +75,8 @@ class OwnTable(Protocol):
     def unit(self) -> str:
         """What ``places`` counts: ``line`` or ``row``."""
 
-    def read(
-        self, ids: Sequence[str], others: Sequence[str], skip_bad: int
-    ) -> tuple[pa.Table, np.ndarray]:
-        """Columns of ids and others, and which rows (from 0) have another count of columns."""
+    def read(self, ids: Sequence[str], others: Sequence[str], skip_bad: int) -> Rows:
+        """Columns of ids and others; of a row that holds lists, a row for each entry."""
 
     def values(self) -> dict[str, list[Any]]:
         """All columns as Python's values, of a table of few rows."""
@@ -134,11 +147,9 @@ class _Text:
             for place, name in enumerate(self.table.columns)
         }
 
-    def read(
-        self, ids: Sequence[str], others: Sequence[str], skip_bad: int
-    ) -> tuple[pa.Table, np.ndarray]:
+    def read(self, ids: Sequence[str], others: Sequence[str], skip_bad: int) -> Rows:
         wanted: dict[str, pa.DataType] = dict.fromkeys(ids, TEXT_IDS)
-        return self.table.read(wanted | dict.fromkeys(others, pa.string()), skip_bad)
+        return Rows(*self.table.read(wanted | dict.fromkeys(others, pa.string()), skip_bad))
 
     def values(self) -> dict[str, list[Any]]:
         table, _ = self.table.read(dict.fromkeys(self.columns, pa.large_string()), 0)
@@ -173,7 +184,7 @@ class _Leaves:
             {path[-1] if last.count(path[-1]) == 1 else ".".join(path): path for path in found}
         )
 
-    def take(self, table: pa.Table, names: Sequence[str], label: str) -> pa.Table:
+    def take(self, table: pa.Table, names: Sequence[str], label: str) -> Rows:
         """Some columns, one row an event: a list gives as many rows as it has entries.
 
         The first name is the user's; it may not be a list, the others may.
@@ -193,8 +204,8 @@ class _Leaves:
             arrays[name] = values
             if parent is not None:
                 parents[name] = parent
-        if len(names) > 1 and names[1] in parents:
-            rows = parents[names[1]]
+        rows = parents.get(names[1])
+        if rows is not None:
             for name in names:
                 if name not in parents:
                     arrays[name] = arrays[name].take(pa.array(rows))
@@ -206,7 +217,7 @@ class _Leaves:
         else:
             for name in parents:  # as they are: what they hold is said where they are read
                 arrays[name] = table[self.paths[name][0]].combine_chunks()
-        return pa.table(arrays)
+        return Rows(pa.table(arrays), np.zeros(0, dtype=np.int64), rows)
 
 
 def _is_list(kind: pa.DataType) -> bool:
@@ -242,16 +253,14 @@ class _ParquetTable:
         sample = {name: _first(rows, leaves.paths[name]) for name in columns}
         return cls(paths, label, form, columns, sample, leaves, texts)
 
-    def read(
-        self, ids: Sequence[str], others: Sequence[str], skip_bad: int
-    ) -> tuple[pa.Table, np.ndarray]:
+    def read(self, ids: Sequence[str], others: Sequence[str], skip_bad: int) -> Rows:
         names = [*ids, *others]
         with _told(self.label, "Parquet"):
             table = self._table(list(dict.fromkeys(self.leaves.paths[name][0] for name in names)))
-            table = self.leaves.take(table, names, self.label)
+            rows = self.leaves.take(table, names, self.label)
             for name in ids:
-                table[name].validate(full=True)  # text that is no UTF-8
-        return table, np.zeros(0, dtype=np.int64)
+                rows.table[name].validate(full=True)  # text that is no UTF-8
+        return rows
 
     def values(self) -> dict[str, list[Any]]:
         with _told(self.label, "Parquet"):
@@ -316,9 +325,7 @@ class _JsonTable:
         sample = {name: _first(rows, leaves.paths[name]) for name in columns}
         return cls(file, f"JSON lines, {file.how}", columns, sample, leaves, schema)
 
-    def read(
-        self, ids: Sequence[str], others: Sequence[str], skip_bad: int
-    ) -> tuple[pa.Table, np.ndarray]:
+    def read(self, ids: Sequence[str], others: Sequence[str], skip_bad: int) -> Rows:
         names = [*ids, *others]
         top = list(dict.fromkeys(self.leaves.paths[name][0] for name in names))
         schema = pa.schema([self.schema.field(name) for name in top])
@@ -342,7 +349,7 @@ class _JsonTable:
                     "of one kind in all lines."
                 ) from error
         with _told(self.label, "JSON lines"):
-            return self.leaves.take(table, names, self.label), np.zeros(0, dtype=np.int64)
+            return self.leaves.take(table, names, self.label)
 
     def values(self) -> dict[str, list[Any]]:
         rows = [row for row, _ in _objects(self.file)]
@@ -352,8 +359,7 @@ class _JsonTable:
     def places(self, rows: Sequence[int]) -> list[int]:
         with self.file.path.open("rb") as stream:
             lines = [number for number, line in enumerate(stream, start=1) if line.strip()]
-        # Where lines hold lists, rows are events: their lines are not kept.
-        return [lines[row] if row < len(lines) else len(lines) for row in rows]
+        return [lines[row] for row in rows]
 
 
 def _begins_as_json(file: Opened) -> bool:

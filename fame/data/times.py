@@ -119,14 +119,16 @@ def read_times(
 
 
 def bad_times(column: pa.ChunkedArray) -> np.ndarray:
-    """``(N,)`` which texts are neither a finite number nor a date in a form known here."""
+    """``(N,)`` which texts are not written as most of the others, or as the first where in doubt."""
     texts = column.cast(pa.large_string()).to_pandas().astype(object)
-    numbers = np.isfinite(pd.to_numeric(texts, errors="coerce").to_numpy(dtype=float))
-    if numbers.mean() >= 0.5:
-        return ~numbers
-    forms = ["ISO8601", *_FORMS, *(form for pair in _SLASHED for form in pair)]
-    wrong = [pd.to_datetime(texts, format=form, utc=True, errors="coerce").isna() for form in forms]
-    return min((mask.to_numpy() for mask in wrong), key=np.count_nonzero)
+    numbers = pd.to_numeric(texts, errors="coerce").to_numpy(dtype=float)
+    wrong = [~np.isfinite(numbers)]
+    for form in ("ISO8601", *_FORMS, *(form for pair in _SLASHED for form in pair)):
+        if not wrong[-1].any():
+            break
+        dates = pd.to_datetime(texts, format=form, utc=True, errors="coerce")
+        wrong.append(dates.isna().to_numpy())
+    return min(wrong, key=lambda mask: (np.count_nonzero(mask), mask[0]))
 
 
 def _dates(texts: pd.Series, timezone: str | None) -> tuple[np.ndarray, str] | None:

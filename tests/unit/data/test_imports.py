@@ -584,6 +584,19 @@ def test_parts_and_lists_in_parquet(tmp_path: Path) -> None:
         import_file(tmp_path / "empty", "other")
 
 
+def test_events_in_lists_are_told_by_the_line_they_stand_in(tmp_path: Path) -> None:
+    lines = [
+        {"session": number, "events": [{"aid": aid, "ts": 1_661_200_000_000 + aid} for aid in aids]}
+        for number, aids in enumerate([[1, 2, 3], [], [4]])
+    ]
+    lines[2]["events"].append({"aid": None, "ts": 1_661_200_000_000})  # type: ignore[attr-defined]
+    data = bring_in(tmp_path, "a", "\n".join(map(json.dumps, lines)))
+    assert histories(data) == {"0": ["1", "2", "3"], "2": ["4"]}
+    report = report_of(data)
+    assert (report["rows"], report["kept"]) == (5, 4)
+    assert report["dropped"] == {"no item id": {"rows": 1, "unit": "line", "first": [3]}}
+
+
 def test_whole_numbers_that_a_missing_one_made_decimal_are_ids(tmp_path: Path) -> None:
     frame = pd.DataFrame({"user": ["a", "b", "c"], "item": [7.0, None, 8.0]})
     frame.to_parquet(tmp_path / "a.parquet")
