@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -140,7 +141,7 @@ class _Text:
     def breaks(self) -> int:
         return self.table.breaks
 
-    @property
+    @cached_property
     def sample(self) -> dict[str, list[str]]:
         return {
             name: [row[place] for row in self.table.sample]

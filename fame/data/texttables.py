@@ -286,14 +286,14 @@ def _is_header(rows: list[list[str]]) -> bool:
 
 def _each_once(names: list[str]) -> list[str]:
     """Names of which none stands there twice: the second gets its number, as pandas does it."""
-    found: list[str] = []
+    found: dict[str, int] = {}
     for name in names:
-        number, own = 0, name
+        own = name
         while own in found:
-            number += 1
-            own = f"{name}.{number}"
-        found.append(own)
-    return found
+            found[name] += 1
+            own = f"{name}.{found[name]}"
+        found[own] = 0
+    return list(found)
 
 
 def _stray_return(file: Opened) -> DataError:
