@@ -128,6 +128,13 @@ def test_rows_with_other_columns_are_counted_or_refused_by_their_line(
             table.read({"user": pa.string()}, skip_bad=1)
 
 
+def test_a_colon_beside_double_colons_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="f, line 2: a ':' stands within a value"):
+        rows(tmp_path / "f", "1::Heat::Crime\n2::Alien: one::Horror\n")
+    with pytest.raises(DataError, match="f, line 2: 3 columns are expected, not 2"):
+        rows(tmp_path / "f", "1::Heat::Crime\n2::Alien\n")
+
+
 def test_a_return_within_a_line_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="f, line 2: a carriage return stands within the line"):
         rows(tmp_path / "f", "user,item\na,b\rc,d\n")
