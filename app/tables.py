@@ -276,10 +276,15 @@ def value_labels(items: pd.DataFrame, column: str, value: str | None) -> pd.Seri
     """
     values = pd.Series(values_of(items[column]))
     if value:
-        return values.map(lambda found: value if value in found else OTHER)
-    first = values.map(lambda found: found[0] if len(found) else UNKNOWN)
+        return values.map(lambda found: _apart(value) if value in found else OTHER)
+    first = values.map(lambda found: _apart(found[0]) if len(found) else UNKNOWN)
     frequent = set(first[first != UNKNOWN].value_counts().index[:_MOST_VALUES])
     return first.where(first.isin(frequent | {UNKNOWN}), OTHER)
+
+
+def _apart(value: str) -> str:
+    """A value as a label: one that reads as our own labels do is told apart from them."""
+    return f"{value} (in the catalogue)" if value in (OTHER, UNKNOWN) else value
 
 
 def neighbour_table(

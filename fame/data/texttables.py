@@ -122,6 +122,11 @@ class TextTable:
             got, expected = row.actual_columns, row.expected_columns
             if doubled:
                 got, expected = (got + 1) // 2, len(self.columns)
+                if got == expected or row.actual_columns % 2 == 0:
+                    raise DataError(
+                        f"{self.file.label}, line {line}: a ':' stands within a value, which "
+                        "cannot be told from the '::' between columns; write the file with tabs."
+                    ) from error
             lost = f" (after {skip_bad:,} that --skip-bad drops)" if skip_bad else ""
             raise DataError(
                 f"{self.file.label}, line {line}: {expected} columns are expected, not {got}, with "

@@ -120,3 +120,13 @@ def test_held_out_ranks_count_the_item_itself(trace):
     fused, by_head, candidates = tables.held_out_ranks(trace, 7)
     assert candidates == 3
     assert all(1 <= rank <= 3 for rank in (fused, *by_head))
+
+
+def test_a_real_other_is_not_our_own() -> None:
+    items = pd.DataFrame({"kind": ["Other", "Not known", None, "A"]})
+    assert tables.value_labels(items, "kind", "Other").tolist() == [
+        "Other (in the catalogue)", "Other", "Other", "Other"
+    ]  # fmt: skip
+    assert tables.value_labels(items, "kind", None).tolist() == [
+        "Other (in the catalogue)", "Not known (in the catalogue)", "Not known", "A"
+    ]  # fmt: skip

@@ -441,6 +441,15 @@ def test_what_was_asked_for_is_kept_with_the_set(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
+def test_rows_keep_their_lines_through_all_that_drops_them(tmp_path: Path) -> None:
+    content = "user,item,time\nNA,x,1\nann,x,1\nann,x,1\nann,x,2\nbob,y,1\nann,x,3\n"
+    data = bring_in(tmp_path, "a.csv", content, wishes=Wishes(core=2, dedupe=True))
+    dropped = report_of(data)["dropped"]
+    assert {reason: own["first"] for reason, own in dropped.items()} == {
+        "no user id": [2], "exact duplicate": [4], "not in the 2-core": [6]
+    }  # fmt: skip
+
+
 # --- the order -----------------------------------------------------------------------------------
 
 

@@ -97,6 +97,16 @@ def test_newlines_in_quotes_are_read_at_every_size(tmp_path: Path, many: int) ->
     assert rows(tmp_path / "f", content) == [("a", "b", "line\nand, line")] * many
 
 
+@pytest.mark.parametrize("chunk", [1, 4, 1 << 20])
+def test_lines_that_end_inside_quotes_are_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunk: int
+) -> None:
+    monkeypatch.setattr(texttables, "_CHUNK", chunk)
+    (tmp_path / "f").write_text('user,item\n"a\nlong b",c\nd,"e\n\n"\nf,g\n')
+    with opened(tmp_path / "f") as file:
+        assert text_table(file).breaks == 3
+
+
 def test_a_row_may_be_longer_than_what_arrow_reads_at_once(tmp_path: Path) -> None:
     content = f"user,item,note\na,b,{'x' * 3_000_000}\nc,d,y\n"
     assert [row[:2] for row in rows(tmp_path / "f", content)] == [("a", "b"), ("c", "d")]
@@ -116,6 +126,13 @@ def test_rows_with_other_columns_are_counted_or_refused_by_their_line(
         assert table.lines([0, 1, 2, 3]) == [3, 6, 8, 9]
         with pytest.raises(DataError, match="f, line 8: 3 columns are expected, not 4, with ','"):
             table.read({"user": pa.string()}, skip_bad=1)
+
+
+def test_a_colon_beside_double_colons_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="f, line 2: a ':' stands within a value"):
+        rows(tmp_path / "f", "1::Heat::Crime\n2::Alien: one::Horror\n")
+    with pytest.raises(DataError, match="f, line 2: 3 columns are expected, not 2"):
+        rows(tmp_path / "f", "1::Heat::Crime\n2::Alien\n")
 
 
 def test_a_return_within_a_line_is_refused(tmp_path: Path) -> None:
