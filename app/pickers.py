@@ -232,7 +232,10 @@ def _worth_showing(opened: Checkpoint) -> None:
         people = people_found(opened)
         if people is None:
             return
-        quiet("Picked with hindsight, by what the model does with them; each list says how usual.")
+        quiet(
+            "Picked with hindsight, by what the model does with them; each list says how usual "
+            "that is."
+        )
         names = [name for name, rows in people.lists.items() if rows]
         rule = st.selectbox(
             "What they show", names, format_func=sentences.rule_label, key="people-rule"

@@ -1,18 +1,20 @@
 """The checkpoint folder: safetensors, Parquet and JSON, nothing that is unpickled.
 
-``config.json``        configurations, data, package versions, format, hashes of the two files below
+``config.json``        configurations, data, package versions, format, hashes of three files below
 ``model.safetensors``  the weights
 ``items.parquet``      item id, title, facet columns, training count; row i is item index i + 1
 ``metrics.json``       figures with their protocol, for exactly these weights and configurations
+``values.json``        where items are made of values: the names of each head's values
 ``projection.parquet`` UMAP of every head's sub-embeddings and of the whole embedding
 ``people.json``        people worth showing: user ids and figures (:mod:`fame.survey`)
 ``faithfulness.json``  whether explanations hold, over many people (:mod:`fame.survey`)
 ``README.md``          the model card
 
 What is opened is what was written, or nothing. ``config.json`` and ``metrics.json`` hold the
-SHA-256 of their own content under ``sha256``; ``config.json`` those of weights and catalogue under
-``files``; ``metrics.json`` names the weights and the configurations that its figures belong to.
-That finds damage and files of different checkpoints, and an edit by hand; it is no signature.
+SHA-256 of their own content under ``sha256``; ``config.json`` those of weights, catalogue and names
+of values under ``files``; ``metrics.json`` names the weights and the configurations that its
+figures belong to. That finds damage and files of different checkpoints, and an edit by hand; it is
+no signature.
 
 A folder opens at every moment of a training, and after a crash at any moment: before a file is
 replaced ``config.json`` names the hashes of the old and of the new one, and afterwards that of the
@@ -25,7 +27,7 @@ import hashlib
 import json
 import platform
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
@@ -39,16 +41,19 @@ from safetensors.torch import save_file
 
 import fame
 from fame.config import ADDED_SETTINGS, ModelConfig, TrainConfig
+from fame.data.attributes import ItemAttributes
 from fame.data.catalogue import catalogue_hash, read_items, write_items
+from fame.data.head_values import head_values
 from fame.data.sequences import Interactions, Repeats
 from fame.errors import CheckpointError, ConfigError
 from fame.files import file_hash, read_json, replacing, write_json
-from fame.models.registry import build_model
+from fame.models.item_values import ValueIndex
+from fame.models.registry import build_model, made_of_values
 from fame.models.sequence_model import SequenceModel
 
-FORMAT = 2
+FORMAT = 3
 CONFIG, WEIGHTS, ITEMS = "config.json", "model.safetensors", "items.parquet"
-METRICS, CARD = "metrics.json", "README.md"
+METRICS, CARD, VALUES = "metrics.json", "README.md", "values.json"
 _SEAL = "sha256"  # under which a JSON file holds the hash of the rest of its content
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _ATTEMPTS = 5  # to read a folder of which a training replaces a file meanwhile
@@ -116,6 +121,8 @@ class Checkpoint:
 
     Attributes:
         items: The catalogue; row i is item index i + 1.
+        value_names: ``[H]`` the names of each head's values, in the order of their numbers in the
+            model's index; empty where items are not made of values.
         code: :data:`fame.CODE_VERSION` of the code that trained it.
         metrics: ``metrics.json``; ``None`` where there are no figures of these weights.
         hash: SHA-256 over weights and configuration.
@@ -129,6 +136,7 @@ class Checkpoint:
     data: DataInfo
     code: int
     items: pd.DataFrame
+    value_names: tuple[tuple[str, ...], ...]
     metrics: dict[str, Any] | None
     hash: str
     weights_hash: str
@@ -185,7 +193,7 @@ def write_description(
     data: Interactions,
     items: pd.DataFrame,
 ) -> None:
-    """Writes ``config.json`` and ``items.parquet``: everything but the weights.
+    """Writes ``config.json``, ``items.parquet`` and ``values.json``: all but the weights.
 
     What lies there already of the same data, where a run is resumed, stays; figures of other
     configurations go.
@@ -196,6 +204,7 @@ def write_description(
         info.fingerprint,
         info.catalogue,
     )
+    names = vouched_files(model_config)
     sections = _sections(model_config, train_config, info)
     description = Description(
         model_config=model_config,
@@ -203,7 +212,7 @@ def write_description(
         data=info,
         code=fame.CODE_VERSION,
         versions=_versions(),
-        files=held.files if held and resumed else {ITEMS: [], WEIGHTS: []},
+        files={name: held.files.get(name, []) if held and resumed else [] for name in names},
         format=FORMAT,
         stated=_content_hash(sections),
     )
@@ -213,6 +222,15 @@ def write_description(
     if not resumed:
         with _vouched(path, ITEMS) as temporary:
             write_items(items.assign(train_count=data.train_counts[1:]), temporary)
+    if VALUES in names:
+        made = head_values(ItemAttributes.of(items), model_config.facet_shares, data.num_items)
+        with _vouched(path, VALUES) as temporary:
+            write_json(temporary, {"heads": made.names})
+
+
+def vouched_files(model_config: ModelConfig) -> tuple[str, ...]:
+    """The files whose hashes stand in ``config.json``."""
+    return (ITEMS, WEIGHTS, *([VALUES] if made_of_values(model_config) else []))
 
 
 def _versions() -> dict[str, str]:
@@ -337,19 +355,22 @@ def read_description(path: Path) -> Description:
         _check_seal(file, document, "restore it from its source, or train again")
     else:
         document = _from_format_1(path, document)
+    if stored < 3:
+        document = _from_format_2(file, document)
     settings = {
         key: value
         for since, added in ADDED_SETTINGS.items()
         if since > stored
         for key, value in added.items()
     }
+    model_config = _read_settings(ModelConfig, document["model"], settings, file, "model")
     return Description(
-        model_config=_read_settings(ModelConfig, document["model"], settings, file, "model"),
+        model_config=model_config,
         train_config=_read_settings(TrainConfig, document["training"], settings, file, "training"),
         data=_read_data(document["data"], file),
         code=_read_code(document["code"], file),
         versions=_read_versions(document["versions"], file),
-        files=_read_files(document["files"], file),
+        files=_read_files(document["files"], file, vouched_files(model_config)),
         format=stored,
         stated=stated,
     )
@@ -373,7 +394,22 @@ def _from_format_1(path: Path, document: dict[str, Any]) -> dict[str, Any]:
     return {**document, "data": data, "code": 1, "files": files}
 
 
-def _check_keys(values: Mapping[str, Any], names: set[str], where: str) -> None:
+def _from_format_2(file: Path, document: dict[str, Any]) -> dict[str, Any]:
+    """Gives one setting of training its name of today, and changes no value.
+
+    Up to format 2 ``start_facets`` was called ``head_facets``, which means something else now.
+    """
+    training = document["training"]
+    _check_keys(
+        training.keys() & {"head_facets", "start_facets"},
+        {"head_facets"},
+        f"{file}, field 'training'",
+    )
+    names = {"head_facets": "start_facets"}
+    return {**document, "training": {names.get(key, key): training[key] for key in training}}
+
+
+def _check_keys(values: Collection[str], names: set[str], where: str) -> None:
     """``CheckpointError`` unless a table has exactly these keys."""
     if wrong := sorted(set(values) ^ names):
         problem = "the unknown key" if wrong[0] in values else "no key"
@@ -428,17 +464,17 @@ def _read_versions(value: Any, file: Path) -> dict[str, str]:
     return value
 
 
-def _read_files(value: Any, file: Path) -> dict[str, list[str]]:
+def _read_files(value: Any, file: Path, names: Sequence[str]) -> dict[str, list[str]]:
     right = (
         isinstance(value, dict)
-        and set(value) == {ITEMS, WEIGHTS}
+        and set(value) == set(names)
         and all(
             isinstance(hashes, list) and all(map(_is_hash, hashes)) for hashes in value.values()
         )
     )
     if not right:
         raise _wrong(
-            f"{file}, field 'files'", f"a list of SHA-256 for {ITEMS} and {WEIGHTS}", value
+            f"{file}, field 'files'", f"a list of SHA-256 for {' and '.join(names)}", value
         )
     return value
 
@@ -506,6 +542,51 @@ def _read_weights(path: Path, model: SequenceModel) -> dict[str, torch.Tensor]:
     return state
 
 
+def _read_values(
+    path: Path, description: Description
+) -> tuple[tuple[tuple[str, ...], ...], ValueIndex | None]:
+    """Names and index of the values that items are made of; nothing where they are not."""
+    if VALUES not in description.files:
+        return (), None
+    file = path / VALUES
+    if not file.is_file():
+        raise _not_whole(path, VALUES)
+    _check_file(path, VALUES, description)
+    document = _read_json(file)
+    _check_keys(document, {"heads"}, str(file))
+    heads, shares = document["heads"], description.model_config.facet_shares
+    if not isinstance(heads, list) or len(heads) != len(shares):
+        raise _wrong(f"{file}, field 'heads'", f"a list of {len(shares)} lists", heads)
+    for names, share in zip(heads, shares, strict=True):
+        right = isinstance(names, list) and all(isinstance(name, str) for name in names)
+        if not right or len(set(names)) < len(names) or bool(names) != bool(share):
+            wanted = "different texts" if share else "nothing, since that head is free"
+            raise _wrong(f"{file}, field 'heads'", wanted, names)
+    weights, tensors = path / WEIGHTS, {}
+    try:
+        with safe_open(weights, framework="pt") as archive:
+            for name in ("values.value", "values.start"):
+                if name not in archive.keys():  # noqa: SIM118 (an archive is no dict)
+                    raise CheckpointError(
+                        f"{weights} has no tensor {name!r}; {CONFIG} and {WEIGHTS} do not belong "
+                        "together: restore both from the same source."
+                    )
+                tensors[name] = archive.get_tensor(name)
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(
+            f"{weights} is damaged ({error}); restore it from its source."
+        ) from None
+    index = ValueIndex(tuple(map(len, heads)), *tensors.values())
+    try:
+        index.check(description.data.items)
+    except ValueError as error:
+        raise CheckpointError(
+            f"{weights}: the index of values does not fit items and {VALUES}: {error}; restore all "
+            "of them from the same source."
+        ) from None
+    return tuple(map(tuple, heads)), index
+
+
 def _read_metrics(path: Path, description: Description, weights: str) -> dict[str, Any] | None:
     """The figures of these weights; ``None`` where nobody made any."""
     file = path / METRICS
@@ -552,7 +633,7 @@ def load_checkpoint(path: Path | str, device: torch.device | str = "cpu") -> Che
 def _state_of_files(path: Path) -> list[tuple[int, int, int] | None]:
     """Changes whenever a file that :func:`load_checkpoint` reads is replaced."""
     found: list[tuple[int, int, int] | None] = []
-    for name in (CONFIG, WEIGHTS, ITEMS, METRICS):
+    for name in (CONFIG, WEIGHTS, ITEMS, VALUES, METRICS):
         try:
             stat = (path / name).stat()
         except FileNotFoundError:
@@ -570,8 +651,9 @@ def _load_as_it_lies(path: Path, device: torch.device | str) -> Checkpoint:
     _check_file(path, ITEMS, description)
     items = _read_catalogue(path, description.data)
     weights_hash = _check_file(path, WEIGHTS, description)
+    names, values = _read_values(path, description)
     with torch.device("meta"):
-        model = build_model(description.model_config, len(items))
+        model = build_model(description.model_config, len(items), values)
     model.load_state_dict(_read_weights(path, model), assign=True)
     model.to(device).eval().requires_grad_(False)
     digest = hashlib.sha256((path / CONFIG).read_bytes())
@@ -584,6 +666,7 @@ def _load_as_it_lies(path: Path, device: torch.device | str) -> Checkpoint:
         data=description.data,
         code=description.code,
         items=items,
+        value_names=names,
         metrics=_read_metrics(path, description, weights_hash),
         hash=digest.hexdigest(),
         weights_hash=weights_hash,

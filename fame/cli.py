@@ -22,6 +22,7 @@ import typer
 from typer.core import TyperGroup
 
 from fame import data
+from fame.data.report import report_lines
 from fame.errors import FameError
 from fame.files import check_file, disk_is_full
 from fame.models.registry import MODELS
@@ -140,10 +141,10 @@ def data_show(name: SetName, as_json: AsJson = False) -> None:
 
 @data_app.command("import")
 def data_import(
-    path: Annotated[Path, typer.Argument(help="A .csv, .tsv, .inter, .parquet or .txt file.")],
+    path: Annotated[Path, typer.Argument(help="A table, sequences, or a folder; see above.")],
     name: Annotated[str, typer.Option(help="What to call it: small letters, digits, - and _.")],
     items: Annotated[
-        Path | None, typer.Option(help="A CSV catalogue: item_id, title, any facet columns.")
+        Path | None, typer.Option(help="A catalogue: item_id, title, any facet columns.")
     ] = None,
     replace: Annotated[
         bool, typer.Option("--replace", help="Replace the imported set of that name.")
@@ -156,16 +157,72 @@ def data_import(
             "where at least 5 % of the test targets were chosen before.",
         ),
     ] = None,
+    user: Annotated[str | None, typer.Option(help="The column of users.")] = None,
+    item: Annotated[str | None, typer.Option(help="The column of items.")] = None,
+    time_column: Annotated[str | None, typer.Option("--time", help="The column of times.")] = None,
+    rating: Annotated[str | None, typer.Option(help="The column of ratings.")] = None,
+    sep: Annotated[
+        str | None, typer.Option(help="What stands between columns: a character, '::' or tab.")
+    ] = None,
+    no_quotes: Annotated[
+        bool, typer.Option("--no-quotes", help="Quotes are letters as any other.")
+    ] = False,
+    timezone: Annotated[
+        str | None, typer.Option(help="Of dates that say none, like Europe/Paris. Default: UTC.")
+    ] = None,
+    core: Annotated[
+        int, typer.Option(help="Drop users and items with fewer interactions, until none is left.")
+    ] = 0,
+    min_rating: Annotated[
+        float | None, typer.Option(help="Drop interactions with a lower rating.")
+    ] = None,
+    dedupe: Annotated[
+        bool, typer.Option("--dedupe", help="Keep one of equal persons, items and times.")
+    ] = False,
+    skip_bad: Annotated[
+        int, typer.Option(metavar="N", help="Drop up to N rows that cannot be read.")
+    ] = 0,
+    in_order: Annotated[
+        bool,
+        typer.Option(
+            "--in-order",
+            help="Lines stand in order: they are the order, or with --time that of equal times.",
+        ),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Brings your own interactions in.
+    """Brings your own interactions in, and says what became of every row.
 
-    Tables have columns user (or user_id), item (or item_id) and, unless the lines are in order of
-    time already, timestamp (or time). A .txt file has a line "user item item ..." for every user.
+    The content decides what a file is: text with any separator, JSON lines (also lists of events),
+    Parquet (also a folder of parts), RecBole's files, packed or not; a line "user item item ..."
+    for every user; a folder of MovieLens. Columns are found by name and shown before anything is
+    kept. Equal times come in a random order that the set fixes, unless --in-order asks otherwise.
     """
     if repeats not in (None, "recommend", "exclude"):
         raise FameError(f"--repeats must be recommend or exclude, not {repeats!r}.")
-    data.import_file(path, name, items=items, replace=replace, repeats=repeats)  # type: ignore[arg-type]
+    wishes = data.Wishes(
+        user=user,
+        item=item,
+        time=time_column,
+        rating=rating,
+        sep={"tab": "\t", "\\t": "\t"}.get(sep or "", sep),
+        quotes=not no_quotes,
+        timezone=timezone,
+        core=core,
+        min_rating=min_rating,
+        dedupe=dedupe,
+        skip_bad=skip_bad,
+        in_order=in_order,
+    )
+    data.import_file(
+        path,
+        name,
+        items=items,
+        replace=replace,
+        repeats=repeats,  # type: ignore[arg-type]
+        wishes=wishes,
+        told=lambda text: typer.echo(text, err=True),
+    )
     _describe(data.load(name), as_json)
 
 
@@ -238,6 +295,8 @@ def _describe(dataset: data.Dataset, as_json: bool) -> None:
         "repeats": summary["repeats_reason"],
         "fingerprint": summary["fingerprint"],
     }
+    if report := summary.get("import"):
+        lines |= report_lines(report)
     typer.echo(summary["name"])
     for label, value in lines.items():
         typer.echo(f"  {label:<16} {value}")
@@ -431,15 +490,24 @@ def trace(
     mute: Mute = None,
     solo: Solo = None,
     without: Without = None,
+    new: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN=VALUE,...",
+            help="Where an item would stand that nobody has clicked, by its values.",
+        ),
+    ] = None,
     raw: Annotated[bool, typer.Option("--raw", help="Scores not centred over items.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Shows what every head recommends after a history, and how the gate fuses it."""
+    from fame.data.head_values import values_named
     from fame.lens.answer import trace_answer
     from fame.lens.trace import leave_out, trace_history
 
     asked = _asked_items(user, items, item)
     loaded = _load_checkpoint(checkpoint, "cpu")
+    made_of = None if new is None else values_named(new, loaded.value_names)
     history, held_out, _ = _history(loaded, user, asked)
     for left_out in without or []:
         history = leave_out(history, loaded.item_index(left_out))
@@ -449,7 +517,15 @@ def trace(
         repeats=loaded.data.repeats,
         intervention=_intervention(gate, mute, solo),
     )
-    answer = trace_answer(traced, loaded.items, top_k=top_k, held_out=held_out, raw=raw)
+    answer = trace_answer(
+        traced,
+        loaded.items,
+        top_k=top_k,
+        held_out=held_out,
+        raw=raw,
+        value_names=loaded.value_names,
+        new=made_of,
+    )
     if as_json:
         print_json(answer)
     else:
@@ -854,3 +930,8 @@ def _print_trace(answer: dict[str, Any]) -> None:
         if held_out["rank"] is None:
             where = "which is in the history and so in no list: it has no rank and counts as a miss"
         typer.echo(f"\nWhat came next: {held_out['title']}, {where}")
+    if new := answer.get("new"):
+        by_head = ", ".join(str(rank) for rank in new["rank_by_head"])
+        typer.echo(
+            f"\nA new item of {', '.join(new['values'])}: rank {new['rank']} (by head: {by_head})"
+        )

@@ -31,6 +31,7 @@ ItemStart = Literal["random", "catalogue"]
 # out where it has this value, so that a new setting makes no strangers of old rows.
 ADDED_SETTINGS: Mapping[int, Mapping[str, Any]] = {
     2: {"filter_weight": 0.7, "frequency_cutoff": 5},
+    3: {"head_facets": "", "own_bound": 0.6},
 }
 
 
@@ -117,6 +118,17 @@ class ModelConfig(_Config):
         facets: ``off`` merges the heads through an output matrix into one state and one score, as
             in a standard block, and keeps the experts inside the attention; an ablation. The model
             then has one head to look at, and no gate; with one expert it is SASRec.
+        head_facets: What each head is a facet of: shares of the catalogue's columns, one a head, as
+            ``genres/year/`` or ``brand/category/``, several columns in a share as ``brand,year``.
+            An item is then made of the learned vectors of its values, see
+            :mod:`fame.models.item_values`, and a head sees its own slice of it alone (``W^f`` is
+            block-diagonal). A head with an empty share is free: it knows items by themselves.
+            ``category`` stands for all columns ``category_...``, and a year has its decade as one
+            more value. Empty: items are one vector each, as in the paper. Only for heads that rank
+            by themselves.
+        own_bound: How long what an item has for itself may be in such a head, as a share of what
+            its values give it; 0 = values alone, so that items of the same values are one to that
+            head; a number larger than anything = no bound.
         filter_weight: BSARec's alpha: the share of a block's frequency filter in its states, beside
             attention; 0 leaves the filter away. Other models have none.
         frequency_cutoff: BSARec's c: how many of the ``max_length`` frequencies of a sequence pass
@@ -135,6 +147,8 @@ class ModelConfig(_Config):
     temperature: float = 0.07
     gate: GateKind = "learned"
     facets: Switch = "on"
+    head_facets: str = ""
+    own_bound: float = 0.6
     filter_weight: float = 0.7
     frequency_cutoff: int = 5
 
@@ -159,6 +173,31 @@ class ModelConfig(_Config):
                 f"width ({self.width}) must be a multiple of heads ({self.heads}), "
                 "because every head owns an equal slice of it."
             )
+        self._check_range("own_bound", 0, 1e9)
+        shares = self.facet_shares
+        if shares and len(shares) != self.heads:
+            raise ConfigError(
+                f"head_facets={self.head_facets} has {len(shares)} shares and there are "
+                f"{self.heads} heads; separate one share a head by /, an empty one for a free head."
+            )
+        for head, share in enumerate(shares):
+            if "" in share or len(set(share)) < len(share):
+                raise ConfigError(
+                    f"head_facets={self.head_facets} names no column, or one twice, in the share "
+                    f"{','.join(share)!r} of head {head}; write columns as brand,year."
+                )
+        if shares and not any(shares):
+            raise ConfigError(
+                f"head_facets={self.head_facets} names no column for any head; leave it empty."
+            )
+
+    @property
+    def facet_shares(self) -> tuple[tuple[str, ...], ...]:
+        """``[H]`` the columns that each head is a facet of, none for a free one; or nothing."""
+        if not self.head_facets:
+            return ()
+        shares = [part.split(",") if part.strip() else [] for part in self.head_facets.split("/")]
+        return tuple(tuple(name.strip() for name in share) for share in shares)
 
     @property
     def head_width(self) -> int:
@@ -180,7 +219,7 @@ class TrainConfig(_Config):
         item_start: What the item embeddings are before training. ``random``: noise. ``catalogue``:
             items lie near each other where their titles and facets share words, which ranks better
             where most items have few clicks; the data set needs a catalogue for it.
-        head_facets: What each head's slice of the items starts from, where they start from the
+        start_facets: What each head's slice of the items starts from, where they start from the
             catalogue: ``title,brand/category`` gives titles and brands to the first head and all
             columns ``category_...`` to the second. Shares are dealt round where there are more or
             fewer of them than heads. Empty: each head starts from everything.
@@ -208,7 +247,7 @@ class TrainConfig(_Config):
     epochs: int = 200
     samples: Samples = "windows"
     item_start: ItemStart = "random"
-    head_facets: str = ""
+    start_facets: str = ""
     batch_size: int = 256
     learning_rate: float = 1e-3
     weight_decay: float = 0.0
@@ -239,10 +278,10 @@ class TrainConfig(_Config):
                 f"negatives ({self.negatives}) leaves most of it out; set one of them to 0."
             )
         self._check_range("head_loss_weight", 0, 100)
-        if self.head_facets and self.item_start == "random":
+        if self.start_facets and self.item_start == "random":
             raise ConfigError(
-                f"head_facets={self.head_facets} deals out what the catalogue says, and items "
-                "start from noise; set item_start=catalogue, or leave head_facets empty."
+                f"start_facets={self.start_facets} deals out what the catalogue says, and items "
+                "start from noise; set item_start=catalogue, or leave start_facets empty."
             )
         self._check_range("patience", 0, 100_000)
         self._check_range("seed", 0, 2**32 - 1)

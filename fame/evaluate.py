@@ -131,12 +131,13 @@ def _ranks(
 
 def fused_scorer(model: SequenceModel) -> Scorer:
     """``P(v) = <x_v, q>`` at the last position; a call writes over the scores of the last one."""
-    table_VD = model.padded_table().detach()
+    vectors_VD = model.item_vectors().detach()
+    table_VD = model.padded_table(vectors_VD).detach()
     block = table_VD.new_empty(0, len(table_VD))
 
     def score(_: np.ndarray, inputs: Tensor) -> Tensor:
         nonlocal block
-        query_BD = model.read(inputs).query
+        query_BD = model.read(inputs, vectors_VD=vectors_VD).query
         if len(block) < len(query_BD):
             block = query_BD.new_empty(len(query_BD), len(table_VD))
         return torch.mm(query_BD, table_VD.T, out=block[: len(query_BD)])
@@ -228,9 +229,11 @@ def read_heads(
     )
     batch_size = batch_size or default_batch(device)
     with torch.inference_mode():
-        sub_embeddings_HVK = F.pad(model.sub_embeddings(), (0, 0, 1, 0))
+        vectors_VD = model.item_vectors()
+        table_VD = model.as_ranked(vectors_VD[1:])
+        sub_embeddings_HVK = F.pad(model.seen_by_heads(table_VD), (0, 0, 1, 0))
         for index, inputs in held_out_batches(data, examples, model.config.max_length, batch_size):
-            end = model.read(torch.from_numpy(inputs).to(device))
+            end = model.read(torch.from_numpy(inputs).to(device), vectors_VD=vectors_VD)
             reading.gate[index] = end.gate.cpu()
             reading.router[index] = end.router.cpu()
             lists = []

@@ -30,6 +30,8 @@ Choices beside the paper's, each an entry that is absent where it was not chosen
     fused_length         all scores are multiplied by what gives q this length; to the loss of a
                          head alone that is a constant
     uniform_gate         in place of gate
+    values[h]            in place of an item's own slice in head h: a dict with vectors (A, K), of
+                         (for every item the numbers of its values) and bound; None: a free head
     merged               FAME without facets: a standard last block whose attention holds the
                          experts; a dict with output, attention_norm, inner, ...
 """
@@ -96,7 +98,7 @@ def attend(
 
 def embed(parameters: dict, history: list[int]) -> list[Tensor]:
     """The last T clicks, each as item plus position, normalised; the oldest is position 0."""
-    items, norm = parameters["item_embedding"], parameters["embedding_norm"]
+    items, norm = item_vectors(parameters), parameters["embedding_norm"]
     if "max_length" in parameters:
         return [layer_norm(items[item], norm) for item in history[-parameters["max_length"] :]]
     positions = parameters["position_embedding"]
@@ -188,9 +190,35 @@ def mixed_experts(
     return outputs, attention, softmax([logits[e] for e in range(experts)])
 
 
+def item_vectors(parameters: dict) -> list[Tensor]:
+    """x_v of every item: a vector of its own, or made of its values and of that."""
+    items = list(parameters["item_embedding"])
+    if "values" not in parameters:
+        return items
+    made = []
+    for item, own in enumerate(items):
+        slices = []
+        width = len(own) // len(parameters["values"])
+        for h, values in enumerate(parameters["values"]):
+            part = own[h * width : (h + 1) * width]
+            if values is not None and values["of"][item]:
+                given = torch.zeros(width, dtype=own.dtype)
+                for value in values["of"][item]:
+                    given = given + values["vectors"][value]
+                given = given / math.sqrt(len(values["of"][item]))
+                longest = values["bound"] * torch.sqrt((given**2).sum())
+                length = torch.sqrt((part**2).sum())
+                if float(length.detach()) > float(longest.detach()):
+                    part = part * longest / length
+                part = given + part
+            slices.append(part)
+        made.append(torch.cat(slices))
+    return made
+
+
 def ranked_items(parameters: dict) -> list[Tensor]:
     """x_v of every item as it is ranked: of length 1 where scores are cosines."""
-    items = list(parameters["item_embedding"])
+    items = item_vectors(parameters)
     if "temperature" not in parameters:
         return items
     # The padding has no direction; nobody asks for its score.

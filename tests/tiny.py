@@ -14,14 +14,36 @@ from torch import Tensor
 
 from fame.config import ModelConfig
 from fame.data.sequences import Interactions
-from fame.models.registry import MODELS, build_model
+from fame.models.item_values import ValueIndex
+from fame.models.registry import MODELS, build_model, made_of_values
 from fame.models.sequence_model import SequenceModel
 
 TINY = ModelConfig(model="fame", width=8, heads=2, experts=3, layers=2, max_length=5, dropout=0.0)
 TINY_SASREC = dataclasses.replace(TINY, model="sasrec")
 TINY_MODELS = {name: dataclasses.replace(TINY, model=name) for name in MODELS}
+TINY_VALUES = dataclasses.replace(TINY, head_facets="kind/")
 # For tests of what must hold for every model of the registry.
-every_model = pytest.mark.parametrize("config", list(TINY_MODELS.values()), ids=list(TINY_MODELS))
+every_model = pytest.mark.parametrize(
+    "config", [*TINY_MODELS.values(), TINY_VALUES], ids=[*TINY_MODELS, "fame made of values"]
+)
+
+
+def values_for(config: ModelConfig, num_items: int = 9) -> ValueIndex | None:
+    """Values drawn for every named head, four to know and up to three an item; some have none."""
+    if not made_of_values(config):
+        return None
+    rng = np.random.default_rng(5)
+    counts, value, start, known = [], [], [0], 0
+    for share in config.facet_shares:
+        counts.append(4 if share else 0)
+        for item in range(num_items + 1 if share else 0):
+            many = int(rng.integers(4)) if item else 0
+            value += sorted(known + int(one) for one in rng.permutation(4)[:many])
+            start.append(len(value))
+        known += counts[-1]
+    index = ValueIndex.of(counts, value, start)
+    index.check(num_items)
+    return index
 
 
 def random_model(
@@ -31,7 +53,7 @@ def random_model(
 
     An untrained model hides faults: its gate is uniform, its biases are 0 and its attention flat.
     """
-    model = build_model(config, num_items).to(dtype)
+    model = build_model(config, num_items, values_for(config, num_items)).to(dtype)
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for name, parameter in model.named_parameters():

@@ -1,8 +1,12 @@
 """The bridge between a fast model and its slow twin in :mod:`tests.reference`."""
 
+from itertools import pairwise
+
+import torch.nn.functional as F
 from torch import Tensor
 
 from fame.config import ModelConfig
+from fame.models.item_values import ValueIndex
 from fame.models.registry import spec_of
 from fame.models.sequence_model import SequenceModel
 from tests import reference
@@ -16,8 +20,12 @@ def leaves_of(model: SequenceModel) -> dict[str, Tensor]:
     }
 
 
-def twin_parameters(leaves: dict[str, Tensor], config: ModelConfig) -> dict:
+def twin_parameters(
+    leaves: dict[str, Tensor], config: ModelConfig, index: ValueIndex | None = None
+) -> dict:
     """The twin's parameters as views of ``leaves``, cut apart by head and by expert.
+
+    ``index`` says which item has which values, where items are made of them.
 
     ``torch.nn.Linear`` stores the transpose of the matrix in the equations.
     """
@@ -101,6 +109,10 @@ def twin_parameters(leaves: dict[str, Tensor], config: ModelConfig) -> dict:
         last = f"blocks.{standard}"
         merged = {"output": linear(f"{last}.attention.output"), **rest_of_block(last)}
         return parameters | mixture(f"{last}.attention.mixture") | {"merged": merged}
+    maps = list(leaves["facet_maps"])
+    if index is not None:
+        parameters["values"] = values_by_head(leaves["values.vectors"], config, index)
+        maps = [F.pad(own, (h * K, (H - 1 - h) * K)) for h, own in enumerate(maps)]
     gate = {"uniform_gate": True} if config.gate == "uniform" else {"gate": linear("gate")}
     return (
         parameters
@@ -111,22 +123,50 @@ def twin_parameters(leaves: dict[str, Tensor], config: ModelConfig) -> dict:
             "inner": linear("head_feed_forward.inner"),
             "outer": linear("head_feed_forward.outer"),
             "head_output_norm": norm("head_feed_forward_norm"),
-            "sub_embedding": [leaves["facet_maps"][head] for head in range(H)],
+            "sub_embedding": maps,
         }
     )
+
+
+def values_by_head(
+    vectors: Tensor, config: ModelConfig, index: ValueIndex
+) -> list[dict[str, object] | None]:
+    """Which values each item has in each head, and their vectors; numbered from 0 in each head."""
+    by_head: list[dict[str, object] | None] = []
+    items = (len(index.start) - 1) // sum(count > 0 for count in index.counts)
+    known = group = 0
+    for count in index.counts:
+        if not count:
+            by_head.append(None)
+            continue
+        starts = index.start[group * items : (group + 1) * items + 1].tolist()
+        own = [index.value[a:b].tolist() for a, b in pairwise(starts)]
+        by_head.append(
+            {
+                "vectors": vectors[known : known + count],
+                "of": [[value - known for value in values] for values in own],
+                "bound": config.own_bound,
+            }
+        )
+        known, group = known + count, group + 1
+    return by_head
+
+
+def index_of(model: SequenceModel) -> ValueIndex | None:
+    return None if model.values is None else model.values.index
 
 
 def fame_twin(
     model: SequenceModel, history: list[int], **interventions: object
 ) -> list[reference.Position]:
     """The twin's account of one history, with the parameters of ``model``."""
-    parameters = twin_parameters(leaves_of(model), model.config)
+    parameters = twin_parameters(leaves_of(model), model.config, index_of(model))
     return reference.fame(parameters, history, **interventions)
 
 
 def twin_scores(model: SequenceModel, history: list[int]) -> Tensor:
     """The twin's fused scores ``(V,)`` after the last click of a history, for either model."""
-    parameters = twin_parameters(leaves_of(model), model.config)
+    parameters = twin_parameters(leaves_of(model), model.config, index_of(model))
     if not spec_of(model.config).ranks_by_head(model.config):
         return reference.sasrec(parameters, history, model.config.heads)[-1].detach()
     return reference.fame(parameters, history)[-1].scores.detach()

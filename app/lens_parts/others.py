@@ -13,17 +13,10 @@ import tables
 from cards import Line
 from fame.errors import FameError
 from fame.lens.trace import fused_table
-from fame.models.registry import MODELS
+from fame.presentation.names import OTHER_LISTS
 from fame.presentation.palette import NEUTRAL
 from lens_parts.answer import FUSED
 from lens_parts.scene import Scene
-
-_NAMES = {
-    **{name: (spec.title, spec.remark) for name, spec in MODELS.items()},
-    "item_knn": ("Item-kNN", "near the latest clicks"),
-    "markov": ("Markov chain", "after the latest click"),
-    "popularity": ("Popularity", "clicked most"),
-}
 
 
 def others(scene: Scene) -> None:
@@ -35,7 +28,11 @@ def others(scene: Scene) -> None:
     components.quiet("A tag such as #3 gives the item's rank in the fused list.")
     own = fused_table(scene.trace, scene.k)["item"].to_numpy()
     shown = {FUSED: ("what the person gets", own)}
-    shown |= {_NAMES[name][0]: (_NAMES[name][1], found[name]) for name in _NAMES if name in found}
+    shown |= {
+        OTHER_LISTS[name][0]: (OTHER_LISTS[name][1], found[name])
+        for name in OTHER_LISTS
+        if name in found
+    }
     for (label, (remark, items)), column in zip(
         shown.items(), st.columns(max(4, len(shown))), strict=False
     ):

@@ -80,6 +80,10 @@ def _report(scene: Scene, subject: Subject) -> str:
 
 def _trace(scene: Scene) -> str:
     answer = trace_answer(
-        scene.trace, scene.opened.items, top_k=scene.k, held_out=scene.person.held_out
+        scene.trace,
+        scene.opened.items,
+        top_k=scene.k,
+        held_out=scene.person.held_out,
+        value_names=scene.opened.value_names,
     )
     return json.dumps(answer, ensure_ascii=False, indent=2)

@@ -133,8 +133,7 @@ def _new_run() -> None:
     components.quiet(f"{sets[data].description}.")
     if told := sets[data].repeats:
         components.quiet(f"{told[0].upper()}{told[1:]}.")
-    left, right = st.columns(2)
-    model = left.segmented_control(
+    model = st.segmented_control(
         "Model",
         list(MODELS),
         format_func=lambda name: MODELS[name].title,
@@ -144,15 +143,16 @@ def _new_run() -> None:
         help=" ".join(spec.about for spec in MODELS.values()),
     )
     found = resources.devices()
-    device = right.selectbox(
-        "Device", list(found), format_func=found.__getitem__, help="What this machine has."
-    )
-    name = st.text_input(
+    left, right = st.columns(2)
+    name = left.text_input(
         "Name of the checkpoint",
         value=_free_name(data, model),
         key=f"name-{data}-{model}-{state.starts()}",
         help=f"Its folder in {for_markdown(str(resources.checkpoint_root()))}.",
     ).strip()
+    device = right.selectbox(
+        "Device", list(found), format_func=found.__getitem__, help="What this machine has."
+    )
     problem = _name_problem(name)
     if problem:
         st.error(for_markdown(problem))
@@ -220,16 +220,16 @@ def _settings(data: str, model: ModelName) -> dict[str, Any]:
             from_catalogue = chosen["item_start"] == "catalogue"
             dealt = st.text_input(
                 "What each head starts from",
-                value=defaults["head_facets"],
+                value=defaults["start_facets"],
                 placeholder="everything",
                 disabled=not from_catalogue,
-                key=f"setting-{data}-{model}-head_facets",
+                key=f"setting-{data}-{model}-start_facets",
                 help="Columns of the catalogue joined by commas, heads by slashes: "
                 "`title,brand/category` gives titles and brands to the first head and all "
                 "columns `category_...` to the second. Empty: each head starts from everything. "
-                "In configurations: `head_facets`.",
+                "In configurations: `start_facets`.",
             )
-            chosen["head_facets"] = dealt.strip() if from_catalogue else ""
+            chosen["start_facets"] = dealt.strip() if from_catalogue else ""
     return chosen
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 from fame.config import ModelConfig
-from fame.models.registry import costs_of, ranking_heads
+from fame.models.registry import costs_of, made_of_values, ranking_heads
 
 _FORWARD_AND_BACKWARD = 2 * 3  # a multiply and an add, forward and for the gradient of each side
 
@@ -43,5 +43,6 @@ def epoch_flops(
     loss = loss_flops(int(lengths.sum()), items, config.width)
     by_head = 0.0
     if head_loss and ranking_heads(config) > 1:
-        by_head = loss + steps * _FORWARD_AND_BACKWARD * float(items) * config.width**2
+        seen = config.head_width if made_of_values(config) else config.width  # by each head
+        by_head = loss + steps * _FORWARD_AND_BACKWARD * float(items) * config.width * seen
     return network_flops(config, lengths) + loss + by_head

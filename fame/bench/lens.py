@@ -94,7 +94,8 @@ def account_seconds(checkpoint: Checkpoint, people: People) -> dict[str, float]:
         started = time.perf_counter()
         trace = trace_history(checkpoint.model, history, repeats=checkpoint.data.repeats)
         traced = time.perf_counter()
-        trace_answer(trace, checkpoint.items, top_k=TOP_K, held_out=target)
+        names = checkpoint.value_names
+        trace_answer(trace, checkpoint.items, top_k=TOP_K, held_out=target, value_names=names)
         whole.append(time.perf_counter() - started)
         forward.append(traced - started)
     return {**_quantiles(whole), "p50_forward_seconds": float(np.quantile(forward, 0.5))}

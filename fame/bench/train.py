@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 
 from fame.bench.flops import epoch_flops, loss_flops
@@ -21,12 +22,13 @@ from fame.bench.processes import Process, start_all
 from fame.bench.reference_loss import ReferenceEpoch
 from fame.bench.work import Work, read_histories
 from fame.config import ModelConfig, ModelName, TrainConfig
-from fame.models.registry import MODELS
+from fame.models.item_values import ValueIndex
+from fame.models.registry import MODELS, made_of_values
 from fame.training.loop import Progress, fit, new_state, resolve_device, resolve_precision
 
 _BASELINES = tuple(name for name, spec in MODELS.items() if not spec.heads_rank)
 CONTENDERS = (
-    *("fame", "fame_heads_loss", *_BASELINES),
+    *("fame", "fame_heads_loss", "fame_values", *_BASELINES),
     *("fame_bf16", "reference_fp32", "reference_bf16"),
 )
 _RATIOS = (
@@ -34,10 +36,14 @@ _RATIOS = (
     ("fame", "reference_fp32"),
     ("fame_bf16", "reference_fp32"),
     ("fame_heads_loss", "fame"),
+    ("fame_values", "fame"),
     *(("fame", peer) for peer in (*PEERS, NO_ANOMALY)),
 )
 # Weight of the heads' loss where the settings have none; any weight costs the same.
 _HEADS_LOSS = 0.5
+# What items are made of where they are made of values: as many of them for every named head, and as
+# many items to a value, as genres and years, or brands and categories, come to.
+_VALUES_OF_AN_ITEM, _ITEMS_OF_A_VALUE = 3, 10
 _PEAK = "peak_"
 _LEAST_STEPS = 10  # timed, however small the budget is
 # A CPU is warm after a few steps; a GPU may still compile kernels for new lengths.
@@ -64,7 +70,10 @@ class TrainingEpoch:
         self._config = TrainConfig.from_mapping(training, "bench")
         self._device = resolve_device(self._config.device)
         shape = ModelConfig.from_mapping(model, "bench")
-        self._state = new_state(shape, self._config, self._data.num_items, self._device)
+        values = _made_up_values(shape, self._data.num_items) if made_of_values(shape) else None
+        self._state = new_state(
+            shape, self._config, self._data.num_items, self._device, values=values
+        )
 
     def __call__(self, share: float = 1.0, seconds: float | None = None) -> dict[str, Any]:
         """Does a share of an epoch's steps, or as many as the time allows, but at least two.
@@ -108,6 +117,21 @@ class TrainingEpoch:
         return answer
 
 
+def _made_up_values(shape: ModelConfig, num_items: int) -> ValueIndex:
+    """Which item has which values, drawn; the histories of a bench have no catalogue."""
+    rng, held = np.random.default_rng(0), _VALUES_OF_AN_ITEM
+    known = held * -(-num_items // _ITEMS_OF_A_VALUE)
+    counts = [known if share else 0 for share in shape.facet_shares]
+    named = sum(map(bool, counts))
+    # An item's values are of different thirds, so no two of them are the same.
+    own = rng.integers(known // held, size=(named, num_items, held)) + np.arange(held) * (
+        known // held
+    )
+    own += known * np.arange(named)[:, None, None]
+    sets = np.tile([0, *[held] * num_items], named)
+    return ValueIndex.of(counts, own.ravel(), np.cumsum([0, *sets]))
+
+
 @dataclass(frozen=True)
 class _Contender:
     """How a contender is started, in which precision it multiplies, and what an epoch needs."""
@@ -124,8 +148,13 @@ def _contenders(work: Work, device: torch.device) -> tuple[dict[str, _Contender]
     warm_up = {"seconds": _WARM_UP_SECONDS[device.type]}
     positions, steps = int(lengths.sum()), math.ceil(len(lengths) / work.training.batch_size)
 
-    def training(name: ModelName, head_loss: float, dtype: torch.dtype = precision) -> _Contender:
-        model = dataclasses.replace(work.model, model=name)
+    def training(
+        name: ModelName,
+        head_loss: float,
+        dtype: torch.dtype = precision,
+        head_facets: str = "",
+    ) -> _Contender:
+        model = dataclasses.replace(work.model, model=name, head_facets=head_facets)
         config = dataclasses.replace(
             work.training,
             head_loss_weight=head_loss,
@@ -155,6 +184,13 @@ def _contenders(work: Work, device: torch.device) -> tuple[dict[str, _Contender]
     contenders: dict[str, _Contender] = {
         "fame": training("fame", 0.0),
         "fame_heads_loss": training("fame", work.training.head_loss_weight or _HEADS_LOSS),
+        # All heads but the last are facets, as in the recipes; of what, nobody asks here.
+        "fame_values": training(
+            "fame",
+            0.0,
+            head_facets="/".join(["made up"] * (work.model.heads - 1) or ["made up"])
+            + "/" * (work.model.heads > 1),
+        ),
         **{baseline: training(baseline, 0.0) for baseline in _BASELINES},
         "reference_fp32": reference("float32"),
     }

@@ -2,13 +2,14 @@
 
 from fame.data.catalogue import facet_columns, read_items, write_items
 from fame.data.dataset import Dataset, SetInfo, list_sets, load
-from fame.data.imports import import_file
+from fame.data.imports import Wishes, import_file
 from fame.data.sequences import Interactions
 
 __all__ = [
     "Dataset",
     "Interactions",
     "SetInfo",
+    "Wishes",
     "facet_columns",
     "import_file",
     "list_sets",

@@ -11,13 +11,12 @@ import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from fame.data.readers import read_rows
 from fame.errors import DataError
 from fame.files import replacing
 
@@ -66,34 +65,6 @@ def _stand_ins(items: pd.DataFrame) -> pd.Series:
 def has_title(items: pd.DataFrame) -> pd.Series:
     """Which items have a title, and not a stand-in for one."""
     return items["title"] != _stand_ins(items)
-
-
-def own_items(stream: IO[bytes], label: str) -> pd.DataFrame:
-    """A person's own catalogue: a CSV file with ``item_id``, ``title`` and any facet columns.
-
-    A column of numbers is a number, one in which ``|`` separates values is a list, and any other is
-    a category; an empty value is missing.
-    """
-    rows = read_rows(stream, label, ("item_id", "title"))
-    if not rows:
-        raise DataError(f"{label} is empty: it describes no item.")
-    frame = pd.DataFrame(rows, dtype="string").replace("", pd.NA)
-    if frame["item_id"].isna().any() or frame["item_id"].duplicated().any():
-        wrong = frame.index[frame["item_id"].isna() | frame["item_id"].duplicated()][0]
-        raise DataError(
-            f"{label}: row {wrong + 1} has no item_id, or one that stands there before."
-        )
-    for column in facet_columns(frame):
-        values = frame[column]
-        if values.str.contains("|", regex=False).any():
-            split = values.fillna("").str.split("|")
-            frame[column] = [[part.strip() for part in parts if part.strip()] for parts in split]
-        elif (
-            values.notna().any()
-            and pd.to_numeric(values, errors="coerce").notna().sum() == values.count()
-        ):
-            frame[column] = pd.to_numeric(values).convert_dtypes()
-    return frame
 
 
 def catalogue_hash(items: pd.DataFrame) -> str:

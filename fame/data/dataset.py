@@ -38,12 +38,14 @@ class Dataset:
         items: Row ``i`` describes item index ``i + 1``: ``item_id``, ``title``, facet columns.
         source: One phrase: where the data came from.
         repeats_by: Who says whether the history's items may be recommended again.
+        report: What the import of a person's own set did, as it is kept.
     """
 
     interactions: Interactions
     items: pd.DataFrame
     source: str
     repeats_by: ChosenBy = "set"
+    report: dict[str, Any] | None = None
 
     def summary(self) -> dict[str, Any]:
         """What there is to say about the set, ready for JSON."""
@@ -69,7 +71,7 @@ class Dataset:
             "repeated_targets": share,
             "repeats_reason": repeats_sentence(data.repeats, share, self.repeats_by),
             "fingerprint": data.fingerprint,
-        }
+        } | ({} if self.report is None else {"import": self.report})
 
 
 @dataclass(frozen=True)
@@ -203,7 +205,9 @@ def _read(named: NamedSet, bundle: Bundle, source: str) -> Dataset:
     where = bundle.path if isinstance(bundle, Folder) else f"{bundle.path}:{bundle.prefix}"
     with bundle.open(form.log) as stream:
         log = form.read_log(stream, f"{where}/{form.log}")
-    interactions = build_histories(named.name, log, core=named.core, filters=named.filters)
+    interactions = build_histories(
+        named.name, log, core=named.core, filters=named.filters, ties="file"
+    )
     known = None
     shipped = _CHECKPOINTS / named.name / "items.parquet"
     if bundle.has(form.items):
@@ -237,4 +241,4 @@ def _check(named: NamedSet, data: Interactions, published: bool) -> None:
 def _load_imported(name: str) -> Dataset:
     data, items, about = imports.read(name)
     assert about.repeats_by is not None, "read() makes up for it"
-    return Dataset(data, items, f"imported from {about.file}", about.repeats_by)
+    return Dataset(data, items, f"imported from {about.file}", about.repeats_by, about.report)

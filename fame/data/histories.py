@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+from dataclasses import dataclass
+from typing import Literal
+
 import numpy as np
 import pyarrow as pa
 
@@ -9,18 +13,57 @@ from fame.data.readers import Log
 from fame.data.sequences import Interactions
 from fame.errors import DataError
 
+# Equal times: in the order of the file, or in a random order that the set itself fixes.
+Ties = Literal["file", "random"]
 
-def build_histories(name: str, log: Log, *, core: int, filters: str) -> Interactions:
-    """Orders and numbers the interactions of a log.
 
-    A person's clicks stand in order of time, equal times in the order of the file. Users and items
-    are numbered by their ids: as numbers where all of them are digits, else as text.
+@dataclass(frozen=True)
+class Counted:
+    """What was seen on the way from a log to its histories.
+
+    Attributes:
+        tied: Clicks whose person has another click at the same time.
+        duplicates: Clicks that say the same as another one: person, item and time.
+        dropped: By reason, the rows of the log ``(n,)`` that were left out, ascending.
+    """
+
+    tied: int
+    duplicates: int
+    dropped: dict[str, np.ndarray]
+
+
+def build_histories(
+    name: str, log: Log, *, core: int, filters: str, ties: Ties = "file"
+) -> Interactions:
+    """Orders and numbers the interactions of a log; see :func:`counted_histories`."""
+    return counted_histories(name, log, core=core, filters=filters, ties=ties, count=False)[0]
+
+
+def counted_histories(
+    name: str,
+    log: Log,
+    *,
+    core: int,
+    filters: str,
+    ties: Ties,
+    dedupe: bool = False,
+    count: bool = True,
+) -> tuple[Interactions, Counted]:
+    """Orders and numbers the interactions of a log, and counts what stands in the way of an order.
+
+    A person's clicks stand in order of time. Users and items are numbered by their ids: as numbers
+    where all of them are digits, else as text.
 
     Args:
         name: The data set's name.
         log: The interactions as their file holds them.
         core: Users and items with fewer interactions are dropped until none is left; 0 keeps all.
         filters: What that means in words; kept with the interactions.
+        ties: How equal times of one person are ordered: as in the ``file``, which favours whoever
+            knows how the file is sorted, or by a ``random`` order that the ids of the set fix, so
+            that it is the same for the same rows in any order.
+        dedupe: Keep one of the clicks that say the same: person, item and time.
+        count: Whether ties and duplicates are counted; needed for ``random`` and ``dedupe``.
 
     Raises:
         DataError: where the filter leaves nothing.
@@ -28,6 +71,14 @@ def build_histories(name: str, log: Log, *, core: int, filters: str) -> Interact
     users, user_ids = _encode(log.users)
     items, item_ids = _encode(log.items)
     times = log.times
+    rows = None  # of the log, where some are dropped
+    dropped: dict[str, np.ndarray] = {}
+    if dedupe and times is not None:
+        order = _by_user_and_time(users, times)
+        _, again = _tied(users, items, times, order, b"")
+        dropped["exact duplicate"] = np.sort(again)
+        rows = np.delete(np.arange(len(users)), again)
+        users, items, times = users[rows], items[rows], times[rows]
     if core > 1:
         kept = core_mask(users, items, core)
         if not kept.any():
@@ -35,14 +86,22 @@ def build_histories(name: str, log: Log, *, core: int, filters: str) -> Interact
                 f"Nothing of {name!r} is left: nobody has {core} interactions with items that have "
                 f"{core} interactions themselves."
             )
+        left_out = np.flatnonzero(~kept)
+        dropped[f"not in the {core}-core"] = left_out if rows is None else rows[left_out]
         users, items = users[kept], items[kept]
         times = None if times is None else times[kept]
-    items = items[_by_user_and_time(users, times)]
+    order = _by_user_and_time(users, times)
+    tied = duplicates = 0
+    if count and times is not None:
+        seed = hashlib.sha256("\n".join([*user_ids, "", *item_ids]).encode()).digest()
+        places, again = _tied(users, items, times, order, seed, reorder=ties == "random")
+        tied, duplicates = len(places), len(again)
+    items = items[order]
     counts = np.bincount(users, minlength=len(user_ids))
     has_history = counts > 0
     is_clicked = np.bincount(items, minlength=len(item_ids)) > 0
     number = np.cumsum(is_clicked, dtype=np.int32)  # 1 for the first item that is left, and so on
-    return Interactions(
+    data = Interactions(
         name=name,
         user_ids=user_ids[has_history],
         item_ids=np.concatenate([[""], item_ids[is_clicked]]),
@@ -50,6 +109,52 @@ def build_histories(name: str, log: Log, *, core: int, filters: str) -> Interact
         offsets=np.concatenate([[0], np.cumsum(counts[has_history])]),
         filters=filters,
     )
+    return data, Counted(tied, duplicates, dropped)
+
+
+def _tied(
+    users: np.ndarray,
+    items: np.ndarray,
+    times: np.ndarray,
+    order: np.ndarray,
+    seed: bytes,
+    *,
+    reorder: bool = False,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Places in ``order`` of clicks at equal times, and the rows that say what one before says.
+
+    With ``reorder`` the clicks within a tie are put into a random order that depends on person and
+    item: one that depends on items alone would put the same item first for everybody, which is what
+    a model would learn.
+    """
+    owner, when = users[order], times[order]
+    same = (owner[1:] == owner[:-1]) & (when[1:] == when[:-1])
+    is_tied = np.zeros(len(order), dtype=bool)
+    is_tied[1:] = same
+    is_tied[:-1] |= same
+    places = np.flatnonzero(is_tied)
+    if not len(places):
+        return places, places
+    begins = np.ones(len(order), dtype=bool)
+    begins[1:] = ~same
+    run = np.cumsum(begins)[places]
+    rows = order[places]
+    keys = _mixed(users[rows], items[rows], seed)
+    by_key = np.lexsort((keys, run))
+    sorted_rows, keys, run = rows[by_key], keys[by_key], run[by_key]
+    again = sorted_rows[1:][(keys[1:] == keys[:-1]) & (run[1:] == run[:-1])]
+    if reorder:
+        order[places] = sorted_rows
+    return places, again
+
+
+def _mixed(users: np.ndarray, items: np.ndarray, seed: bytes) -> np.ndarray:
+    """``(n,)`` uint64 that look random, one of its own for every pair: splitmix64's finaliser."""
+    first = np.uint64(int.from_bytes(seed[:8], "little"))
+    x = ((users.astype(np.uint64) << np.uint64(32)) | items.astype(np.uint64)) ^ first
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return x ^ (x >> np.uint64(31))
 
 
 def core_mask(users: np.ndarray, items: np.ndarray, core: int) -> np.ndarray:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import json
 import re
 import tempfile
-from collections.abc import Callable
+import zoneinfo
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, get_args
+from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
@@ -18,30 +19,83 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from fame.data.catalogue import align, own_items, read_items, write_items
+from fame.data.catalogue import align, read_items, write_items
+from fame.data.columns import Roles, choose, listed, time_columns
 from fame.data.fetch import cache_folder
-from fame.data.histories import build_histories
-from fame.data.readers import TEXT_IDS, Log, read_columns, read_sequences
-from fame.data.registry import SETS
+from fame.data.histories import Ties, counted_histories
+from fame.data.opening import Opened, opened
+from fame.data.own_items import MISSING, OwnItems, own_items
+from fame.data.readers import Log, read_sequences
+from fame.data.registry import SETS, Format
 from fame.data.repeats import ChosenBy, repeated_share, repeats_by_share, repeats_sentence
+from fame.data.report import (
+    ImportReport,
+    chosen,
+    dropped_rows,
+    facets_known,
+    titled,
+)
 from fame.data.sequences import Interactions, Repeats
+from fame.data.tables import OwnTable, Rows, parts_table, table_in
+from fame.data.texttables import is_sequences
+from fame.data.times import bad_times, read_times
 from fame.errors import DataError
 from fame.files import write_json
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
-# Column names, compared without case, punctuation and RecBole's ":type".
-_USER = ("user", "userid")
-_ITEM = ("item", "itemid")
-_TIME = ("timestamp", "time")
-_SUFFIXES = {".csv": ",", ".tsv": "\t", ".inter": "\t"}
-# What times may be written as: whole numbers, decimal numbers, ISO dates without and with a zone.
-_TIME_KINDS = (
-    pa.int64(),
-    pa.uint64(),
-    pa.float64(),
-    pa.timestamp("ns"),
-    pa.timestamp("ns", tz="UTC"),
-)
+# From this share of titled items on, nothing is said of the others.
+_ENOUGH_TITLES = 0.9
+_SHOWN = 5  # rows before anything is kept
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """How a file is to be read and cleaned, where the file and what is usual do not decide.
+
+    Attributes:
+        user, item, time, rating: Names of columns.
+        sep: What separates columns, and ``quotes`` whether ``"`` holds values together.
+        timezone: The zone of dates that say none, like ``Europe/Paris``; otherwise UTC.
+        core: Users and items with fewer interactions are dropped until none is left.
+        min_rating: Interactions with a lower rating, or with none, are dropped.
+        dedupe: Keep one of the clicks with the same person, item and time.
+        skip_bad: So many rows may be dropped because they cannot be read.
+        in_order: Lines stand in order: without ``time`` they are the order, with it they order
+            equal times.
+    """
+
+    user: str | None = None
+    item: str | None = None
+    time: str | None = None
+    rating: str | None = None
+    sep: str | None = None
+    quotes: bool = True
+    timezone: str | None = None
+    core: int = 0
+    min_rating: float | None = None
+    dedupe: bool = False
+    skip_bad: int = 0
+    in_order: bool = False
+
+    def __post_init__(self) -> None:
+        if self.sep is not None and self.sep != "::" and len(self.sep.encode()) != 1:
+            raise DataError(f"--sep is one character, '::' or tab, not {self.sep!r}.")
+        if self.timezone is not None:
+            try:
+                zoneinfo.ZoneInfo(self.timezone)
+            except (ValueError, OSError, zoneinfo.ZoneInfoNotFoundError) as error:
+                raise DataError(
+                    f"--timezone: there is no zone {self.timezone!r}; write it like Europe/Paris."
+                ) from error
+        for name in ("core", "skip_bad"):
+            if getattr(self, name) < 0:
+                raise DataError(f"--{name.replace('_', '-')} may not be less than 0.")
+
+    @property
+    def asked(self) -> dict[str, Any]:
+        """What differs from what is usual."""
+        usual = Wishes()
+        return {name: own for name, own in asdict(self).items() if own != getattr(usual, name)}
 
 
 @dataclass(frozen=True)
@@ -51,8 +105,9 @@ class About:
     Attributes:
         repeats: Whether the history's items may be recommended again, and ``repeats_by``: who says.
         repeated_targets: Share of the test targets that stand in their history.
+        report: What the import did, as :class:`fame.data.report.ImportReport` has it.
 
-    These three are ``None`` in a set that an earlier version kept: there the share decides.
+    These four are ``None`` in a set that an earlier version kept: there the share decides.
     """
 
     file: str
@@ -63,6 +118,7 @@ class About:
     repeats: Repeats | None = None
     repeats_by: ChosenBy | None = None
     repeated_targets: float | None = None
+    report: dict[str, Any] | None = None
 
 
 def import_file(
@@ -71,46 +127,103 @@ def import_file(
     items: Path | None = None,
     replace: bool = False,
     repeats: Repeats | None = None,
+    wishes: Wishes | None = None,
+    told: Callable[[str], None] | None = None,
 ) -> None:
     """Brings a file of interactions into the cache as the data set ``name``.
 
-    A ``.csv``, ``.tsv``, ``.inter`` or ``.parquet`` file has columns ``user`` (or ``user_id``),
-    ``item`` (or ``item_id``) and, where the lines are not in order of time already, ``timestamp``
-    (or ``time``); ids may be any text. A ``.txt`` file has a line ``user item item ...`` for every
-    user, oldest first, in whole numbers.
+    What the file is, its content says: text with any separator, JSON lines (also with lists of
+    events), Parquet (also a folder of parts), any of them packed by gzip, bzip2, zstd or zip;
+    lines ``user item item ...`` in whole numbers; or a folder of MovieLens.
 
     Args:
         path: The file.
         name: What to call the set: small letters, digits, ``-`` and ``_``.
-        items: A CSV catalogue with ``item_id``, ``title`` and any facet columns.
+        items: A catalogue with ``item_id``, ``title`` and any facet columns, written likewise.
         replace: Take the place of an imported set of that name.
         repeats: Whether the history's items may be recommended again; by default the share of
             repeated targets decides (:data:`fame.data.repeats.REPEATED_FROM`).
+        wishes: Which columns to use, and what to drop.
+        told: Given what the file was taken for, with its first rows, before anything is kept.
 
     Raises:
         DataError: where the name cannot be given, or a file cannot be read.
     """
     _check_name(name, replace)
-    log = _read_log(path)
-    catalogue = None
-    if items is not None:
-        with _open(items) as stream:
-            catalogue = own_items(stream, str(items))
-    order = "in order of time, equal times" if log.times is not None else "lines"
-    filters = f"none; {order} in the order of the source file"
-    data = build_histories(name, log, core=0, filters=filters)
+    wishes = wishes or Wishes()
+    own = None if items is None else own_items(items, wishes.quotes)
+    with _read_log(path, wishes, told or (lambda _: None)) as found:
+        _import(name, path, found, wishes, own, repeats)
+
+
+def _import(
+    name: str,
+    path: Path,
+    found: _Found,
+    wishes: Wishes,
+    own: OwnItems | None,
+    repeats: Repeats | None,
+) -> None:
+    """Makes histories of what was found, and keeps them with a report."""
+    catalogue = found.items if own is None else own.frame
+    notes = () if own is None else own.notes
+    ties: Ties = "file" if wishes.in_order else "random"
+    if found.log.times is None:
+        if wishes.dedupe:
+            raise DataError(f"--dedupe needs times, and {path} has none.")
+        order = "lines in the order of the source file"
+    elif wishes.in_order:
+        order = "in order of time, equal times in the order of the source file"
+    else:
+        order = "in order of time, equal times in a random order fixed by the set"
+    filters = f"{_filters(wishes)}; {order}"
+    data, counted = counted_histories(
+        name, found.log, core=wishes.core, filters=filters, ties=ties, dedupe=wishes.dedupe
+    )
+    dropped = dict(found.dropped)
+    for reason, rows in counted.dropped.items():
+        dropped[reason] = rows if found.kept is None else found.kept[rows]
+    kept = len(data.items)
+    assert found.rows == kept + sum(map(len, dropped.values())), "rows in are rows out"
+    ids = data.item_ids[1:].tolist()
+    titles = None
+    if catalogue is not None:
+        titles, warning = _match(catalogue, ids, str(path) if own is None else own.label)
+        notes = (*notes, *([warning] if warning else []))
+    described = align(catalogue, ids)
+    if titles is not None:
+        titles["titled"] = titled(described)
+    log = found.log
+    report = ImportReport(
+        form=found.form,
+        rows=found.rows,
+        kept=kept,
+        dropped=found.told(dropped),
+        columns=found.columns,
+        ignored=found.ignored,
+        order=order,
+        times=found.times,
+        tied=None if log.times is None else counted.tied / kept,
+        duplicates=None if log.times is None else counted.duplicates,
+        sparsity=1 - kept / (len(data) * data.num_items),
+        titles=titles,
+        facets=facets_known(described),
+        options=wishes.asked,
+        notes=[*found.notes, *notes],
+    )
     share = repeated_share(data)
     about = About(
         file=path.name,
         users=len(data),
         items=data.num_items,
-        interactions=len(data.items),
+        interactions=kept,
         filters=filters,
         repeats=repeats or repeats_by_share(share),
         repeats_by="given" if repeats else "share",
         repeated_targets=share,
+        report=report.to_json(),
     )
-    _keep(data, align(catalogue, data.item_ids[1:].tolist()), about)
+    _keep(data, described, about)
 
 
 def names() -> list[str]:
@@ -241,74 +354,273 @@ def _keep(data: Interactions, items: pd.DataFrame, about: About) -> None:
         raise DataError(f"{home / name} cannot be written ({error.strerror}).") from error
 
 
-def _open(path: Path) -> IO[bytes]:
+@dataclass(frozen=True)
+class _Found:
+    """What a file held.
+
+    Attributes:
+        kept: ``(N,)`` the row of the file of every interaction; ``None`` where all are kept.
+        dropped: By reason, the rows that are not in ``log``, ascending, from 0.
+        told: Turns rows by reason into their numbers in the file.
+        items: The catalogue that came with it.
+    """
+
+    log: Log
+    rows: int
+    form: str
+    told: Callable[[Mapping[str, np.ndarray]], dict[str, dict[str, Any]]]
+    kept: np.ndarray | None = None
+    dropped: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
+    columns: Mapping[str, str | None] = dataclasses.field(default_factory=dict)
+    ignored: tuple[str, ...] = ()
+    times: dict[str, Any] | None = None
+    notes: tuple[str, ...] = ()
+    items: pd.DataFrame | None = None
+
+
+def _filters(wishes: Wishes) -> str:
+    """What is dropped, in words."""
+    parts = []
+    if wishes.min_rating is not None:
+        parts.append(f"ratings from {wishes.min_rating:g}")
+    if wishes.dedupe:
+        parts.append("exact duplicates once")
+    if wishes.core > 1:
+        parts.append(f"{wishes.core}-core on users and items")
+    return ", ".join(parts) or "none"
+
+
+@contextmanager
+def _read_log(path: Path, wishes: Wishes, told: Callable[[str], None]) -> Iterator[_Found]:
+    """What a file or folder holds; lines can be told as long as it is open."""
+    if path.is_dir():
+        if form := _movielens(path):
+            yield _read_folder(path, form, wishes, told)
+        else:
+            yield _read_table(parts_table(path), wishes, told)
+        return
+    with opened(path) as file:
+        if file.kind == "text" and wishes.sep is None and is_sequences(file):
+            yield _read_sequences(file, wishes, told)
+        else:
+            yield _read_table(table_in(file, wishes.sep, wishes.quotes), wishes, told)
+
+
+def _read_sequences(file: Opened, wishes: Wishes, told: Callable[[str], None]) -> _Found:
+    told(f"{file.label}: a line 'user item item ...' for every user, oldest first")
+    _no_columns(file.label, wishes)
+    with file.path.open("rb") as stream:
+        log = read_sequences(stream, file.label)
+    form = f"lines of sequences, {file.how}"
+    return _Found(log, len(log.items), form, _rows_told("interaction"))
+
+
+def _rows_told(
+    unit: str,
+) -> Callable[[Mapping[str, np.ndarray]], dict[str, dict[str, Any]]]:
+    """Rows of a log that has no lines of its own are counted through."""
+    return lambda rows: dropped_rows(rows, unit, lambda own: [row + 1 for row in own])
+
+
+def _no_columns(label: str, wishes: Wishes) -> None:
+    for name in ("user", "item", "time", "rating", "min_rating"):
+        if getattr(wishes, name) is not None:
+            raise DataError(f"{label} has no columns that --{name.replace('_', '-')} could name.")
+
+
+def _movielens(folder: Path) -> Format | None:
+    """The format of MovieLens that a folder is in."""
+    forms = [
+        form for named in SETS.values() for form in named.formats if form.log != "sequences.txt"
+    ]
+    return next((form for form in forms if (folder / form.log).is_file()), None)
+
+
+def _read_folder(folder: Path, form: Format, wishes: Wishes, told: Callable[[str], None]) -> _Found:
+    told(f"{folder}: MovieLens, its {form.log} and {form.items}")
+    _no_columns(str(folder), wishes)
+    items = None
     try:
-        return path.open("rb")
+        with (folder / form.log).open("rb") as stream:
+            log = form.read_log(stream, str(folder / form.log))
+        if (folder / form.items).is_file():
+            with (folder / form.items).open("rb") as stream:
+                items = form.read_items(stream, str(folder / form.items))
     except OSError as error:
-        raise DataError(f"{path} cannot be read ({error.strerror}).") from error
-
-
-def _read_log(path: Path) -> Log:
-    suffix = path.suffix.lower()
-    with _open(path) as stream:
-        if suffix == ".txt":
-            return read_sequences(stream, str(path))
-        if suffix == ".parquet":
-            return _read_parquet(stream, str(path))
-        if suffix in _SUFFIXES:
-            return _read_delimited(stream, str(path), _SUFFIXES[suffix])
-    known = ", ".join([*_SUFFIXES, ".parquet", ".txt"])
-    raise DataError(f"{path} is of no known kind; its name has to end in one of {known}.")
-
-
-def _read_delimited(stream: IO[bytes], label: str, delimiter: str) -> Log:
-    try:
-        header = stream.readline().decode("utf-8-sig").rstrip("\r\n")
-    except UnicodeDecodeError as error:
-        raise DataError(f"{label}, line 1: this is no UTF-8 text.") from error
-    if not header:
-        raise DataError(f"{label} is empty: a header and interactions are needed.")
-    columns = [column.strip() for column in next(csv.reader([header], delimiter=delimiter))]
-    user, item, time = _detect(columns, label)
-    wanted = {user: TEXT_IDS, item: TEXT_IDS} | ({time: pa.string()} if time else {})
-    table = read_columns(
-        stream,
-        label,
-        wanted,
-        delimiter=delimiter,
-        names=columns,
-        header=True,
-        quotes=delimiter == ",",
+        raise DataError(f"{folder} cannot be read ({error.strerror}).") from error
+    times = None
+    if log.times is not None:
+        read = read_times(pa.chunked_array([log.times]), str)
+        times = _times_told(read.form, read.span)
+    return _Found(
+        log, len(log.items), f"MovieLens, {form.log}", _rows_told("row"), times=times, items=items
     )
-    if time is None:
-        return Log(table[user], table[item], None)
-    times = _times(table[time], lambda row: f"{label}, line {row + 2}: column {time!r}")
-    return Log(table[user], table[item], times)
 
 
-def _read_parquet(stream: IO[bytes], label: str) -> Log:
-    try:
-        schema = pq.read_schema(stream)
-        user, item, time = _detect(schema.names, label)
-        # Text is stored as codes of its distinct values, and they are all that is needed.
-        texts = [name for name in (user, item) if _is_text(schema.field(name).type)]
-        file = pq.ParquetFile(stream, read_dictionary=texts)
-        table = file.read(columns=[user, item] + [time] * (time is not None))
-    except pa.ArrowException as error:
-        raise DataError(f"{label} is no readable parquet file.") from error
-    if not len(table):
+def _times_told(form: str, span: tuple[str, str] | None) -> dict[str, Any]:
+    first, last = span or (None, None)
+    return {"form": form, "first": first, "last": last}
+
+
+def _read_table(table: OwnTable, wishes: Wishes, told: Callable[[str], None]) -> _Found:
+    label = table.label
+
+    def fault(what: str) -> DataError:
+        return DataError(
+            f"{label}, {table.header_place}: {what}; read as {table.form}, it has "
+            f"{listed(table.columns)}."
+        )
+
+    given = {role: getattr(wishes, role) for role in ("user", "item", "time", "rating")}
+    if len(table.columns) < 2:
+        raise fault("there is one column, and a user and an item are needed; give --sep")
+    roles = choose(
+        table.columns,
+        table.sample,
+        given,
+        header=table.header,
+        in_order=wishes.in_order,
+        fault=fault,
+    )
+    if wishes.min_rating is not None and roles.rating is None:
+        raise fault("no column holds ratings for --min-rating; say with --rating which one does")
+    ignored = tuple(name for name in table.columns if name not in roles.used)
+    told(_shown(table, roles, ignored))
+    others = [name for name in (roles.time,) if name is not None]
+    if wishes.min_rating is not None and roles.rating is not None:
+        others.append(roles.rating)
+    read = table.read([roles.user, roles.item], others, wishes.skip_bad)
+    if not len(read.table):
         raise DataError(f"{label} is empty: it holds no interactions.")
-    for column in table.column_names:
-        if table[column].null_count:
-            row = pc.index(table[column].is_null(), True).as_py()
-            raise DataError(f"{label}, row {row + 1}: column {column!r} has no value.")
-    users, items = (_ids(table[column], label, column) for column in (user, item))
-    if time is None:
-        return Log(users, items, None)
-    if pa.types.is_nested(table[time].type):
-        raise DataError(f"{label}: column {time!r} holds {table[time].type}; times are no lists.")
-    times = _times(table[time], lambda row: f"{label}, row {row + 1}: column {time!r}")
-    return Log(users, items, times)
+    return _cleaned(table, read, roles, ignored, wishes)
+
+
+def _shown(table: OwnTable, roles: Roles, ignored: tuple[str, ...]) -> str:
+    """The first rows and which column is which, for a person to look at."""
+    first = {name: [own[:24] for own in table.sample[name][:_SHOWN]] for name in roles.used}
+    frame = pd.DataFrame({name: pd.Series(own, dtype=object) for name, own in first.items()})
+    text = None
+    if roles.time is not None:
+        text = next((f"like {own[:40]}" for own in table.sample[roles.time] if own), None)
+    lines = [f"{table.label}: {table.form}", frame.fillna("").to_string(index=False)]
+    lines.append(chosen(roles, text) if len(frame) else chosen(roles, None))
+    if ignored:
+        lines.append(f"ignored: {listed(ignored)}")
+    return "\n".join(lines)
+
+
+def _cleaned(
+    table: OwnTable,
+    read: Rows,
+    roles: Roles,
+    ignored: tuple[str, ...],
+    wishes: Wishes,
+) -> _Found:
+    """Drops what has no id, no time or too low a rating, and remembers which rows those were."""
+    rows, bad, parents = read.table, read.bad, read.parents
+    label, total = table.label, len(rows) + len(bad)
+    dropped: dict[str, np.ndarray] = {}
+    at: np.ndarray | None = None  # of the rows that are left, in the file
+    if len(bad):
+        dropped["another number of columns"] = bad
+        at = np.delete(np.arange(total), bad)
+
+    def places(own: Sequence[int]) -> list[int]:
+        return table.places(own if parents is None else parents[list(own)].tolist())
+
+    def place(row: int) -> str:
+        own = row if at is None else int(at[row])
+        return f"{label}, {table.unit} {places([own])[0]}"
+
+    def drop(reason: str, mask: np.ndarray) -> None:
+        nonlocal rows, at
+        if not mask.any():
+            return
+        at = np.arange(total) if at is None else at
+        dropped[reason] = at[mask]
+        at = at[~mask]
+        rows = rows.filter(pa.array(~mask))
+
+    for role, column in (("user", roles.user), ("item", roles.item)):
+        ids = _ids(rows[column], label, column).unify_dictionaries()
+        rows = rows.set_column(rows.column_names.index(column), column, ids)
+        drop(f"no {role} id", _missing(ids))
+    if wishes.min_rating is not None and roles.rating is not None:
+        ratings = _ratings(rows[roles.rating], lambda row: place(row), roles.rating)
+        drop("no rating", np.isnan(ratings))
+        ratings = ratings[~np.isnan(ratings)]
+        drop(f"rating under {wishes.min_rating:g}", ratings < wishes.min_rating)
+    if not len(rows):
+        reasons = ", ".join(f"{len(own):,} {reason}" for reason, own in dropped.items())
+        raise DataError(f"{label}: no interaction is left ({reasons}).")
+    times = None
+    if roles.time is not None:
+        if pa.types.is_nested(rows[roles.time].type):
+            kind = rows[roles.time].type
+            raise DataError(f"{label}: column {roles.time!r} holds {kind}; times are no lists.")
+        missing = rows[roles.time].is_null().to_numpy()
+        left = wishes.skip_bad - len(bad)
+        if left > 0:
+            wrong = missing.copy()
+            wrong[~missing] = bad_times(rows[roles.time].drop_null())
+            if wrong.sum() <= left:
+                drop("a time that cannot be read", wrong)
+                missing = missing[~wrong]
+        if missing.any():
+            row = int(np.argmax(missing))
+            raise DataError(
+                f"{place(row)}: column {roles.time!r} has no value; --skip-bad N drops such rows, "
+                "--in-order goes by the order of the lines."
+            )
+        when = read_times(
+            rows[roles.time], lambda row: f"{place(row)}: column {roles.time!r}", wishes.timezone
+        )
+        times = when.numbers
+    log = Log(rows[roles.user], rows[roles.item], times)
+    return _Found(
+        log,
+        total,
+        table.form,
+        lambda own: dropped_rows(own, table.unit, places),
+        kept=at,
+        dropped=dropped,
+        columns=asdict(roles),
+        ignored=ignored,
+        times=None if roles.time is None else _times_told(when.form, when.span),
+        notes=_order_notes(table, roles, ignored, wishes),
+    )
+
+
+def _order_notes(
+    table: OwnTable, roles: Roles, ignored: tuple[str, ...], wishes: Wishes
+) -> tuple[str, ...]:
+    unused = time_columns(ignored, table.sample)
+    notes = []
+    if roles.time is None and not wishes.in_order:
+        notes.append("no column holds times, so clicks stand in the order of the lines")
+    if table.breaks:
+        notes.append(f"{table.breaks:,} lines end inside quotes, which holds rows together")
+    if unused:
+        notes.append(f"not used, though times are in it: {listed(unused)}")
+    return tuple(notes)
+
+
+def _missing(ids: pa.ChunkedArray) -> np.ndarray:
+    """``(N,)`` which ids are none: empty, blank, or what programs write for a missing value."""
+    mask = ids.is_null().to_numpy()
+    codes = pa.types.is_dictionary(ids.type)
+    if not ids.num_chunks or not _is_text(ids.type.value_type if codes else ids.type):
+        return mask
+    # In a dictionary the few distinct values are looked at; its chunks have the same one.
+    values = ids.chunk(0).dictionary if codes else ids
+    none = pc.is_in(pc.utf8_trim_whitespace(values), pa.array(sorted(MISSING), values.type))
+    if not codes:
+        return mask | none.to_numpy()
+    wrong = np.flatnonzero(none.to_numpy(zero_copy_only=False))
+    if len(wrong):
+        indices = pa.chunked_array([chunk.indices for chunk in ids.chunks])
+        mask = mask | pc.is_in(indices, pa.array(wrong, indices.type)).to_numpy()
+    return mask
 
 
 def _is_text(kind: pa.DataType) -> bool:
@@ -316,49 +628,69 @@ def _is_text(kind: pa.DataType) -> bool:
 
 
 def _ids(column: pa.ChunkedArray, label: str, name: str) -> pa.ChunkedArray:
-    """Ids as whole numbers or text; decimals are refused, since 1.0 may be 1 or a rounded id."""
+    """Ids as whole numbers or text.
+
+    Decimal numbers are ids only where all are whole: tables write whole numbers so as soon as one
+    is missing. Others are refused, since they are rounded or no ids at all.
+    """
     kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
     if pa.types.is_integer(kind) or _is_text(kind):
         return column
     try:
         if not pa.types.is_floating(kind):
             return column.cast(pa.large_string())
+        exact = pc.all(pc.less(pc.abs(column), 2**53)).as_py()
+        if exact is not False:
+            return column.cast(pa.int64())
     except pa.ArrowException:
         pass
     raise DataError(f"{label}: column {name!r} holds {kind}; ids are text or whole numbers.")
 
 
-def _detect(columns: list[str], label: str) -> tuple[str, str, str | None]:
-    """Which columns hold user, item and time (None where there is no time)."""
-    plain = {re.sub(r"[^a-z]", "", column.split(":")[0].lower()): column for column in columns}
-
-    def find(names: tuple[str, ...]) -> str | None:
-        return next((plain[name] for name in names if name in plain), None)
-
-    user, item = find(_USER), find(_ITEM)
-    if user is None or item is None:
-        lacking = "user or user_id" if user is None else "item or item_id"
-        raise DataError(f"{label}, line 1: the header has no column {lacking}.")
-    return user, item, find(_TIME)
-
-
-def _times(column: pa.ChunkedArray, place: Callable[[int], str]) -> np.ndarray:
-    """Times as numbers: whole numbers, decimal numbers or ISO dates; ``place`` names a row."""
-    for kind in _TIME_KINDS:
-        try:
-            times = column.cast(kind)
-        except pa.ArrowException:
-            continue
-        numbers = times.cast(pa.int64()) if pa.types.is_timestamp(kind) else times
-        if np.isfinite(numbers.to_numpy()).all():
-            return numbers.to_numpy()
+def _ratings(column: pa.ChunkedArray, place: Callable[[int], str], name: str) -> np.ndarray:
+    """``(N,)`` ratings, NaN where there is none."""
     texts = column.cast(pa.large_string()).to_pandas().astype(object)
-    if pd.to_numeric(texts[:1], errors="coerce").notna().all():  # so the column means numbers
-        wrong = ~np.isfinite(pd.to_numeric(texts, errors="coerce"))
-    else:
-        dates = pd.to_datetime(texts, format="ISO8601", utc=True, errors="coerce")
-        wrong = dates.isna()
-        if not wrong.any():
-            return dates.astype("int64").to_numpy()
-    row = int(np.argmax(wrong))
-    raise DataError(f"{place(row)} has {texts[row][:40]!r}, which is neither a number nor a date.")
+    blank = texts.isna() | texts.isin(MISSING)
+    ratings = pd.to_numeric(texts.mask(blank), errors="coerce").to_numpy(dtype=float)
+    wrong = np.isnan(ratings) & ~blank.to_numpy()
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        raise DataError(
+            f"{place(row)}: column {name!r} has {texts[row][:40]!r}, which is no number."
+        )
+    return ratings
+
+
+def _match(
+    catalogue: pd.DataFrame, ids: list[str], label: str
+) -> tuple[dict[str, int], str | None]:
+    """How many of the items a catalogue knows, and a sentence where those are few.
+
+    Raises:
+        DataError: where it knows none of them.
+    """
+    theirs = catalogue["item_id"].tolist()
+    known = len(set(theirs) & set(ids))
+    counts = {"items": len(ids), "known": known, "listed": len(theirs)}
+    if known >= _ENOUGH_TITLES * len(ids):
+        return counts, None
+    alike = {_bare(own) for own in theirs} & {_bare(own) for own in ids}
+    hint = ""
+    if len(alike) > known:
+        other = next((own for own in theirs if own not in ids and _bare(own) in alike), None)
+        twin = next((own for own in ids if other is not None and _bare(own) == _bare(other)), None)
+        if other is not None and twin is not None:
+            hint = f" ({other[:40]!r} there may be {twin[:40]!r} here)"
+    told = f"{label} knows {known:,} of the {len(ids):,} items{hint}"
+    if not known:
+        raise DataError(
+            f"{told}: it has ids like {', '.join(map(repr, theirs[:3]))}, and the "
+            f"interactions have {', '.join(map(repr, ids[:3]))}; write both alike."
+        )
+    return counts, told
+
+
+def _bare(own: str) -> str:
+    """An id without blanks, quotes, leading zeros and a decimal part of zeros."""
+    bare = re.sub(r"\.0+$", "", own.strip().strip("'\"").strip())
+    return bare.lstrip("0") or "0"

@@ -19,7 +19,7 @@ from fame.errors import ConfigError
 from fame.experiments.recipes import build_configs, load_recipe
 from fame.models import registry
 
-_FROM_CLICKS: dict[str, Any] = {"item_start": "random", "head_facets": ""}
+_FROM_CLICKS: dict[str, Any] = {"item_start": "random", "start_facets": ""}
 # The paper's equations as they stand: vectors of positions, plain products, the whole catalogue, no
 # loss but that of the fused ranking, items that start from noise. A recipe's [paper] adds how they
 # are best trained.

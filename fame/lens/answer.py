@@ -10,7 +10,15 @@ from typing import Any
 
 import pandas as pd
 
-from fame.lens.trace import SequenceTrace, fused_table, head_table, item_ranks
+from fame.lens.trace import (
+    SequenceTrace,
+    fused_table,
+    head_table,
+    item_ranks,
+    new_item,
+    value_ledger,
+)
+from fame.lens.values import ByValue
 
 
 def trace_answer(
@@ -20,6 +28,8 @@ def trace_answer(
     top_k: int,
     held_out: int | None = None,
     raw: bool = False,
+    value_names: Sequence[Sequence[str]] = (),
+    new: Sequence[Sequence[int]] | None = None,
 ) -> dict[str, Any]:
     """Lists by head, the fused list with its ledger, gate and router, and the held-out item.
 
@@ -27,19 +37,35 @@ def trace_answer(
         items: The catalogue; row i is item index i + 1.
         held_out: Index of the item that came next, where it is known.
         raw: Raw scores instead of ones centred over items.
+        value_names: ``[H]`` the names of the values that items are made of, as of the checkpoint.
+        new: ``[H]`` the values of an item to be ranked that is not in the catalogue.
 
     Returns:
         ``history`` (ids, whole), ``seen_from``, ``gate`` ``[H]`` and ``router`` ``[[E] x H]`` as
         applied, ``heads`` ``[[{item, title, score, rank} x K] x H]``, ``fused``
-        ``[{item, title, score, by_head} x K]``, ``held_out`` ``{item, title, rank,
+        ``[{item, title, score, by_head, by_value} x K]``, ``held_out`` ``{item, title, rank,
         rank_by_head}`` or ``None``, ``ledger`` ``"centred"`` or ``"raw"``, ``repeats``
-        ``"exclude"`` or ``"recommend"``. The ``by_head`` of an item sum to its ``score``; the
+        ``"exclude"`` or ``"recommend"``. The ``by_head`` of an item sum to its ``score``, and
+        ``by_value`` has for each of them the parts that it is the sum of (to the precision of the
+        model): ``{value, points}``, with the value ``None`` for what is the item's own. ``new``,
+        where it is asked for: ``{values, score, rank, rank_by_head, by_value}``. The
         ranks of a held-out item that is in the history are ``None`` where that is excluded.
     """
     ids, titles = items["item_id"].to_numpy(), items["title"].to_numpy()
 
     def named(item: int) -> dict[str, Any]:
         return {"item": str(ids[item - 1]), "title": str(titles[item - 1])}
+
+    every = [name for own in value_names for name in own]
+
+    def by_value(parts: ByValue) -> list[list[dict[str, Any]]]:
+        return [
+            [
+                {"value": None if value is None else every[value], "points": points}
+                for value, points in own
+            ]
+            for own in parts
+        ]
 
     lists = head_table(trace, top_k, raw=raw)
     fused = fused_table(trace, top_k, raw=raw)
@@ -59,7 +85,12 @@ def trace_answer(
             for head in range(trace.heads)  # also where a history leaves nothing to recommend
         ],
         "fused": [
-            {**named(item), "score": score, "by_head": by_head}
+            {
+                **named(item),
+                "score": score,
+                "by_head": by_head,
+                "by_value": by_value(value_ledger(trace, item, raw=raw)),
+            }
             for item, score, by_head in zip(fused["item"], fused["score"], shares, strict=True)
         ],
         "held_out": None,
@@ -69,4 +100,13 @@ def trace_answer(
     if held_out is not None:
         rank, rank_by_head = item_ranks(trace, held_out)
         answer["held_out"] = {**named(held_out), "rank": rank, "rank_by_head": rank_by_head}
+    if new is not None:
+        placed = new_item(trace, new, raw=raw)
+        answer["new"] = {
+            "values": [every[value] for own in new for value in own],
+            "score": placed.score,
+            "rank": placed.rank,
+            "rank_by_head": placed.rank_by_head,
+            "by_value": by_value(placed.by_value),
+        }
     return answer

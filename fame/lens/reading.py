@@ -50,7 +50,7 @@ def read_histories(
     if not len(lengths) or lengths.min() < 1:
         raise ValueError("every history to read needs at least one item")
     order = np.argsort(lengths, kind="stable")  # alike lengths meet, so little is padding
-    parts = []
+    parts, vectors_VD = [], model.item_vectors()
     size = max(1, _POSITIONS // int(lengths.max()))
     for begin in range(0, len(order), size):
         chosen = order[begin : begin + size]
@@ -58,7 +58,7 @@ def read_histories(
         for row, index in enumerate(chosen):
             inputs[row, : lengths[index]] = histories[index][-T:]
         items = torch.from_numpy(inputs).to(device)
-        parts.append(model.read(items, intervention=intervention))
+        parts.append(model.read(items, intervention=intervention, vectors_VD=vectors_VD))
     return LastPosition.joined(parts)[torch.from_numpy(np.argsort(order, kind="stable")).to(device)]
 
 

@@ -8,6 +8,7 @@ Shapes: ``n`` clicks in the history · ``t`` of them read by the model (the late
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +16,7 @@ import pandas as pd
 import torch
 
 from fame.errors import FameError
+from fame.lens.values import ByValue, ValuePoints
 from fame.models.sequence_model import Intervention, SequenceModel
 from fame.ranking import Repeats, candidates, top_items
 
@@ -34,6 +36,7 @@ class SequenceTrace:
         head_scores: ``(H, V)`` raw ``P_h(v)``; ``-inf`` at the padding.
         scores: ``(V,)`` raw ``P(v)``; ``-inf`` at the padding.
         repeats: Whether the history's items may be recommended again.
+        values: What the items' values are worth here; ``None`` where items are not made of any.
     """
 
     history: np.ndarray
@@ -46,6 +49,7 @@ class SequenceTrace:
     head_scores: np.ndarray
     scores: np.ndarray
     repeats: Repeats
+    values: ValuePoints | None
 
     @property
     def heads(self) -> int:
@@ -110,6 +114,7 @@ def trace_history(
         # head alone gives its own list; equal to the fast path's one query up to rounding.
         scores=np.append(-np.inf, gate @ by_head[:, 1:]),
         repeats=repeats,
+        values=ValuePoints.of(model, traced.head_queries[0], by_head),
     )
 
 
@@ -138,6 +143,71 @@ def ledger(trace: SequenceTrace, items: np.ndarray, *, raw: bool = False) -> np.
     The rows sum to the fused score of the item: exactly in real numbers, to rounding here.
     """
     return (trace.gate[:, None] * head_scores(trace, raw=raw)[:, items]).T
+
+
+def value_ledger(trace: SequenceTrace, item: int, *, raw: bool = False) -> ByValue:
+    """The ledger of one item down to its values: ``[H]`` of (value or ``None``, points).
+
+    Each head's points, those of the item's own part (``None``) last, sum to its entry of
+    :func:`ledger`, to rounding of the model's precision. Where items are not made of values that
+    entry is the one there is.
+    """
+    if trace.values is None:
+        return [[(None, float(points))] for points in ledger(trace, np.array([item]), raw=raw)[0]]
+    return _weighed(trace, trace.values.parts(item, raw=raw))
+
+
+def _weighed(trace: SequenceTrace, parts: ByValue) -> ByValue:
+    """Parts of the heads' scores as parts of the fused one, by the gate's shares."""
+    return [
+        [(value, share * points) for value, points in own]
+        for share, own in zip(trace.gate.tolist(), parts, strict=True)
+    ]
+
+
+@dataclass(frozen=True)
+class NewItem:
+    """Where an item that nobody has clicked would stand, known by its values alone.
+
+    Attributes:
+        score: ``P``, centred over the items of the catalogue unless asked for raw.
+        rank: Among the candidates, from 1; ties stand before it.
+        rank_by_head: The same in each head's own list.
+        by_value: As of :func:`value_ledger`; its own part is nothing but what centring takes off.
+    """
+
+    score: float
+    rank: int
+    rank_by_head: list[int]
+    by_value: ByValue
+
+
+def new_item(
+    trace: SequenceTrace, values: Sequence[Sequence[int]], *, raw: bool = False
+) -> NewItem:
+    """Ranks an item of these values ``[H]``, by number, whose own part is zero.
+
+    Raises:
+        FameError: where items are not made of values, or none is given.
+    """
+    if trace.values is None:
+        raise FameError(
+            "This checkpoint knows items one by one and not by their values, so it cannot rank a "
+            "new one; train a model with head_facets."
+        )
+    if not any(values):
+        raise FameError("A new item needs at least one value to be ranked by.")
+    parts = trace.values.parts_of_new(values, raw=True)
+    by_head = np.array([sum(points for _, points in own) for own in parts])
+    allowed = trace.candidates
+    fused = float(trace.gate @ by_head)
+    by_value = _weighed(trace, trace.values.parts_of_new(values, raw=raw))
+    return NewItem(
+        score=sum(points for own in by_value for _, points in own),
+        rank=1 + int((trace.scores[allowed] >= fused).sum()),
+        rank_by_head=(1 + (trace.head_scores[:, allowed] >= by_head[:, None]).sum(1)).tolist(),
+        by_value=by_value,
+    )
 
 
 def head_table(trace: SequenceTrace, k: int, *, raw: bool = False) -> pd.DataFrame:

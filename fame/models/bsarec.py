@@ -109,7 +109,9 @@ class BSARec(SASRec):
         return FilteredBlock(self.config)
 
 
-build = BSARec
+def build(config: ModelConfig, num_items: int, values: None = None) -> BSARec:
+    """The untrained model; it makes nothing of values."""
+    return BSARec(config, num_items)
 
 
 def costs(config: ModelConfig) -> ModelCosts:

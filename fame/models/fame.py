@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from fame.config import ModelConfig
 from fame.models.costs import BlockCosts, ModelCosts, standard_block
+from fame.models.item_values import ValueIndex
 from fame.models.layers import Dropout, FeedForward, at_position, initialise
 from fame.models.moe_attention import MergedExperts, MoEAttention
 from fame.models.sasrec import SASRec
@@ -33,8 +34,10 @@ def mixture_of(config: ModelConfig) -> MoEAttention:
 class Fame(SequenceModel):
     """Facet-aware multi-head mixture-of-experts model (Liu, Zhang, Long; WSDM 2025)."""
 
-    def __init__(self, config: ModelConfig, num_items: int) -> None:
-        super().__init__(config, num_items, standard_blocks=config.layers - 1)
+    def __init__(
+        self, config: ModelConfig, num_items: int, values: ValueIndex | None = None
+    ) -> None:
+        super().__init__(config, num_items, standard_blocks=config.layers - 1, values=values)
         self.heads, self.experts = config.heads, config.experts
         D, H, K = config.width, config.heads, config.head_width
         self.attention = mixture_of(config)
@@ -42,19 +45,29 @@ class Fame(SequenceModel):
         self.head_feed_forward = FeedForward(K)
         self.head_feed_forward_norm = nn.LayerNorm(K)
         self.head_dropout = Dropout(config.dropout)
-        self.facet_maps = nn.Parameter(torch.empty(H, K, D))
+        # A head that is a facet sees its own slice of an item alone.
+        self.facet_maps = nn.Parameter(torch.empty(H, K, K if values else D))
         if config.gate == "learned":
             self.gate = nn.Linear(D, H)
         self.apply(initialise)
         with torch.no_grad():
             # The untrained fused query is then the plain concatenation of the heads, so that
             # training starts where SASRec's does; small random maps learn several times slower.
-            self.facet_maps.copy_(H * torch.eye(D).view(H, K, D))
+            self.facet_maps.copy_(H * (torch.eye(K) if values else torch.eye(D).view(H, K, D)))
             if config.gate == "learned":
                 self.gate.weight.zero_()
 
     def seen_by_heads(self, x_ND: Tensor) -> Tensor:
+        if self.values is not None:
+            x_NHK = x_ND.unflatten(-1, (self.heads, -1))
+            return torch.einsum("hkj,nhj->hnk", self.facet_maps, x_NHK)
         return torch.einsum("hkd,nd->hnk", self.facet_maps, x_ND)
+
+    def _fused(self, weighted_BTHK: Tensor) -> Tensor:
+        """``sum_h W^f_h^T (g_h F_h)``, ``(B, T, D)``: one product fuses all heads."""
+        if self.values is not None:
+            return torch.einsum("bthk,hkj->bthj", weighted_BTHK, self.facet_maps).flatten(2)
+        return weighted_BTHK.flatten(2) @ self.facet_maps.flatten(0, 1)
 
     def encode(
         self,
@@ -89,9 +102,7 @@ class Fame(SequenceModel):
             gate_BTH = gate_H.to(state_BTHK).expand(B, T, H)
         if self.config.score != "dot":
             state_BTHK = self._scaled(state_BTHK)
-        # q = sum_h g_h W^f_h^T F_h: with the maps stacked to (D, D), one product fuses all heads.
-        weighted_BTD = (gate_BTH[..., None] * state_BTHK).reshape(B, T, D)
-        query_BTD = weighted_BTD @ self.facet_maps.view(D, D)
+        query_BTD = self._fused(gate_BTH[..., None] * state_BTHK)  # q = sum_h g_h W^f_h^T F_h
         if self.config.score == "fused-cosine":
             length_BT1 = torch.linalg.vector_norm(query_BTD, dim=-1, keepdim=True)
             factor_BT1 = 1 / (self.config.temperature * length_BT1.clamp_min(1e-12))
@@ -115,10 +126,10 @@ class Fame(SequenceModel):
         return self.attention.attention_at(s_BTD, position_B)
 
 
-def build(config: ModelConfig, num_items: int) -> SequenceModel:
+def build(config: ModelConfig, num_items: int, values: ValueIndex | None = None) -> SequenceModel:
     """FAME, or what ``facets=off`` leaves of it: SASRec with experts inside its last attention."""
     if config.facets == "on":
-        return Fame(config, num_items)
+        return Fame(config, num_items, values)
     return SASRec(config, num_items, last_attention=lambda: MergedExperts(mixture_of(config)))
 
 
@@ -130,7 +141,8 @@ def costs(config: ModelConfig) -> ModelCosts:
     behind = D * D + 8 * D * D  # output matrix, feed-forward
     cosine = 1
     if config.facets == "on":
-        behind = H * 8 * K * K + D * H + D * D  # feed-forward of every head; gate; facet maps
+        maps = D * (K if config.head_facets else D)
+        behind = H * 8 * K * K + D * H + maps  # feed-forward of every head; gate; facet maps
         cosine += 3 if config.score == "fused-cosine" else 1
     last = BlockCosts(
         products_per_position=queries_keys_values + routers + behind,

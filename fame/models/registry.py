@@ -3,7 +3,8 @@
 The table is all that the rest of the project knows of a particular model, and it loads no torch: a
 model's own module is imported when one is built or its costs are counted. Such a module has
 
-- ``build(config, num_items)``, the untrained :class:`~fame.models.sequence_model.SequenceModel`;
+- ``build(config, num_items, values)``, the untrained
+  :class:`~fame.models.sequence_model.SequenceModel`;
 - ``costs(config)``, its :class:`~fame.models.costs.ModelCosts`.
 """
 
@@ -17,6 +18,7 @@ from fame.config import ModelConfig, ModelName
 
 if TYPE_CHECKING:
     from fame.models.costs import ModelCosts
+    from fame.models.item_values import ValueIndex
     from fame.models.sequence_model import SequenceModel
 
 
@@ -67,7 +69,9 @@ MODELS: dict[ModelName, ModelSpec] = {
         remark="heads that rank, with experts inside",
         about="FAME has heads that each rank the catalogue, with experts inside them.",
         heads_rank=True,
-        settings=frozenset({"experts", "gate", "facets", "head_loss_weight"}),
+        settings=frozenset(
+            {"experts", "gate", "facets", "head_facets", "own_bound", "head_loss_weight"}
+        ),
     ),
     "sasrec": ModelSpec(
         title="SASRec",
@@ -102,9 +106,24 @@ def settings_of_others(name: ModelName) -> frozenset[str]:
     return of_some - MODELS[name].settings
 
 
-def build_model(config: ModelConfig, num_items: int) -> SequenceModel:
-    """The model that ``config`` describes, for a catalogue of ``num_items`` real items."""
-    model: SequenceModel = import_module(spec_of(config).module).build(config, num_items)
+def made_of_values(config: ModelConfig) -> bool:
+    """Whether items are made of the catalogue's values, see :mod:`fame.models.item_values`."""
+    return spec_of(config).ranks_by_head(config) and bool(config.head_facets)
+
+
+def build_model(
+    config: ModelConfig, num_items: int, values: ValueIndex | None = None
+) -> SequenceModel:
+    """The model that ``config`` describes, for a catalogue of ``num_items`` real items.
+
+    Args:
+        values: Which item has which values, where the configuration makes items of them; other
+            models do not look at it.
+    """
+    if made_of_values(config) and values is None:
+        raise ValueError(f"head_facets={config.head_facets} needs to know the items' values")
+    build = import_module(spec_of(config).module).build
+    model: SequenceModel = build(config, num_items, values if made_of_values(config) else None)
     return model
 
 

@@ -69,7 +69,9 @@ class SASRec(SequenceModel):
         return s_BTD.new_zeros(len(s_BTD), 1, 0, s_BTD.shape[1])
 
 
-build = SASRec
+def build(config: ModelConfig, num_items: int, values: None = None) -> SASRec:
+    """The untrained model; it makes nothing of values."""
+    return SASRec(config, num_items)
 
 
 def costs(config: ModelConfig) -> ModelCosts:

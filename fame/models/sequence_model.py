@@ -27,6 +27,7 @@ from torch import Tensor, nn
 
 from fame.config import ModelConfig
 from fame.errors import FameError
+from fame.models.item_values import ItemValues, ValueIndex
 from fame.models.layers import (
     CausalSelfAttention,
     Dropout,
@@ -183,11 +184,20 @@ class SequenceModel(nn.Module):
     heads: int
     experts: int
 
-    def __init__(self, config: ModelConfig, num_items: int, standard_blocks: int) -> None:
+    def __init__(
+        self,
+        config: ModelConfig,
+        num_items: int,
+        standard_blocks: int,
+        values: ValueIndex | None = None,
+    ) -> None:
         super().__init__()
         self.config = config
         self.num_items = num_items
         self.item_embedding = nn.Embedding(num_items + 1, config.width, padding_idx=0)
+        self.values: ItemValues | None = None
+        if values is not None:
+            self.values = ItemValues(values, config.head_width, config.own_bound)
         if config.positions == "absolute":
             self.position_embedding = nn.Embedding(config.max_length, config.width)
         self.embedding_norm = nn.LayerNorm(config.width)
@@ -201,7 +211,23 @@ class SequenceModel(nn.Module):
         attention = CausalSelfAttention(config.width, config.heads, relative)
         return TransformerBlock(config.width, attention, config.dropout)
 
-    def backbone(self, items_BT: Tensor) -> Tensor:
+    def item_vectors(self, item_N: Tensor | None = None) -> Tensor:
+        """x_v before it is scaled for ranking, ``(V, D)``: row i is item i, 0 the padding.
+
+        What is learned for each item or, where items are made of values, composed of that and of
+        theirs. That costs as much as the table is large, so who reads and ranks by the same weights
+        composes once and hands the result to both, as ``vectors_VD``.
+
+        Args:
+            item_N: Only these items, ``(N, D)``; by default all.
+        """
+        own_VD = self.item_embedding.weight
+        if item_N is not None:
+            # Because the gradient of an index in brackets is several times slower.
+            own_VD = own_VD.index_select(0, item_N)
+        return own_VD if self.values is None else self.values.compose(own_VD, item_N)
+
+    def backbone(self, items_BT: Tensor, vectors_VD: Tensor | None = None) -> Tensor:
         """S ``(B, T, D)``, what the last block reads: embeddings and the first L - 1 blocks.
 
         ``items_BT`` is padded with 0 on the right and holds at most ``max_length`` positions.
@@ -209,7 +235,9 @@ class SequenceModel(nn.Module):
         T = items_BT.shape[1]
         if self.config.max_length < T:
             raise ValueError(f"{T} positions are more than max_length {self.config.max_length}")
-        x_BTD = self.item_embedding(items_BT)
+        if vectors_VD is None:
+            vectors_VD = self.item_vectors()
+        x_BTD = F.embedding(items_BT, vectors_VD, padding_idx=0)
         if self.config.positions == "absolute":
             x_BTD = x_BTD + self.position_embedding.weight[:T]
         x_BTD = self.embedding_dropout(self.embedding_norm(x_BTD))
@@ -228,19 +256,21 @@ class SequenceModel(nn.Module):
 
         Of length 1 under cosine scores.
         """
-        return self._as_ranked(self.item_embedding.weight[1:])
+        return self.as_ranked(self.item_vectors()[1:])
 
     def rows_of_item_table(self, row_N: Tensor) -> Tensor:
         """Some rows of :attr:`item_table`, ``(N, D)``, without a look at the others."""
-        # index_select, because the gradient of an index in brackets is several times slower.
-        return self._as_ranked(self.item_embedding.weight.index_select(0, row_N + 1))
+        return self.as_ranked(self.item_vectors(row_N + 1))
 
-    def _as_ranked(self, x_ND: Tensor) -> Tensor:
+    def as_ranked(self, x_ND: Tensor) -> Tensor:
+        """Rows of :meth:`item_vectors` as they are ranked: of length 1 under cosine scores."""
         return x_ND if self.config.score == "dot" else F.normalize(x_ND, dim=-1)
 
-    def padded_table(self) -> Tensor:
+    def padded_table(self, vectors_VD: Tensor | None = None) -> Tensor:
         """The item table with the padding as row 0, ``(V, D)``: row i is item i."""
-        return F.pad(self.item_table, (0, 0, 1, 0))
+        if vectors_VD is None:
+            vectors_VD = self.item_vectors()
+        return F.pad(self.as_ranked(vectors_VD[1:]), (0, 0, 1, 0))
 
     def sub_embeddings(self) -> Tensor:
         """``(H, V - 1, K)``: the items as each head sees them, ``x_v^h = W^f_h x_v`` [9]."""
@@ -256,6 +286,7 @@ class SequenceModel(nn.Module):
         *,
         last_only: bool = False,
         intervention: Intervention | None = None,
+        vectors_VD: Tensor | None = None,
     ) -> Encoding:
         """Reads sequences ``(B, T)``, right-padded with 0.
 
@@ -263,13 +294,22 @@ class SequenceModel(nn.Module):
             last_only: Read the last real position of each sequence alone, which is all that a
                 ranking, or training on prefixes, needs and spares the last block the others.
             intervention: A change to gate or router.
+            vectors_VD: :meth:`item_vectors`, where the caller has them already.
         """
         only_B = last_positions(items_BT) if last_only else None
-        return self.encode(self.backbone(items_BT), only_B=only_B, intervention=intervention)
+        s_BTD = self.backbone(items_BT, vectors_VD)
+        return self.encode(s_BTD, only_B=only_B, intervention=intervention)
 
-    def read(self, items_BT: Tensor, *, intervention: Intervention | None = None) -> LastPosition:
+    def read(
+        self,
+        items_BT: Tensor,
+        *,
+        intervention: Intervention | None = None,
+        vectors_VD: Tensor | None = None,
+    ) -> LastPosition:
         """The end of every sequence alone: all that a ranking needs."""
-        return self(items_BT, last_only=True, intervention=intervention).at(slice(None), 0)
+        encoding = self(items_BT, last_only=True, intervention=intervention, vectors_VD=vectors_VD)
+        return encoding.at(slice(None), 0)
 
     def encode(
         self,
@@ -298,12 +338,14 @@ class SequenceModel(nn.Module):
         real_BT = items_BT != 0
         if not bool(real_BT.any(dim=1).all()):
             raise ValueError("a sequence to trace needs at least one item")
-        s_BTD = self.backbone(items_BT)
+        vectors_VD = self.item_vectors()
+        s_BTD = self.backbone(items_BT, vectors_VD)
         encoding = self.encode(s_BTD, intervention=intervention)
         row, last = torch.arange(len(items_BT), device=items_BT.device), last_positions(items_BT)
         end = encoding.at(row, last)
-        head_scores = torch.einsum("bhk,hvk->bhv", end.head_states, self.sub_embeddings())
-        scores = end.query @ self.item_table.T
+        table_VD = self.as_ranked(vectors_VD[1:])
+        head_scores = torch.einsum("bhk,hvk->bhv", end.head_states, self.seen_by_heads(table_VD))
+        scores = end.query @ table_VD.T
         return FameTrace(
             gate=end.gate,
             router=end.router,

@@ -2,6 +2,16 @@
 
 from __future__ import annotations
 
+from fame.models.registry import MODELS
+
+# Lists of other models: what they are called, and a remark; in the order in which they are shown.
+OTHER_LISTS: dict[str, tuple[str, str]] = {
+    **{name: (spec.title, spec.remark) for name, spec in MODELS.items()},
+    "item_knn": ("Item-kNN", "near the latest clicks"),
+    "markov": ("Markov chain", "after the latest click"),
+    "popularity": ("Popularity", "clicked most"),
+}
+
 
 def head_name(head: int) -> str:
     """What a head is called as long as no evidence names it; people count from 1."""

@@ -6,8 +6,7 @@ import numpy as np
 
 from fame.lens.faithfulness import Verdict
 from fame.lens.trace import item_ranks
-from fame.models.registry import MODELS
-from fame.presentation.names import head_name
+from fame.presentation.names import OTHER_LISTS, head_name
 from fame.presentation.palette import NEUTRAL
 from fame.presentation.sentences import (
     account_sentence,
@@ -21,13 +20,6 @@ from fame.report.charts import LedgerRow, chip, head_chip, ledger_bars, share_ba
 from fame.report.content import Content
 from fame.report.markup import Child, Html, element
 from fame.report.parts import Line, list_name, ranked_list, section
-
-_OTHERS: dict[str, tuple[str, str]] = {
-    "popularity": ("Popularity", "clicked most by everybody"),
-    "markov": ("Markov chain", "what followed the latest click"),
-    **{name: (spec.title, spec.remark) for name, spec in MODELS.items()},
-    "item_knn": ("Item-kNN", "chosen by the same people as the latest clicks"),
-}
 
 
 def title_of(content: Content) -> str:
@@ -206,7 +198,7 @@ def others(content: Content) -> Html | None:
     ranks = dict(zip(content.fused["item"].tolist(), content.fused["rank"].tolist(), strict=True))
     found = []
     for name, items in content.others.items():
-        label, remark = _OTHERS[name]
+        label, remark = OTHER_LISTS[name]
         lines = [
             Line(
                 int(item),

@@ -228,7 +228,13 @@ def document(content: Content) -> dict[str, Any]:
         return [names.id(int(item)) for item in items]
 
     held_out = subject.held_out
-    answer = trace_answer(trace, checkpoint.items, top_k=content.k, held_out=held_out)
+    answer = trace_answer(
+        trace,
+        checkpoint.items,
+        top_k=content.k,
+        held_out=held_out,
+        value_names=checkpoint.value_names,
+    )
     ids([*trace.history, *content.lists["item"], *content.fused["item"]])
     steps = content.steps.lists.groupby("click")["item"]
     change = subject.intervention

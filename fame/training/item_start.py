@@ -35,24 +35,41 @@ def start_items(model: SequenceModel, catalogue_VD: Tensor) -> None:
 
     An item starts in the direction of ``sqrt(1 - n^2) t + n r``, where t is its vector, r the
     direction of the random embedding that it had, and n = 0.3, at the length ``0.08 sqrt(D)``. An
-    item whose vector is zero keeps its random direction, at that length.
+    item whose vector is zero keeps its random direction, at that length. Where items are made of
+    values, only the free heads' slices start so: in the others an item's own vector is what
+    distinguishes it from the rest of its values.
 
     Args:
         model: Changed in place.
         catalogue_VD: ``(V - 1, D)``, row i for item i + 1, of length 1 or 0, as of
             :func:`catalogue_vectors`.
+
+    Raises:
+        FameError: where no head is free, so that nothing would start otherwise.
     """
+    free = [head for head, share in enumerate(model.config.facet_shares) if not share]
+    if model.values is None:
+        free = list(range(model.config.heads))
+    elif not free:
+        raise FameError(
+            f"item_start=catalogue is what free heads start from, and "
+            f"head_facets={model.config.head_facets} leaves none free; set item_start=random, or "
+            "leave one share empty."
+        )
     with torch.no_grad():
         rows_VD = model.item_embedding.weight[1:]
         mixed_VD = (1 - NOISE**2) ** 0.5 * catalogue_VD.to(rows_VD) + NOISE * F.normalize(
             rows_VD, dim=1
         )
         # A direction's length: sqrt(D) times the standard deviation of its numbers.
-        rows_VD.copy_(CATALOGUE_STD * model.config.width**0.5 * F.normalize(mixed_VD, dim=1))
+        started_VD = CATALOGUE_STD * model.config.width**0.5 * F.normalize(mixed_VD, dim=1)
+        for head in free:
+            own = slice(head * model.config.head_width, (head + 1) * model.config.head_width)
+            rows_VD[:, own] = started_VD[:, own]
 
 
 def catalogue_vectors(
-    items: pd.DataFrame, width: int, heads: int = 1, head_facets: str = ""
+    items: pd.DataFrame, width: int, heads: int = 1, start_facets: str = ""
 ) -> Tensor:
     """Vectors of length 1, near each other where the catalogue says alike things of two items.
 
@@ -68,18 +85,18 @@ def catalogue_vectors(
         items: Row i describes item i + 1: ``item_id``, ``title``, facet columns.
         width: D.
         heads: H.
-        head_facets: The shares of the heads, see :class:`fame.config.TrainConfig`.
+        start_facets: The shares of the heads, see :class:`fame.config.TrainConfig`.
 
     Returns:
         ``(V - 1, D)``, row i for item i + 1; zeros where the catalogue says nothing.
 
     Raises:
         FameError: where no words of a share are some items' and not others', or the catalogue lacks
-            a column that ``head_facets`` names.
+            a column that ``start_facets`` names.
     """
     vectors = torch.zeros(len(items), heads, width // heads, dtype=torch.float64)
     by_share: dict[frozenset[str], list[int]] = {}
-    for head, share in enumerate(_dealt(items, heads, head_facets)):
+    for head, share in enumerate(_dealt(items, heads, start_facets)):
         by_share.setdefault(share, []).append(head)
     for share, owners in by_share.items():
         part = _vectors_of(items, share, len(owners) * width // heads)
@@ -87,19 +104,19 @@ def catalogue_vectors(
     return vectors.flatten(1)
 
 
-def _dealt(items: pd.DataFrame, heads: int, head_facets: str) -> list[frozenset[str]]:
+def _dealt(items: pd.DataFrame, heads: int, start_facets: str) -> list[frozenset[str]]:
     """Which columns each head starts from: shares dealt round to heads, or heads to shares."""
     columns = ["title", *facet_columns(items)]
-    if not head_facets:
+    if not start_facets:
         return [frozenset(columns)] * heads
     shares: list[frozenset[str]] = []
-    for part in head_facets.split("/"):
+    for part in start_facets.split("/"):
         share: set[str] = set()
         for name in map(str.strip, part.split(",")):
             found = {one for one in columns if one == name or one.startswith(f"{name}_")}
             if not found:
                 raise FameError(
-                    f"head_facets={head_facets} names {name!r}, and the catalogue has no such "
+                    f"start_facets={start_facets} names {name!r}, and the catalogue has no such "
                     f"column; it has {', '.join(columns)}."
                 )
             share |= found

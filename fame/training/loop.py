@@ -27,6 +27,7 @@ from fame.data.sequences import (
 from fame.errors import FameError
 from fame.evaluate import model_ranks
 from fame.metrics import summarise_ranks
+from fame.models.item_values import ValueIndex
 from fame.models.registry import build_model
 from fame.models.sequence_model import SequenceModel
 from fame.training.batches import batches_on, share_of_batch
@@ -145,14 +146,16 @@ def new_state(
     device: torch.device,
     *,
     item_vectors: Tensor | None = None,
+    values: ValueIndex | None = None,
 ) -> TrainState:
     """An untrained model and its optimizer, the same for the same seed on every device.
 
     Args:
         item_vectors: ``(V - 1, D)``, what the items start from; by default from noise.
+        values: Which item has which values, where the model makes items of them.
     """
     torch.manual_seed(train_config.seed)
-    model = build_model(model_config, num_items)
+    model = build_model(model_config, num_items, values)
     if item_vectors is not None:
         start_items(model, item_vectors)
     model.to(device)

@@ -18,9 +18,13 @@ from fame.data.sequences import Windows
 from fame.errors import FameError
 from fame.evaluate import default_batch
 from fame.losses import chunk_rows
-from fame.models.registry import build_model, costs_of, ranking_heads
+from fame.models.item_values import ValueIndex
+from fame.models.registry import build_model, costs_of, made_of_values, ranking_heads
 
 GIB = 2**30
+# Tables as large as the item table that composing it of values leaves for its backward pass: sums,
+# values' parts, the table itself, and the gradients of table and parts on their way back.
+COMPOSED = 5
 
 
 @dataclass(frozen=True)
@@ -32,7 +36,8 @@ class MemoryNeed:
             one; on a CPU the best epoch's weights, and with several processes the gradients on
             their way.
         activations: What the largest possible batch leaves for its backward pass.
-        loss: A chunk of logits and the gradient of the item table. Against drawn items also the
+        loss: A chunk of logits and the gradient of the item table, and what composing that of
+            values leaves. Against drawn items also the
             targets' embeddings; over the whole catalogue the table as it is ranked, where that is
             another, and, with the heads' own loss, as they see it; and the gradients of these.
         ranking: A batch of people without a backward pass, and their scores over the catalogue; on
@@ -52,10 +57,10 @@ class MemoryNeed:
         return self.weights + self.samples + max(self.activations + self.loss, self.ranking)
 
 
-def count_parameters(config: ModelConfig, num_items: int) -> int:
-    """P, exactly, without making one."""
+def count_parameters(config: ModelConfig, num_items: int, values: ValueIndex | None = None) -> int:
+    """P, exactly, without making one; ``values`` as of :func:`fame.models.registry.build_model`."""
     with torch.device("meta"):
-        return build_model(config, num_items).parameter_count
+        return build_model(config, num_items, values).parameter_count
 
 
 def kept_values(config: ModelConfig, length: int, *, last_only: bool = False) -> float:
@@ -93,14 +98,16 @@ def memory_need(
     device: torch.device,
     precision: torch.dtype,
     processes: int = 1,
+    values: ValueIndex | None = None,
 ) -> MemoryNeed:
     """Estimates what one process of a run takes on its device.
 
     Args:
         windows: What is trained on; no batch is larger than all of them, or wider than the longest.
         processes: How many share a batch.
+        values: Which item has which values, where the model makes items of them.
     """
-    P, D = count_parameters(model_config, num_items), model_config.width
+    P, D = count_parameters(model_config, num_items, values), model_config.width
     T = int(windows.lengths.max(initial=1))
     samples = -(-min(train_config.batch_size, len(windows)) // processes)
     positions, targets = samples * T, samples * (1 if windows.last_only else T)
@@ -121,6 +128,8 @@ def memory_need(
         logits = logit * min(chunk_rows(device.type), targets) * num_items
         # As it is learnt and as it is ranked; each as it is, as the heads see it, and its gradient.
         tables = (1 if model_config.score == "dot" else 2) * (3 if heads_too else 1)
+    if made_of_values(model_config):
+        tables += COMPOSED
     kept = kept_values(model_config, T, last_only=windows.last_only)
     return MemoryNeed(
         weights=4 * P * (4 + on_cpu + (processes > 1) + (train_config.weight_average > 0)),

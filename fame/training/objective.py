@@ -27,6 +27,36 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
+class StepItems:
+    """What a step knows of the items, composed once for reading and for ranking.
+
+    Attributes:
+        vectors: :meth:`~fame.models.sequence_model.SequenceModel.item_vectors` of all items or,
+            where they are made of values and the step has to do with few, of those alone; row 0 is
+            the padding's.
+        row_V: The row of every item in ``vectors``; ``None``: its own number.
+    """
+
+    vectors: Tensor
+    row_V: Tensor | None = None
+
+    @classmethod
+    def of(cls, model: SequenceModel, *asked: Tensor) -> StepItems:
+        """Of all items; of those ``asked`` for, where any are named and it spares something."""
+        if not asked or model.values is None:
+            return cls(model.item_vectors())
+        known_V = torch.zeros(model.num_items + 1, dtype=torch.bool, device=asked[0].device)
+        known_V[0] = True
+        for item in asked:
+            known_V[item] = True
+        return cls(model.item_vectors(known_V.nonzero()[:, 0]), known_V.cumsum(0) - 1)
+
+    def place(self, item: Tensor) -> Tensor:
+        """Rows of ``vectors`` in place of numbers of items; 0 stays 0."""
+        return item if self.row_V is None else self.row_V[item]
+
+
+@dataclass(frozen=True)
 class Negatives:
     """The items drawn for a step, the same for all its targets and all terms.
 
@@ -43,12 +73,14 @@ class Negatives:
     importance_weight: float
 
     @classmethod
-    def of(cls, model: SequenceModel, target_N: Tensor, count: int) -> Negatives:
-        """Draws ``count`` items, any of them as likely as the others."""
-        V, M = model.num_items, count
-        row_M = torch.randint(V, (M,), device=target_N.device)
+    def of(
+        cls, model: SequenceModel, target_N: Tensor, row_M: Tensor, items: StepItems
+    ) -> Negatives:
+        """Looks up targets and drawn items."""
+        V, M = model.num_items, len(row_M)
         # Together, because the gradient of every look at the table is as large as the table.
-        rows = model.rows_of_item_table(torch.cat([target_N, row_M]))
+        item = items.place(torch.cat([target_N, row_M]) + 1)
+        rows = model.as_ranked(items.vectors.index_select(0, item))
         positive_ND, negative_MD = rows.split([len(target_N), M])
         return cls(row_M, positive_ND, negative_MD, V / M)
 
@@ -59,6 +91,7 @@ class Step:
 
     Attributes:
         model: In training mode, as it reads this step.
+        items: The items as the model has them in this step.
         encoding: What it read, at all positions of the batch.
         target_positions_N: Places of the positions that have a target, in the flattened
             ``(B * T)``.
@@ -69,6 +102,7 @@ class Step:
     """
 
     model: SequenceModel
+    items: StepItems
     encoding: Encoding
     target_positions_N: Tensor
     target_N: Tensor
@@ -108,7 +142,7 @@ def fused_loss(step: Step) -> Tensor:
     """Mean cross-entropy of the fused ranking, over the catalogue or against drawn items."""
     negatives = step.negatives
     if negatives is None:
-        table_VD = step.model.item_table
+        table_VD = step.model.as_ranked(step.items.vectors[1:])
         return linear_cross_entropy(
             step.query_ND, table_VD, step.target_N, smoothing=step.label_smoothing
         )
@@ -121,7 +155,8 @@ def heads_loss(step: Step) -> Tensor:
     """Mean over heads of the cross-entropy of each head's own ranking, against the same items."""
     negatives = step.negatives
     if negatives is None:
-        sub_embeddings_HVK = step.model.sub_embeddings()
+        table_VD = step.model.as_ranked(step.items.vectors[1:])
+        sub_embeddings_HVK = step.model.seen_by_heads(table_VD)
         return head_cross_entropy(
             step.state_NHK, sub_embeddings_HVK, step.target_N, smoothing=step.label_smoothing
         )
@@ -189,20 +224,20 @@ class Objective(nn.Module):
         self.terms = tuple((weight, term) for weight, term in weighed if weight)
         # Of a prefix only the last position has a target, so the last block reads no other.
         self._read = partial(model.__call__, last_only=config.samples == "prefixes")
-        self._encode: Callable[[Tensor], Encoding] = (
+        self._encode: Callable[..., Encoding] = (
             self._compile_and_encode if config.compile == "on" else self._read
         )
 
-    def _compile_and_encode(self, items_BT: Tensor) -> Encoding:
+    def _compile_and_encode(self, items_BT: Tensor, *, vectors_VD: Tensor) -> Encoding:
         """The first pass, which compiles; where nothing compiles, training goes on without."""
         self._encode = torch.compile(self._read, dynamic=True)
         try:
-            return self._encode(items_BT)
+            return self._encode(items_BT, vectors_VD=vectors_VD)
         except Exception as error:  # whatever a missing or an old compiler leads to
             reason = str(error).strip().partition("\n")[0]
             logger.warning("torch.compile does not work here, so it is left out: %s", reason)
             self._encode = self._read
-            return self._encode(items_BT)
+            return self._encode(items_BT, vectors_VD=vectors_VD)
 
     def forward(self, items_BT: Tensor, target_positions_N: Tensor, target_N: Tensor) -> Tensor:
         """The weighted sum of the terms, each a mean over the targets.
@@ -218,17 +253,30 @@ class Objective(nn.Module):
             target_N: Rows of the item table (item index - 1) that came next at those positions.
         """
         config = self.config
-        encoding = self._encode(items_BT)
+        row_M = None
+        if self.model.values is not None and config.negatives:
+            # Before the reading, so that no other items are composed. All other models draw after
+            # it: by the seed, every run before there were values did.
+            row_M = self._drawn(target_N)
+            items = StepItems.of(self.model, items_BT, target_N + 1, row_M + 1)
+        else:
+            items = StepItems.of(self.model)
+        encoding = self._encode(items.place(items_BT), vectors_VD=items.vectors)
+        if row_M is None and config.negatives:
+            row_M = self._drawn(target_N)
         step = Step(
             model=self.model,
+            items=items,
             encoding=encoding,
             target_positions_N=target_positions_N,
             target_N=target_N,
-            negatives=Negatives.of(self.model, target_N, config.negatives)
-            if config.negatives
-            else None,
+            negatives=None if row_M is None else Negatives.of(self.model, target_N, row_M, items),
             label_smoothing=config.label_smoothing,
             attributes=self.attributes,
         )
         losses = [weight * term.loss(step) for weight, term in self.terms]
         return torch.stack(losses).sum()
+
+    def _drawn(self, target_N: Tensor) -> Tensor:
+        """Rows of the items that targets have to win against, any as likely as the others."""
+        return torch.randint(self.model.num_items, (self.config.negatives,), device=target_N.device)

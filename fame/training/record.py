@@ -18,6 +18,7 @@ from fame.config import ModelConfig, TrainConfig
 from fame.data import Dataset
 from fame.errors import FameError
 from fame.files import telling_of
+from fame.models.item_values import ValueIndex
 from fame.training.loop import Progress, TrainState
 from fame.training.memory import count_parameters, peak_memory
 from fame.training.runs import LOG, Phase, RunFolder, Status
@@ -91,6 +92,7 @@ def recorded(
     workers: Workers,
     on_step: Callable[[Progress], None],
     on_phase: Callable[[str], None],
+    values: ValueIndex | None = None,
 ) -> Iterator[Record]:
     """Keeps the record of a training in its folder; an error in the block goes into it."""
     with _log_file(run.path / LOG):
@@ -112,7 +114,7 @@ def recorded(
                 "%s on %s: %s parameters, %s, %s",
                 status.model,
                 status.data,
-                f"{count_parameters(model_config, dataset.interactions.num_items):,}",
+                f"{count_parameters(model_config, dataset.interactions.num_items, values):,}",
                 status.device,
                 train_config.precision,
             )

@@ -27,10 +27,13 @@ from fame.checkpoint import (
 from fame.config import ModelConfig, TrainConfig
 from fame.data import Dataset
 from fame.data.attributes import ItemAttributes
+from fame.data.head_values import head_values
 from fame.data.repeats import repeated_share
 from fame.errors import FameError
 from fame.evaluate import evaluate, head_report, protocol, summarise_targets
 from fame.files import telling_of, write_text
+from fame.models.item_values import ValueIndex
+from fame.models.registry import made_of_values
 from fame.projection import project, write_projection
 from fame.training.item_start import catalogue_vectors
 from fame.training.loop import (
@@ -110,25 +113,36 @@ def train(
     item_vectors = None
     if train_config.item_start == "catalogue" and not resume:  # what is resumed has its items
         item_vectors = catalogue_vectors(
-            dataset.items, model_config.width, model_config.heads, train_config.head_facets
+            dataset.items, model_config.width, model_config.heads, train_config.start_facets
         )
+    attributes, values = ItemAttributes.of(dataset.items), None
+    if made_of_values(model_config):
+        made = head_values(attributes, model_config.facet_shares, data.num_items)
+        values = ValueIndex.of(made.counts, made.value, made.start)
     workers = join(resolve_device(train_config.device))
     with ExitStack() as stack:
         # From here on, so that a stop while the data and the model are made ready is heard as well.
         stop = stack.enter_context(_stop_signals(relayed=workers.count > 1))
 
         def begin() -> Record:
-            _check(run, dataset, model_config, train_config, workers, resume=resume)
+            _check(run, dataset, model_config, train_config, workers, values, resume=resume)
             stack.enter_context(run.taken(resume=resume))
             if begins_again:
                 logger.warning("No epoch of the run in %s had ended: it begins again.", out)
             return stack.enter_context(
-                recorded(run, dataset, model_config, train_config, workers, on_step, on_phase)
+                recorded(
+                    run, dataset, model_config, train_config, workers, on_step, on_phase, values
+                )
             )
 
         record = workers.on_first(begin)
         state = new_state(
-            model_config, train_config, data.num_items, workers.device, item_vectors=item_vectors
+            model_config,
+            train_config,
+            data.num_items,
+            workers.device,
+            item_vectors=item_vectors,
+            values=values,
         )
         if resume:
             run.load_state(state)
@@ -139,7 +153,7 @@ def train(
             state,
             data,
             train_config,
-            attributes=ItemAttributes.of(dataset.items),
+            attributes=attributes,
             workers=workers,
             on_step=record.step if record else ignore,
             on_epoch=record.epoch if record else ignore,
@@ -229,6 +243,7 @@ def _check(
     model_config: ModelConfig,
     train_config: TrainConfig,
     workers: Workers,
+    values: ValueIndex | None,
     *,
     resume: bool,
 ) -> None:
@@ -245,6 +260,7 @@ def _check(
         device=workers.device,
         precision=resolve_precision(train_config.precision, workers.device),
         processes=workers.count,
+        values=values,
     )
     check_memory(need, workers.device, sharing=workers.sharing)
 

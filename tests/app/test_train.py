@@ -67,7 +67,7 @@ def test_a_run_is_started_with_the_settings_of_the_form(open_app, home, launched
     items = app.segmented_control(key=f"setting-{made_up.NAME}-fame-item_start")
     assert items.value == "random"
     items.set_value("catalogue").run()
-    app.text_input(key=f"setting-{made_up.NAME}-fame-head_facets").set_value("title/genre")
+    app.text_input(key=f"setting-{made_up.NAME}-fame-start_facets").set_value("title/genre")
     app = start(app)
     assert not app.exception
     ((out, data, settings, device, resume),) = launched
@@ -75,7 +75,7 @@ def test_a_run_is_started_with_the_settings_of_the_form(open_app, home, launched
     assert (data, device, resume) == (made_up.NAME, "cpu", False)
     assert settings["heads"] == 4
     assert settings["samples"] == "prefixes"
-    assert (settings["item_start"], settings["head_facets"]) == ("catalogue", "title/genre")
+    assert (settings["item_start"], settings["start_facets"]) == ("catalogue", "title/genre")
     assert settings["model"] == "fame"
     assert query(app, "run") is None or query(app, "run") == "made-up-fame-1"
 
@@ -91,7 +91,7 @@ def test_the_form_asks_for_what_the_model_uses(open_app, launched, model):
     assert settings["model"] == model
     own = MODELS[model].settings - {"gate", "facets"}  # those are for ablations, not for the form
     assert own <= set(settings) and not settings_of_others(model) & set(settings)
-    assert ("head_facets" in settings) == MODELS[model].heads_rank
+    assert ("start_facets" in settings) == MODELS[model].heads_rank
 
 
 @pytest.mark.parametrize(

@@ -80,15 +80,22 @@ def test_training_is_measured_beside_sasrec_and_the_bare_loss(bench, dataset: Da
     InThisProcess.started.clear()
     document = bench("train", *TOY, "--repeats", "3")
     trained = [
-        (arguments["model"]["model"], arguments["training"]["head_loss_weight"])
+        (
+            arguments["model"]["model"],
+            arguments["training"]["head_loss_weight"],
+            arguments["model"]["head_facets"],
+        )
         for arguments in InThisProcess.started
         if "training" in arguments
     ]
-    assert trained[:4] == [("fame", 0.0), ("fame", 0.5), ("sasrec", 0.0), ("bsarec", 0.0)]
+    assert trained[:5] == [
+        *(("fame", 0.0, ""), ("fame", 0.5, ""), ("fame", 0.0, "made up/")),
+        *(("sasrec", 0.0, ""), ("bsarec", 0.0, "")),
+    ]
     assert list(document) == ["format", "machine", "benches"] and document["format"] == 1
     assert {"cpu", "cores", "threads", "gpu", "torch"} <= set(document["machine"])
     report = document["benches"]["train"]
-    names = {*MODELS, "fame_heads_loss", "reference_fp32"}
+    names = {*MODELS, "fame_heads_loss", "fame_values", "reference_fp32"}
     assert names <= set(report["rows"])
     assert set(report["rows"]) | set(report["not_measured"]) == set(train.CONTENDERS)
     positions = training_windows(dataset.interactions, 8).targets
@@ -100,7 +107,12 @@ def test_training_is_measured_beside_sasrec_and_the_bare_loss(bench, dataset: Da
         assert row["positions_per_second"]["values"] == pytest.approx(rates)
         assert row["peak_memory_bytes"] == 1
     assert report["rows"]["fame"]["steps"] == report["rows"]["fame"]["steps_timed"]
-    for pair in (("fame", "sasrec"), ("fame", "reference_fp32"), ("fame_heads_loss", "fame")):
+    for pair in (
+        ("fame", "sasrec"),
+        ("fame", "reference_fp32"),
+        ("fame_heads_loss", "fame"),
+        ("fame_values", "fame"),
+    ):
         ours, theirs = (report["rows"][name]["seconds"]["values"] for name in pair)
         ratios = [a / b for a, b in zip(ours, theirs, strict=True)]
         assert report["ratios"][" / ".join(pair)]["values"] == pytest.approx(ratios)

@@ -185,19 +185,22 @@ def test_a_checkpoint_is_the_best_epoch_and_says_its_figures(
     assert (status.best_epoch, status.best_score) == (1, valid["NDCG@10"])
 
 
-@pytest.mark.parametrize("item_start", ["random", "catalogue"])
+@pytest.mark.parametrize(
+    ("item_start", "head_facets"), [("random", ""), ("catalogue", ""), ("catalogue", "region/")]
+)
 def test_interrupted_and_resumed_equals_uninterrupted(
-    dataset: Dataset, tmp_path: Path, item_start: Literal["random", "catalogue"]
+    dataset: Dataset, tmp_path: Path, item_start: Literal["random", "catalogue"], head_facets: str
 ) -> None:
-    training = replace(TRAINING, item_start=item_start)
-    train(dataset, SHAPE, training, tmp_path / "whole", projection=False)
+    training = replace(TRAINING, item_start=item_start, weight_average=0.9)
+    shape = replace(SHAPE, head_facets=head_facets)
+    train(dataset, shape, training, tmp_path / "whole", projection=False)
 
     def interrupt(progress: Progress) -> None:
         if (progress.epoch, progress.step) == (3, 2):
             os.kill(os.getpid(), signal.SIGTERM)
 
     pieces = tmp_path / "pieces"
-    finished = train(dataset, SHAPE, training, pieces, projection=False, on_step=interrupt)
+    finished = train(dataset, shape, training, pieces, projection=False, on_step=interrupt)
     assert not finished
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
     status = RunFolder(pieces).status()
@@ -205,7 +208,7 @@ def test_interrupted_and_resumed_equals_uninterrupted(
     assert load_checkpoint(pieces).metrics is not None  # the best epoch so far opens as it is
     resumed: list[Progress] = []
     assert train(
-        dataset, SHAPE, training, pieces, resume=True, projection=False, on_step=resumed.append
+        dataset, shape, training, pieces, resume=True, projection=False, on_step=resumed.append
     )
     assert (resumed[0].epoch, resumed[0].step) == (3, 1)  # two epochs were whole
     assert figures_of(pieces) == figures_of(tmp_path / "whole")
@@ -229,13 +232,69 @@ def test_each_head_starts_where_its_share_of_the_catalogue_puts_it(
 ) -> None:
     shares = "region/title,region"
     training = replace(
-        TRAINING, epochs=1, learning_rate=1e-8, item_start="catalogue", head_facets=shares
+        TRAINING, epochs=1, learning_rate=1e-8, item_start="catalogue", start_facets=shares
     )
     train(dataset, SHAPE, training, tmp_path / "run", projection=False)
     vectors = catalogue_vectors(dataset.items, SHAPE.width, SHAPE.heads, shares)
     start = new_state(SHAPE, training, 12, CPU, item_vectors=vectors).model.item_table
     items = load_checkpoint(tmp_path / "run").model.item_table
     torch.testing.assert_close(items, start.detach(), rtol=0, atol=1e-6)  # 6 steps of 1e-8
+
+
+MADE_OF_VALUES = replace(SHAPE, head_facets="region/", own_bound=0.1)
+
+
+@pytest.mark.parametrize("negatives", [0, 4])
+def test_items_are_made_of_values_from_the_first_step_to_the_checkpoint(
+    dataset: Dataset, tmp_path: Path, negatives: int
+) -> None:
+    """The named head's items lie with their region after training."""
+    training = replace(TRAINING, negatives=negatives, weight_average=0.9)
+    train(dataset, MADE_OF_VALUES, training, tmp_path / "run", projection=False)
+    loaded = load_checkpoint(tmp_path / "run")
+    north, south = (f"region={one}" for one in sorted(set(dataset.items["region"])))
+    assert loaded.value_names == ((north, south), ())
+    assert loaded.model.values is not None
+    for item, region in enumerate(dataset.items["region"], 1):
+        own, free = loaded.model.values.index.values_of(item)
+        assert [loaded.value_names[0][value] for value in own] == [f"region={region}"]
+        assert not free
+    alike = torch.arange(12) % 2 == torch.arange(12)[:, None] % 2
+    named = torch.nn.functional.normalize(loaded.model.sub_embeddings()[0], dim=1)
+    nearest = (named @ named.T).fill_diagonal_(-9).argmax(1)
+    assert alike[torch.arange(12), nearest].all()
+    assert loaded.metrics is not None
+    assert loaded.metrics["test"] == evaluate(loaded.model, dataset.interactions, "test")
+    assert loaded.metrics["parameters"] == loaded.model.parameter_count
+    valid = RunFolder(tmp_path / "run").history()
+    assert max(row["valid_NDCG@10"] for row in valid) > 0.9
+
+
+def test_only_free_heads_start_from_the_catalogue_where_others_are_facets(
+    dataset: Dataset, tmp_path: Path
+) -> None:
+    training = replace(TRAINING, epochs=1, learning_rate=1e-8, item_start="catalogue")
+    train(dataset, MADE_OF_VALUES, training, tmp_path / "run", projection=False)
+    own = load_checkpoint(tmp_path / "run").model.item_embedding.weight[1:]
+    assert own[:, :8].std() == pytest.approx(0.02, rel=0.25)  # 96 numbers: 7 % of themselves
+    assert own[:, 8:].std() == pytest.approx(0.08, rel=0.25)
+    every = replace(SHAPE, head_facets="region/region")
+    with pytest.raises(FameError, match="leaves none free"):
+        train(dataset, every, training, tmp_path / "no", projection=False)
+
+
+def test_heads_that_cannot_be_facets_are_refused_before_the_run(
+    dataset: Dataset, tmp_path: Path
+) -> None:
+    bare = replace(dataset, items=align(None, dataset.items["item_id"].tolist()))
+    for data, share, message in (
+        (bare, "region", "this catalogue says nothing of its items"),
+        (dataset, "colour", "no such column; it has region"),
+    ):
+        shape = replace(SHAPE, head_facets=f"{share}/")
+        with pytest.raises(FameError, match=message):
+            train(data, shape, TRAINING, tmp_path / "run")
+        assert not (tmp_path / "run").exists()
 
 
 def test_a_catalogue_that_says_nothing_is_refused_before_the_run(
@@ -464,7 +523,7 @@ def another_value(config: ModelConfig | TrainConfig, field: str) -> Any:
 
 def test_a_run_goes_on_under_its_own_settings_alone(dataset: Dataset, tmp_path: Path) -> None:
     """But for those that do not change what an epoch does."""
-    training = replace(TRAINING, item_start="catalogue")  # so that head_facets may be given
+    training = replace(TRAINING, item_start="catalogue")  # so that start_facets may be given
 
     def interrupt(progress: Progress) -> None:
         if progress.epoch == 2:
@@ -481,7 +540,7 @@ def test_a_run_goes_on_under_its_own_settings_alone(dataset: Dataset, tmp_path: 
             with pytest.raises(FameError, match=f"was started with {field}="):
                 train(dataset, *configs, tmp_path, resume=True, projection=False)
             refused.add(field)
-    assert {"heads", "batch_size", "seed", "head_facets"} < refused
+    assert {"heads", "batch_size", "seed", "start_facets"} < refused
     longer = replace(training, epochs=5, patience=3)
     assert train(dataset, SHAPE, longer, tmp_path, resume=True, projection=False)
 

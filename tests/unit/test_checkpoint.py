@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import json
 import shutil
 from collections.abc import Callable, Iterator
@@ -26,11 +27,15 @@ from fame.checkpoint import (
     write_metrics,
     write_weights,
 )
-from fame.config import ModelConfig, TrainConfig
+from fame.config import ADDED_SETTINGS, ModelConfig, TrainConfig
+from fame.data.attributes import ItemAttributes
 from fame.data.catalogue import catalogue_hash
+from fame.data.head_values import head_values
 from fame.data.registry import SETS
 from fame.errors import CheckpointError
 from fame.files import file_hash
+from fame.models.item_values import ValueIndex
+from fame.models.registry import build_model
 from tests.tiny import TINY, cyclic_interactions, random_model, sealed
 
 DATA = cyclic_interactions(people=12, num_items=9, length=7)
@@ -331,9 +336,25 @@ def test_weights_that_are_replaced_while_a_folder_is_read_are_no_fault(
     assert not times and holds(loaded, weights_of(3)) and loaded.metrics is None
 
 
+def as_format_2(folder: Path) -> dict[str, Any]:
+    """What a checkpoint of format 2 was: ``start_facets`` went by another name."""
+    config = config_of(folder)
+    config["format"] = 2
+    config["training"]["head_facets"] = config["training"].pop("start_facets")
+    for key in ADDED_SETTINGS[3]:
+        del config["model"][key]
+    sections = {name: config[name] for name in ("model", "training", "data")}
+    plain = json.dumps(sections, sort_keys=True, separators=(",", ":"))
+    stated = hashlib.sha256(plain.encode()).hexdigest()
+    metrics = json.loads((folder / "metrics.json").read_text())
+    sealed(folder / "metrics.json", {**metrics, "configuration": stated})
+    sealed(folder / "config.json", config)
+    return config
+
+
 def as_format_1(folder: Path) -> dict[str, Any]:
     """What a checkpoint of format 1 was: no hashes, no version of the code, no repeats."""
-    config = config_of(folder)
+    config = as_format_2(folder)
     for key in ("code", "files", "sha256"):
         del config[key]
     for key in ("repeats", "catalogue"):
@@ -364,6 +385,24 @@ def test_format_1_opens_with_what_it_lacked_and_nothing_else(original: Path, fol
             load_checkpoint(folder)
 
 
+def test_format_2_opens_with_the_name_of_today_and_the_same_values(folder: Path) -> None:
+    describe(folder, replace(TRAINING, item_start="catalogue", start_facets="title/year"))
+    write_metrics(folder, FIGURES)
+    expected = load_checkpoint(folder)
+    config = as_format_2(folder)
+    loaded = load_checkpoint(folder)
+    assert loaded.train_config.start_facets == "title/year"
+    assert loaded.metrics is not None and loaded.metrics["test"] == FIGURES["test"]
+    assert same(replace(loaded, metrics=None), replace(expected, metrics=None))
+    for names in (["start_facets"], [], ["head_facets", "start_facets"]):
+        other = copy.deepcopy(config)
+        value = other["training"].pop("head_facets")
+        other["training"] |= dict.fromkeys(names, value)
+        sealed(folder / "config.json", other)
+        with pytest.raises(CheckpointError, match=r"(no|unknown) key '(head|start)_facets'"):
+            load_checkpoint(folder)
+
+
 def test_a_run_of_format_1_that_goes_on_has_the_present_one(folder: Path) -> None:
     as_format_1(folder)
     describe(folder)
@@ -379,13 +418,13 @@ def test_a_setting_added_later_has_its_stated_value_and_no_default(
     del config["model"]["temperature"]
     sealed(folder / "config.json", config)
     (folder / "metrics.json").unlink()
-    monkeypatch.setattr(folder_format, "FORMAT", 3)
-    monkeypatch.setattr(folder_format, "ADDED_SETTINGS", {3: {"temperature": 0.5}})
+    monkeypatch.setattr(folder_format, "FORMAT", 4)
+    monkeypatch.setattr(folder_format, "ADDED_SETTINGS", {4: {"temperature": 0.5}})
     assert ModelConfig().temperature != 0.5
     assert load_checkpoint(folder).model_config.temperature == 0.5
     write_weights(folder, weights_of(1))  # which writes the present format
     assert config_of(folder)["model"]["temperature"] == 0.5
-    config["format"] = 3  # of which it is one of the keys
+    config["format"] = 4  # of which it is one of the keys
     sealed(folder / "config.json", config)
     with pytest.raises(CheckpointError, match="no key 'temperature'"):
         load_checkpoint(folder)
@@ -407,6 +446,107 @@ def test_json_that_is_none_is_one_sentence(folder: Path, text: str) -> None:
 def test_nothing_is_left_over_beside_what_was_written(original: Path) -> None:
     assert {file.name for file in original.iterdir()} == set(WRITTEN)
     assert files.read_json(original / "config.json") == config_of(original)
+
+
+# --- items made of values ---------------------------------------------------------------------
+
+VALUED = replace(TINY, width=9, heads=3, head_facets="genres/year/", own_bound=0.4)
+VALUED_ITEMS = ITEMS.assign(year=pd.array([1990, None, *[1990] * 3, *[2001] * 4], dtype="Int64"))
+INDEX_TENSORS = ("values.value", "values.start")
+
+
+@pytest.fixture
+def valued(tmp_path: Path) -> Path:
+    path = tmp_path / "valued"
+    write_description(path, VALUED, TRAINING, DATA, VALUED_ITEMS)
+    made = head_values(ItemAttributes.of(VALUED_ITEMS), VALUED.facet_shares, DATA.num_items)
+    index = ValueIndex.of(made.counts, made.value, made.start)
+    write_weights(path, build_model(VALUED, DATA.num_items, index).state_dict())
+    write_metrics(path, FIGURES)
+    return path
+
+
+def renamed(path: Path, heads: Any, key: str = "heads") -> None:
+    """Other names, and a ``config.json`` that vouches for them."""
+    (path / "values.json").write_text(json.dumps({key: heads}))
+    config = config_of(path)
+    config["files"]["values.json"] = [file_hash(path / "values.json")]
+    sealed(path / "config.json", config)
+
+
+def test_names_and_index_of_values_are_opened_as_they_were_written(valued: Path) -> None:
+    loaded = load_checkpoint(valued)
+    assert {file.name for file in valued.iterdir()} == {*WRITTEN, "values.json"}
+    genres, years, free = loaded.value_names
+    assert genres == ("genres=Comedy", "genres=Drama", "genres=War") and not free
+    assert loaded.model.values is not None
+    own = loaded.model.values.index.values_of(1)
+    names = [*genres, *years]
+    assert [[names[value] for value in values] for values in own] == [
+        ["genres=Drama"],
+        ["year=1990", "year=1990s"],
+        [],
+    ]
+    assert not any(loaded.model.values.index.values_of(2))
+    assert all(loaded.model.state_dict()[name].dtype == torch.int32 for name in INDEX_TENSORS)
+    plain = config_of(valued)
+    assert set(plain["files"]) == {"model.safetensors", "items.parquet", "values.json"}
+    assert plain["model"]["head_facets"] == "genres/year/" and plain["model"]["own_bound"] == 0.4
+
+
+def test_an_index_that_does_not_fit_is_refused_in_one_sentence(valued: Path) -> None:
+    state = load_file(valued / "model.safetensors")
+    value, start = (state[name] for name in INDEX_TENSORS)
+    wrong = {
+        "which its head does not": {"value": value.clone().index_fill(0, torch.tensor([0]), 99)},
+        "of torch.int64": {"value": value.long()},
+        "do not cut": {"value": value[:-1].clone()},
+        "sets of values": {"start": start[:-1].clone()},
+        "a value twice": {"value": value.index_fill(0, torch.tensor([1, 2]), int(value[1]))},
+    }
+    for message, tensors in wrong.items():
+        write_weights(valued, state | {f"values.{name}": other for name, other in tensors.items()})
+        with pytest.raises(CheckpointError, match=rf"index of values does not fit.*{message}"):
+            load_checkpoint(valued)
+    del state["values.start"]
+    write_weights(valued, state)
+    with pytest.raises(CheckpointError, match=r"has no tensor 'values\.start'"):
+        load_checkpoint(valued)
+
+
+def test_names_that_do_not_fit_are_refused_in_one_sentence(valued: Path) -> None:
+    heads = json.loads((valued / "values.json").read_text())["heads"]
+    (valued / "values.json").write_text(json.dumps({"heads": heads[::-1]}))
+    with pytest.raises(CheckpointError, match=r"values\.json is damaged, was changed"):
+        load_checkpoint(valued)
+    for other in (
+        heads[:2],
+        "genres",
+        [heads[0], heads[1], ["x"]],
+        [[], heads[1], []],
+        [[*heads[0], heads[0][0]], heads[1], []],
+        [[1, 2, 3], heads[1], []],
+    ):
+        renamed(valued, other)
+        with pytest.raises(CheckpointError, match=r"values\.json, field 'heads' must be"):
+            load_checkpoint(valued)
+    renamed(valued, heads, key="names")
+    with pytest.raises(CheckpointError, match=r"values\.json has (no|the unknown) key"):
+        load_checkpoint(valued)
+    renamed(valued, [[*heads[0], "genres=Western"], heads[1], []])
+    with pytest.raises(CheckpointError, match="does not fit"):  # other numbers than the index has
+        load_checkpoint(valued)
+    (valued / "values.json").unlink()
+    with pytest.raises(CheckpointError, match=r"has no values\.json"):
+        load_checkpoint(valued)
+
+
+def test_a_checkpoint_without_values_vouches_for_none(folder: Path) -> None:
+    config = config_of(folder)
+    config["files"]["values.json"] = ["0" * 64]
+    sealed(folder / "config.json", config)
+    with pytest.raises(CheckpointError, match="field 'files'"):
+        load_checkpoint(folder)
 
 
 SHIPPED = [

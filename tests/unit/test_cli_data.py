@@ -148,3 +148,47 @@ def test_the_module_runs() -> None:
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("Error: There is no data set 'nothing'")
     assert "Traceback" not in done.stderr
+
+
+def test_import_shows_its_columns_first_and_says_what_became_of_every_row(tmp_path: Path) -> None:
+    path = tmp_path / "log.csv"
+    path.write_text("visitorId;poi;when;stars\nann;x;2020-01-02;5\nNA;x;2020-01-01;4\nann;y;1;1\n")
+    asked = ("import", str(path), "--name", "mine", "--item", "poi", "--rating", "stars")
+    first = run(*asked, "--min-rating", "2", "--time", "when", "--sep", ";")
+    assert first.exit_code == 0  # the row with the odd time has too low a rating
+    assert "user = visitorId, item = poi, time = when (like 2020-01-02)" in first.stderr
+    assert "rows             3 read, 1 kept, 2 dropped" in first.stdout
+    assert "  no user id     1 (line 3)" in first.stdout
+    assert "  rating under 2 1 (line 4)" in first.stdout
+    options = ("--time", "when", "--skip-bad", "1", "--core", "1", "--timezone", "Europe/Paris")
+    done = run(*asked, *options, "--dedupe", "--replace", "--json")
+    report = json.loads(done.stdout)["import"]
+    assert report["options"] == {
+        "item": "poi", "time": "when", "rating": "stars", "timezone": "Europe/Paris", "core": 1,
+        "dedupe": True, "skip_bad": 1,
+    }  # fmt: skip
+    assert report["dropped"]["a time that cannot be read"]["first"] == [4]
+    assert report["times"]["first"] == "2020-01-01 23:00:00"  # midnight in Paris
+    in_order = run(*asked, "--in-order", "--replace", "--json")
+    assert json.loads(in_order.stdout)["import"]["columns"]["time"] is None
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--sep", "ab"], "--sep is one character"),
+        (["--timezone", "Mars"], "there is no zone 'Mars'"),
+        (["--timezone", "/etc/passwd"], "there is no zone"),
+        (["--core", "-1"], "--core may not be less than 0"),
+        (["--skip-bad", "-1"], "--skip-bad may not be less than 0"),
+        (["--user", "nobody"], "there is no column 'nobody', as --user says"),
+        (["--min-rating", "3"], "no column holds ratings for --min-rating"),
+    ],
+)
+def test_wishes_that_cannot_be_met_are_one_sentence(
+    clicks: Path, options: list[str], words: str
+) -> None:
+    result = run("import", str(clicks), "--name", "mine", *options)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert words in result.stderr
+    assert result.stderr.count("\n") == 1

@@ -52,11 +52,19 @@ WRONG = [
     (ModelConfig, "temperature", 0),
     (ModelConfig, "gate", "hard"),
     (ModelConfig, "facets", "some"),
+    (ModelConfig, "head_facets", "genres"),  # one share for two heads
+    (ModelConfig, "head_facets", "genres/year/"),
+    (ModelConfig, "head_facets", "/"),  # no head is a facet
+    (ModelConfig, "head_facets", "genres,/"),
+    (ModelConfig, "head_facets", "year, year/"),
+    (ModelConfig, "head_facets", 3),
+    (ModelConfig, "own_bound", -0.1),
+    (ModelConfig, "own_bound", math.inf),
     (TrainConfig, "epochs", 0),
     (TrainConfig, "samples", "pairs"),
     (TrainConfig, "item_start", "titles"),
-    (TrainConfig, "head_facets", 2),
-    (TrainConfig, "head_facets", "title/brand"),  # while items start from noise
+    (TrainConfig, "start_facets", 2),
+    (TrainConfig, "start_facets", "title/brand"),  # while items start from noise
     (TrainConfig, "batch_size", 0),
     (TrainConfig, "learning_rate", 0),
     (TrainConfig, "learning_rate", math.inf),
@@ -110,11 +118,12 @@ def test_a_number_beyond_all_floats_is_refused():
         TrainConfig(learning_rate=10**400)
 
 
-# All settings of format 2 of config.json, the first that has the hash of its content.
+# All settings of format 2 of config.json, the first that has the hash of its content; by the names
+# that they have today.
 OF_FORMAT_2 = {
     *("model", "width", "heads", "experts", "layers", "max_length", "dropout", "positions"),
     *("score", "temperature", "gate", "facets"),
-    *("epochs", "samples", "item_start", "head_facets", "batch_size", "learning_rate"),
+    *("epochs", "samples", "item_start", "start_facets", "batch_size", "learning_rate"),
     *("weight_decay", "weight_average", "warmup_steps", "negatives", "label_smoothing"),
     *("head_loss_weight", "patience", "seed", "device", "precision", "compile"),
 }
@@ -140,6 +149,19 @@ def test_a_whole_number_serves_where_a_number_is_wanted():
 
 def test_heads_cut_the_width_into_equal_slices():
     assert ModelConfig(width=48, heads=3).head_width == 16
+
+
+@pytest.mark.parametrize(
+    ("head_facets", "expected"),
+    [
+        ("", ()),
+        ("genres/year/", (("genres",), ("year",), ())),
+        (" / brand , year /category", ((), ("brand", "year"), ("category",))),
+    ],
+)
+def test_every_head_has_its_share_of_the_columns(head_facets, expected):
+    config = ModelConfig(width=48, heads=3, head_facets=head_facets)
+    assert config.facet_shares == expected
 
 
 @pytest.mark.parametrize(

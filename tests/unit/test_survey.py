@@ -13,7 +13,7 @@ from fame.checkpoint import Checkpoint, load_checkpoint, write_description, writ
 from fame.config import TrainConfig
 from fame.data.sequences import Interactions, held_out
 from fame.errors import CheckpointError, DataError
-from fame.lens.faithfulness import faithfulness_of_people
+from fame.lens.faithfulness import DRAWS, MEASURES, faithfulness_of_people
 from fame.lens.people import base_rates, everybodys_figures, most_routed, worth_showing
 from fame.survey import FAITHFULNESS, PEOPLE, read_faithfulness, read_people, survey
 from tests.tiny import TINY, TINY_SASREC, cyclic_interactions, interactions_of, random_model
@@ -170,3 +170,12 @@ def test_the_documents_are_what_the_command_prints(surveyed: Checkpoint):
     assert document == {
         "format": 2, "weights": surveyed.weights_hash, "data": DATA.fingerprint, **asdict(people)
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["beauty", "sports", "toys", "ml-1m", "ml-100k"])
+def test_the_shipped_surveys_are_those_of_the_shipped_weights(name: str):
+    checkpoint = load_checkpoint(Path(__file__).parents[2] / "checkpoints" / name)
+    people, faithfulness = read_people(checkpoint), read_faithfulness(checkpoint)
+    assert people is not None and people.looked_at == checkpoint.data.users
+    assert faithfulness is not None and set(faithfulness.measures) == set(MEASURES)
+    assert (faithfulness.sample, faithfulness.draws) == (500, DRAWS)

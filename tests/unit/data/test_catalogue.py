@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 from pathlib import Path
 
 import pandas as pd
@@ -13,7 +12,6 @@ from fame.data.catalogue import (
     align,
     catalogue_hash,
     facet_columns,
-    own_items,
     read_items,
     write_items,
 )
@@ -85,40 +83,6 @@ def test_align_follows_the_ids_and_names_the_unknown(items: pd.DataFrame) -> Non
 def test_align_without_a_catalogue_names_by_id() -> None:
     aligned = align(None, ["b", "a"])
     assert aligned.to_dict("list") == {"item_id": ["b", "a"], "title": ["Item b", "Item a"]}
-
-
-def test_own_items_find_out_the_kinds() -> None:
-    content = (
-        "item_id,title,year,price,tags,brand,empty\n"
-        "a,Ant,1999,1.5,x | y,Acme,\n"
-        'b,"Bee, the",,,x,1,\n'
-        "c,,2001,2,,,\n"
-    )
-    items = own_items(io.BytesIO(content.encode()), "items.csv")
-    assert facet_columns(items) == {
-        "year": "number",
-        "price": "number",
-        "tags": "list",
-        "brand": "category",
-        "empty": "category",
-    }
-    assert items["year"].dtype == "Int64"
-    assert items["tags"].tolist() == [["x", "y"], ["x"], []]
-    assert align(items, ["c", "b"])["title"].tolist() == ["Item c", "Bee, the"]
-
-
-@pytest.mark.parametrize(
-    ("content", "words"),
-    [
-        ("item_id,title\n", "f is empty"),
-        ("id,title\n1,x\n", "f, line 1: the header has no column 'item_id'"),
-        ("item_id,title\n1,x\n1,y\n", "f: row 2 has no item_id, or one that stands there before"),
-        ("item_id,title\n,x\n", "f: row 1 has no item_id"),
-    ],
-)
-def test_own_items_that_do_not_fit_are_named(content: str, words: str) -> None:
-    with pytest.raises(DataError, match=words):
-        own_items(io.BytesIO(content.encode()), "f")
 
 
 def test_the_hash_is_that_of_what_is_said_and_not_of_how_it_is_stored(

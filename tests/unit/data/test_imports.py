@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import random
+from collections import Counter
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from fame.data import import_file, list_sets, load
+from fame.data import Wishes, import_file, list_sets, load
 from fame.data.dataset import Dataset
 from fame.errors import DataError
 
@@ -21,10 +28,16 @@ def histories(data: Dataset) -> dict[str, list[str]]:
     }
 
 
-def bring_in(folder: Path, file: str, content: str | bytes, name: str = "mine") -> Dataset:
+def bring_in(
+    folder: Path,
+    file: str,
+    content: str | bytes,
+    name: str = "mine",
+    wishes: Wishes | None = None,
+) -> Dataset:
     path = folder / file
     path.write_bytes(content.encode() if isinstance(content, str) else content)
-    import_file(path, name, replace=True)
+    import_file(path, name, replace=True, wishes=wishes)
     return load(name, offline=True)
 
 
@@ -65,8 +78,9 @@ def test_tables_are_understood(tmp_path: Path, file: str, content: str) -> None:
     assert data.source == f"imported from {file}"
 
 
-def test_equal_times_keep_the_order_of_the_file(tmp_path: Path) -> None:
-    data = bring_in(tmp_path, "a.csv", "user,item,time\nu,c,1\nu,a,1\nu,b,0\n")
+def test_equal_times_keep_the_order_of_the_file_where_it_is_asked_for(tmp_path: Path) -> None:
+    content = "user,item,time\nu,c,1\nu,a,1\nu,b,0\n"
+    data = bring_in(tmp_path, "a.csv", content, wishes=Wishes(in_order=True, time="time"))
     assert histories(data) == {"u": ["b", "c", "a"]}
     assert "equal times in the order of the source file" in data.interactions.filters
 
@@ -262,12 +276,12 @@ def test_a_published_name_is_taken(tmp_path: Path) -> None:
         ("a.csv", b"who,item\n1,2\n", "a.csv, line 1: the header has no column user or user_id"),
         ("a.csv", b"user,what\n1,2\n", "a.csv, line 1: the header has no column item or item_id"),
         ("a.csv", b"user,item\n1,2\n3\n", "a.csv, line 3: 2 columns are expected, not 1"),
-        ("a.csv", b"user,item\n1,2\n,3\n", "a.csv, line 3: column 'user' has no value"),
+        ("a.csv", b"user,item\n,2\nNA,3\n", "a.csv: no interaction is left .2 no user id."),
         ("a.csv", b"user,item,time\n1,2,9\n1,2,oops\n", "a.csv, line 3: .*'oops'"),
         ("a.csv", b"user,item,time\n1,2,2020-01-01\n1,2,9 pm\n", "a.csv, line 3: .*'9 pm'"),
         ("a.csv", b"user,item,time\n1,2,9\n1,2,nan\n", "a.csv, line 3: .*'nan'"),
-        ("a.csv", b"\xff\xfe", "a.csv, line 1: this is no UTF-8 text"),
-        ("a.csv", b"user,item\n1,\xe9\n", "a.csv, line 2: this is no UTF-8 text"),
+        ("a.csv", b"\xff\xfe", "a.csv is empty"),
+        ("a.csv", b"user,item\n1,\0\n", "a.csv, line 2 holds the byte 0x00, which no text has"),
         ("a.txt", b"", "a.txt is empty"),
         ("a.txt", b"1 two\n", "a.txt, line 1: 'two' is no whole number"),
         ("a.parquet", b"PAR1", "a.parquet is no readable parquet file"),
@@ -286,7 +300,7 @@ def test_what_cannot_be_read_is_named(
     ("frame", "words"),
     [
         (pd.DataFrame({"user": [], "item": []}), "a.parquet is empty"),
-        (pd.DataFrame({"user": ["a", None], "item": [1, 2]}), "row 2: column 'user' has no value"),
+        (pd.DataFrame({"user": [None, None], "item": [1, 2]}), "no interaction is left"),
         (pd.DataFrame({"user": [["a"]], "item": [1]}), "ids are text or whole numbers"),
         (pd.DataFrame({"user": [1.5], "item": [1]}), "ids are text or whole numbers"),
         (pd.DataFrame({"user": [1], "item": [1], "time": ["x"]}), "row 1: column 'time' has 'x'"),
@@ -314,3 +328,369 @@ def test_a_missing_file_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("user,item\nu,x\n")
     with pytest.raises(DataError, match=r"nothing.csv cannot be read"):
         import_file(tmp_path / "a.csv", "mine", items=tmp_path / "nothing.csv")
+
+
+# --- what becomes of every row --------------------------------------------------------------------
+
+
+def report_of(data: Dataset) -> dict[str, Any]:
+    assert data.report is not None
+    return data.report
+
+
+IDS = st.sampled_from(["a", "b", "Ünit 5", 'say "x"', "1", "01", "", "NA", "null", " ", "nan"])
+
+
+@settings(
+    deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    rows=st.lists(
+        st.tuples(IDS, IDS, st.integers(0, 5), st.sampled_from(["1", "3.5", "5", ""])), min_size=1
+    ),
+    kind=st.sampled_from(["csv", "tsv", "json", "parquet", "utf-16", "gzip"]),
+    bad=st.integers(0, 3),
+    core=st.sampled_from([0, 2]),
+    min_rating=st.sampled_from([None, 3.0]),
+    dedupe=st.booleans(),
+)
+def test_rows_read_are_rows_kept_and_rows_dropped_for_a_reason(
+    tmp_path: Path,
+    rows: list[tuple[str, str, int, str]],
+    kind: str,
+    bad: int,
+    core: int,
+    min_rating: float | None,
+    dedupe: bool,
+) -> None:
+    frame = pd.DataFrame(rows, columns=["user_id", "item_id", "timestamp", "rating"])
+    path = tmp_path / "log"
+    text = frame.to_csv(index=False, sep="\t" if kind == "tsv" else ",")
+    if kind in ("json", "parquet"):
+        bad = 0
+    text += "too few\n" * bad
+    if kind == "json":
+        frame.to_json(path, orient="records", lines=True)
+    elif kind == "parquet":
+        frame.to_parquet(path)
+    else:
+        content = text.encode("utf-16" if kind == "utf-16" else "utf-8")
+        path.write_bytes(gzip.compress(content) if kind == "gzip" else content)
+    wishes = Wishes(core=core, min_rating=min_rating, dedupe=dedupe, skip_bad=bad)
+    none = {"", "NA", "null", " ", "nan"}
+    kept = [
+        row
+        for row in rows
+        if not {row[0], row[1]} & none
+        and (min_rating is None or (row[3] and float(row[3]) >= min_rating))
+    ]
+    if dedupe:
+        kept = list(dict.fromkeys(row[:3] for row in kept))
+    for _ in rows if core else ():
+        counts = [Counter(row[place] for row in kept) for place in (0, 1)]
+        kept = [row for row in kept if min(counts[0][row[0]], counts[1][row[1]]) >= core]
+    try:
+        import_file(path, "mine", replace=True, wishes=wishes)
+    except DataError as error:
+        assert not kept, error
+        return
+    data = load("mine")
+    report = report_of(data)
+    assert report["rows"] == len(rows) + bad
+    assert report["kept"] == len(kept) == len(data.interactions.items)
+    assert report["rows"] - report["kept"] == sum(own["rows"] for own in report["dropped"].values())
+    found = Counter((user, item) for user, own in histories(data).items() for item in own)
+    assert found == Counter(row[:2] for row in kept)
+
+
+def test_ids_that_are_none_are_dropped_and_said_with_their_lines(tmp_path: Path) -> None:
+    content = "user,item,time\nann,x,1\n\nNA,x,2\nann,,3\n null ,x,4\nann,None,5\nbob,y,6\n"
+    data = bring_in(tmp_path, "a.csv", content)
+    assert histories(data) == {"ann": ["x"], "bob": ["y"]}
+    assert report_of(data)["dropped"] == {
+        "no user id": {"rows": 2, "unit": "line", "first": [4, 6]},
+        "no item id": {"rows": 2, "unit": "line", "first": [5, 7]},
+    }
+
+
+def test_bad_rows_are_dropped_up_to_the_number_that_is_given(tmp_path: Path) -> None:
+    content = "user,item,time\nann,x,2\nann\nann,y,soon\nann,z,1\nann,w,\n"
+    data = bring_in(tmp_path, "a.csv", content, wishes=Wishes(skip_bad=3))
+    assert histories(data) == {"ann": ["z", "x"]}
+    assert report_of(data)["dropped"] == {
+        "another number of columns": {"rows": 1, "unit": "line", "first": [3]},
+        "a time that cannot be read": {"rows": 2, "unit": "line", "first": [4, 6]},
+    }
+    for few in (0, 1, 2):
+        with pytest.raises(DataError, match=r"a.csv, line [346]"):
+            bring_in(tmp_path, "a.csv", content, wishes=Wishes(skip_bad=few))
+
+
+def test_what_was_asked_for_is_kept_with_the_set(tmp_path: Path) -> None:
+    content = "user,item,time,rating\n" + "".join(
+        f"u{k % 3},i{k % 2},{k // 2},{1 + k % 5}\n" for k in range(30)
+    )
+    wishes = Wishes(core=2, min_rating=3, dedupe=True, skip_bad=1)
+    data = bring_in(tmp_path, "a.csv", content, wishes=wishes)
+    assert data.interactions.filters == (
+        "ratings from 3, exact duplicates once, 2-core on users and items; in order of time, equal "
+        "times in a random order fixed by the set"
+    )
+    assert report_of(data)["options"] == {
+        "core": 2, "min_rating": 3, "dedupe": True, "skip_bad": 1
+    }  # fmt: skip
+
+
+# --- the order -----------------------------------------------------------------------------------
+
+
+def test_a_time_of_another_name_orders_the_clicks(tmp_path: Path) -> None:
+    content = "user_id,item_id,date\na,x3,2020-01-03\na,x2,2020-01-02\na,x1,2020-01-01\n"
+    data = bring_in(tmp_path, "a.csv", content)
+    assert histories(data) == {"a": ["x1", "x2", "x3"]}
+    assert report_of(data)["times"]["last"] == "2020-01-03"
+    in_order = bring_in(tmp_path, "a.csv", content, wishes=Wishes(in_order=True))
+    assert histories(in_order) == {"a": ["x3", "x2", "x1"]}
+    assert "not used, though times are in it: date" in report_of(in_order)["notes"]
+    frame = pd.read_csv(tmp_path / "a.csv")
+    frame.to_parquet(tmp_path / "a.parquet")
+    import_file(tmp_path / "a.parquet", "mine", replace=True)
+    assert histories(load("mine")) == {"a": ["x1", "x2", "x3"]}
+
+
+def test_a_set_without_times_says_so(tmp_path: Path) -> None:
+    data = bring_in(tmp_path, "a.csv", "user,item\nu,x\n")
+    assert report_of(data)["notes"] == [
+        "no column holds times, so clicks stand in the order of the lines"
+    ]
+
+
+def test_equal_times_come_in_an_order_that_no_sorting_of_the_file_changes(tmp_path: Path) -> None:
+    rows = [f"u{user},i{item},{item // 10}" for user in range(40) for item in range(20)]
+    head = "user,item,time"
+    data = bring_in(tmp_path, "a.csv", "\n".join([head, *rows]))
+    again = bring_in(tmp_path, "a.csv", "\n".join([head, *reversed(rows)]))
+    assert again.interactions.fingerprint == data.interactions.fingerprint
+    assert report_of(data)["tied"] == 1
+    first = Counter(own[0] for own in histories(data).values())
+    assert set(first) <= {f"i{item}" for item in range(10)}
+    # 40 people, ten items that may come first: nobody is first for all. Of 40 throws at ten sides
+    # one has more than 14 with a probability below 1e-4.
+    assert max(first.values()) <= 14
+    follows = Counter(pair for own in histories(data).values() for pair in pairwise(own))
+    assert max(follows.values()) <= 14  # nor does one always follow another
+
+
+def test_duplicates_are_counted_and_dropped_where_that_is_asked_for(tmp_path: Path) -> None:
+    content = "user,item,time\nu,a,1\nu,b,1\nu,a,1\nu,a,2\nv,a,1\nu,a,1\n"
+    data = bring_in(tmp_path, "a.csv", content)
+    assert report_of(data)["duplicates"] == 2
+    assert report_of(data)["tied"] == 4 / 6
+    assert sorted(histories(data)["u"]) == ["a", "a", "a", "a", "b"]
+    once = bring_in(tmp_path, "a.csv", content, wishes=Wishes(dedupe=True))
+    assert report_of(once)["dropped"] == {
+        "exact duplicate": {"rows": 2, "unit": "line", "first": [4, 7]}
+    }
+    assert sorted(histories(once)["u"][:2]) == ["a", "b"] and histories(once)["u"][2:] == ["a"]
+    with pytest.raises(DataError, match="--dedupe needs times"):
+        bring_in(tmp_path, "a.csv", "user,item\nu,a\n", wishes=Wishes(dedupe=True))
+
+
+# --- the catalogue -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("other", ["{}.0", "0{}", " {}", "'{}'"])
+def test_a_catalogue_that_knows_no_item_is_refused(tmp_path: Path, other: str) -> None:
+    (tmp_path / "a.csv").write_text("user,item\nu,1\nu,2\n")
+    ids = [other.format(item) for item in (1, 2)]
+    (tmp_path / "items.csv").write_text(f"item_id,title\n{ids[0]},One\n{ids[1]},Two\n")
+    with pytest.raises(DataError, match=r"knows 0 of the 2 items .* there may be '1' here"):
+        import_file(tmp_path / "a.csv", "mine", items=tmp_path / "items.csv")
+
+
+@pytest.mark.parametrize(("known", "said"), [(8, True), (9, False), (10, False)])
+def test_a_catalogue_that_knows_few_items_is_told(tmp_path: Path, known: int, said: bool) -> None:
+    (tmp_path / "a.csv").write_text("user,item\n" + "".join(f"u,{k}\n" for k in range(10)))
+    titles = "".join(f"{k},T{k},x\n" for k in range(known)) + "99,Other,y\n"
+    (tmp_path / "items.csv").write_text("item_id,title,genre\n" + titles)
+    import_file(tmp_path / "a.csv", "mine", items=tmp_path / "items.csv")
+    report = report_of(load("mine"))
+    assert report["titles"] == {
+        "items": 10, "known": known, "listed": known + 1, "titled": known
+    }  # fmt: skip
+    assert report["facets"] == {"genre": {"kind": "category", "values": 1, "items": known}}
+    assert any(f"knows {known} of the 10 items" in note for note in report["notes"]) == said
+
+
+# --- forms ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("a.dat", "ann::y::5::978300760\nann::x::4::978300275\nbob::z::3::978300275\n"),
+        ("a", "ann;y;2020-01-02\nann;x;2020-01-01\nbob;z;2020-01-01\n"),
+        ("a.csv", "user item timestamp\nann y 20\nann x 10\nbob z 5\n"),
+        ("a.tsv", '"user_id"\t"item_id"\t"time"\n"ann"\t"y"\t2\n"ann"\t"x"\t1\n"bob"\t"z"\t1\n'),
+        (
+            "a.txt",
+            "ann\ty\tArts & Crafts\t40.7\t-240\tTue Apr 03 18:00:09 +0000 2012\n"
+            "ann\tx\tBridge\t40.6\t-240\tTue Apr 03 17:00:09 +0000 2012\n"
+            "bob\tz\tBridge\t40.6\t-240\tTue Apr 03 17:00:09 +0000 2012\n",
+        ),
+        ("a.txt", "\n\nuser|item|ts\nann|y|20\nann|x|10\nbob|z|5\n"),
+        ("a.csv", "user_id,item_id,item_id2,timestamp\nann,y,q,2\nann,x,r,1\nbob,z,s,1\n"),
+        (
+            "a.json",
+            '{"reviewerID": "ann", "asin": "y", "unixReviewTime": 1400000000, "style": {"a": 1}}\n'
+            '{"reviewerID": "ann", "asin": "x", "unixReviewTime": 1300000000}\n\n'
+            '{"reviewerID": "bob", "asin": "z", "overall": 5.0, "unixReviewTime": 1300000000}\n',
+        ),
+        (
+            "a.jsonl",
+            '{"session": "ann", "events": [{"aid": "y", "ts": 1661200000001, "type": "clicks"}, '
+            '{"aid": "x", "ts": 1661200000000, "type": "carts"}]}\n'
+            '{"session": "bob", "events": [{"aid": "z", "ts": 1661200000000, "type": "orders"}]}\n',
+        ),
+    ],
+)  # fmt: skip
+def test_content_decides_what_a_file_is(tmp_path: Path, file: str, content: str) -> None:
+    assert histories(bring_in(tmp_path, file, content)) == EXPECTED
+
+
+def test_ratings_in_a_txt_are_no_sequences(tmp_path: Path) -> None:
+    content = "1\t1193\t5\t978300760\n1\t661\t3\t978302109\n1\t9\t3\t978302108\n"
+    data = bring_in(tmp_path, "u.txt", content)
+    assert histories(data) == {"1": ["1193", "9", "661"]}
+    assert list(report_of(data)["columns"].values()) == [
+        "column 1", "column 2", "column 4", "column 3"
+    ]  # fmt: skip
+
+
+def test_parts_and_lists_in_parquet(tmp_path: Path) -> None:
+    parts = tmp_path / "parts" / "day=1"
+    parts.mkdir(parents=True)
+    (parts.parent / "_SUCCESS").write_bytes(b"")
+    for number, (user, items, times) in enumerate(
+        [("ann", ["y", "x"], [2, 1]), ("bob", ["z"], [1])]
+    ):
+        pd.DataFrame({"user_id": [user], "items": [items], "timestamp": [times]}).to_parquet(
+            parts / f"part-{number}.parquet"
+        )
+    import_file(tmp_path / "parts", "mine")
+    assert histories(load("mine")) == EXPECTED
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match="empty is a folder without Parquet parts"):
+        import_file(tmp_path / "empty", "other")
+
+
+def test_events_in_lists_are_told_by_the_line_they_stand_in(tmp_path: Path) -> None:
+    lines = [
+        {"session": number, "events": [{"aid": aid, "ts": 1_661_200_000_000 + aid} for aid in aids]}
+        for number, aids in enumerate([[1, 2, 3], [], [4]])
+    ]
+    lines[2]["events"].append({"aid": None, "ts": 1_661_200_000_000})  # type: ignore[attr-defined]
+    data = bring_in(tmp_path, "a", "\n".join(map(json.dumps, lines)))
+    assert histories(data) == {"0": ["1", "2", "3"], "2": ["4"]}
+    report = report_of(data)
+    assert (report["rows"], report["kept"]) == (5, 4)
+    assert report["dropped"] == {"no item id": {"rows": 1, "unit": "line", "first": [3]}}
+
+
+def test_whole_numbers_that_a_missing_one_made_decimal_are_ids(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"user": ["a", "b", "c"], "item": [7.0, None, 8.0]})
+    frame.to_parquet(tmp_path / "a.parquet")
+    import_file(tmp_path / "a.parquet", "mine")
+    data = load("mine")
+    assert histories(data) == {"a": ["7"], "c": ["8"]}
+    assert report_of(data)["dropped"] == {"no item id": {"rows": 1, "unit": "row", "first": [2]}}
+
+
+def test_a_folder_of_movielens_brings_its_films(
+    tmp_path: Path, grouplens_100k: dict[str, bytes]
+) -> None:
+    for file, content in grouplens_100k.items():
+        (tmp_path / file).write_bytes(content)
+    import_file(tmp_path, "mine")
+    data = load("mine")
+    assert data.items["title"].tolist()[:2] == ["Plain One", "The Long Way"]
+    assert report_of(data)["rows"] == report_of(data)["kept"] == 13
+    assert report_of(data)["titles"]["known"] == 7
+
+
+def test_what_was_found_is_told_before_anything_is_kept(tmp_path: Path, cache: Path) -> None:
+    told: list[str] = []
+
+    def listen(text: str) -> None:
+        assert not (cache / "imported").exists()
+        told.append(text)
+
+    path = tmp_path / "a.csv"
+    rows = "".join(f"u{k},i{k},Sat Jun 1{k} 10:00:00 +0000 2012,x\n" for k in range(7))
+    path.write_text("visitorId,POI_id,UTC_time,note\n" + rows)
+    import_file(path, "mine", told=listen)
+    (text,) = told
+    assert text.splitlines()[0] == f"{path}: text with ',' between columns, UTF-8"
+    assert [f"u{k}" in text for k in range(7)] == [True] * 5 + [False] * 2
+    assert (
+        "user = visitorId, item = POI_id, time = UTC_time (like Sat Jun 10 10:00:00 +0000 2012), "
+        "rating = none\nignored: note" in text
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"user;what\n1;2\n", "line 1: .*--item .*read as text with ';' between .*user, what"),
+        (b'{"user": 1, "item": 2}\n{"user": 1, "item"\n', "line 2 is no JSON object"),
+        (b'{"user": 1, "item": ' + b"9" * 5_000 + b"}\n", "line 1 is no JSON object"),
+        (b'{"user": ' + b"[" * 100_000 + b"\n", "line 1 is no JSON object"),
+        (b'{"user": 1, "item": 2}\n{"user": 1, "item": "x"}\n', "values of one kind"),
+        (b'user,item\n1,2\n3,"4\n', "line 3: a quote is opened and never closed"),
+        (
+            b"user,item,time\n1,2," + b"9" * 5_000 + b"\n1,2,x\n",
+            "line 2: column 'time' has '9{40}'",
+        ),
+        (b"x" * 200_000 + b"\n1,2\n", "line 1: there is one column"),
+    ],
+)
+def test_what_cannot_be_read_names_its_line_and_the_mend(
+    tmp_path: Path, content: bytes, words: str
+) -> None:
+    with pytest.raises(DataError, match=words) as caught:
+        bring_in(tmp_path, "a", content)
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 600
+
+
+def test_damaged_files_end_in_a_sentence_or_in_an_import(tmp_path: Path) -> None:
+    """Bytes cut, changed and put in, in every form: never anything but a ``DataError``."""
+    rng = random.Random(0)
+    frame = pd.DataFrame(
+        [(f"u{k % 7}", f"i{k % 11}", 1_600_000_000 + k, 'a "b",\nc') for k in range(200)],
+        columns=["user_id", "item_id", "timestamp", "note"],
+    )
+    plain = frame.to_csv(index=False).encode()
+    forms = [plain, frame.to_json(orient="records", lines=True).encode(), gzip.compress(plain)]
+    for compression in ("snappy", "gzip", "zstd"):
+        frame.to_parquet(tmp_path / "seed", compression=compression)
+        forms.append((tmp_path / "seed").read_bytes())
+    pieces = [b'"', b"\n", b"\r", b",", b"\0", b"\xff", b"9" * 5_000, b"[" * 2_000, b"x" * 140_000]
+    ends: Counter[str] = Counter()
+    for number in range(300):
+        content = bytearray(forms[number % len(forms)])
+        at = rng.randrange(len(content))
+        match rng.randrange(3):
+            case 0:
+                content[at:at] = rng.choice(pieces)
+            case 1:
+                del content[at : at + rng.choice([1, 50, 10_000])]
+            case _:
+                content[at] ^= 1 << rng.randrange(8)
+        (tmp_path / "a").write_bytes(bytes(content))
+        try:
+            import_file(tmp_path / "a", "mine", replace=True)
+            ends["import"] += 1
+        except DataError as error:
+            assert "\n" not in str(error)
+            ends["sentence"] += 1
+    assert min(ends["import"], ends["sentence"]) > 30

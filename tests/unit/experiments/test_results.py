@@ -39,7 +39,7 @@ OTHER: dict[str, Any] = {
     **{"model": "sasrec", "width": 32, "heads": 4, "experts": 3, "layers": 3, "max_length": 9},
     **{"dropout": 0.1, "positions": "relative", "score": "cosine", "temperature": 0.2},
     **{"gate": "uniform", "facets": "off", "epochs": 3, "samples": "prefixes"},
-    **{"item_start": "catalogue", "head_facets": "title", "batch_size": 8, "learning_rate": 0.1},
+    **{"item_start": "catalogue", "start_facets": "title", "batch_size": 8, "learning_rate": 0.1},
     **{"weight_decay": 0.1, "weight_average": 0.9, "warmup_steps": 5, "negatives": 7},
     **{"label_smoothing": 0.1, "head_loss_weight": 0.0, "patience": 1, "seed": 7},
     **{"device": "cpu", "precision": "fp32", "compile": "on"},
@@ -47,7 +47,7 @@ OTHER: dict[str, Any] = {
 
 
 def key_with(**settings: Any) -> RunKey:
-    if "head_facets" in settings:
+    if "start_facets" in settings:
         settings["item_start"] = "catalogue"
     model, training = split_settings(settings, "test")
     return RunKey.of(DATA, "fame", ModelConfig(**model), TrainConfig(**training))
@@ -90,7 +90,7 @@ def test_a_setting_added_later_makes_no_strangers_and_no_twins(
     settings = run_settings(ModelConfig(), TrainConfig())
     before = settings_key(settings)
     assert settings_key({**settings, "new": 0.5}) != before
-    added = {**ADDED_SETTINGS, 3: {"new": 0.5}, 4: {"newer": "off"}}
+    added = {**ADDED_SETTINGS, 98: {"new": 0.5}, 99: {"newer": "off"}}
     monkeypatch.setattr(table, "ADDED_SETTINGS", added)
     assert settings_key({**settings, "new": 0.5}) == before
     assert settings_key({**settings, "new": 0.5, "newer": "off"}) == before

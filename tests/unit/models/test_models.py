@@ -15,18 +15,31 @@ from fame.errors import FameError
 from fame.lens.trace import trace_history
 from fame.losses import linear_cross_entropy
 from fame.models.fame import Fame
+from fame.models.item_values import ValueIndex
 from fame.models.registry import build_model, settings_of_others
 from fame.models.sequence_model import Intervention, SequenceModel, last_positions
 from fame.training.objective import Objective
 from tests import reference
-from tests.tiny import TINY, TINY_MODELS, TINY_SASREC, every_model, padded, random_model
-from tests.twin import fame_twin, leaves_of, twin_parameters
+from tests.tiny import (
+    TINY,
+    TINY_MODELS,
+    TINY_SASREC,
+    TINY_VALUES,
+    every_model,
+    padded,
+    random_model,
+    values_for,
+)
+from tests.twin import fame_twin, index_of, leaves_of, twin_parameters
 
 NUM_ITEMS = 9
 EXACT = {"rtol": 1e-9, "atol": 1e-11}
 HISTORIES = [[3, 1, 4, 1, 5], [9, 2], [6]]
 TINY_BSAREC = TINY_MODELS["bsarec"]
 COSINE = dataclasses.replace(TINY, score="cosine", temperature=0.3)
+RELATIVE_COSINE = dataclasses.replace(
+    TINY, positions="relative", score="cosine", gate="uniform", heads=4
+)
 SHAPES = [
     TINY,
     dataclasses.replace(TINY, heads=4, experts=2, layers=1),
@@ -38,7 +51,12 @@ SHAPES = [
     COSINE,
     dataclasses.replace(COSINE, score="fused-cosine"),
     dataclasses.replace(TINY, gate="uniform"),
-    dataclasses.replace(TINY, positions="relative", score="cosine", gate="uniform", heads=4),
+    RELATIVE_COSINE,
+    TINY_VALUES,
+    dataclasses.replace(TINY_VALUES, width=12, heads=3, head_facets="/kind/a,b", own_bound=0.2),
+    dataclasses.replace(TINY_VALUES, score="fused-cosine", temperature=0.3, own_bound=1e9),
+    dataclasses.replace(TINY_VALUES, score="cosine", head_facets="kind/a", own_bound=0.0),
+    dataclasses.replace(TINY_VALUES, heads=1, head_facets="kind"),
 ]
 # What stands for one head that ranks: the baseline, and FAME without facets.
 UNDIVIDED = [
@@ -59,7 +77,8 @@ histories = st.lists(st.integers(1, NUM_ITEMS), min_size=1, max_size=5)
 def shape_name(config: ModelConfig) -> str:
     told = f"{config.model}-H{config.heads}-E{config.experts}-L{config.layers}-D{config.width}"
     choices = (config.positions, config.score, config.gate, f"facets {config.facets}")
-    usual = ("absolute", "dot", "learned", "facets on")
+    choices = (*choices, f"{config.head_facets} {config.own_bound:g}")
+    usual = ("absolute", "dot", "learned", "facets on", " 0.6")
     return "-".join([told, *(c for c, u in zip(choices, usual, strict=True) if c != u)])
 
 
@@ -116,7 +135,7 @@ def test_forward_equals_the_twin_at_every_position(config):
                 )
 
 
-@pytest.mark.parametrize("config", [TINY, TINY_SASREC, *SHAPES[-5:], *UNDIVIDED], ids=shape_name)
+@pytest.mark.parametrize("config", [TINY, TINY_SASREC, *SHAPES[-10:], *UNDIVIDED], ids=shape_name)
 @pytest.mark.parametrize("layers", [1, 2, 3])
 def test_reading_the_last_position_alone_changes_nothing(config, layers):
     """Values and gradients; the other positions of the last block are never computed."""
@@ -162,7 +181,7 @@ def test_loss_and_every_gradient_equal_the_twins(config):
     loss.backward()
 
     leaves = leaves_of(model)
-    parameters = twin_parameters(leaves, config)
+    parameters = twin_parameters(leaves, config, index_of(model))
     losses = []
     for history, row in zip(HISTORIES, targets, strict=True):
         for position, target in zip(reference.fame(parameters, history), row, strict=True):
@@ -220,7 +239,7 @@ def test_without_facets_scores_and_every_gradient_equal_the_twins(config):
     loss.backward()
 
     leaves = leaves_of(model)
-    parameters = twin_parameters(leaves, config)
+    parameters = twin_parameters(leaves, config, index_of(model))
     losses = []
     for row, history in enumerate(HISTORIES):
         query = model(padded(HISTORIES)).query[row]
@@ -239,9 +258,10 @@ def test_without_facets_scores_and_every_gradient_equal_the_twins(config):
 
 @given(history=histories, seed=st.integers(0, 1000))
 @settings(max_examples=20)
-def test_one_query_holds_the_whole_ledger(history, seed):
+@pytest.mark.parametrize("config", [TINY, TINY_VALUES], ids=shape_name)
+def test_one_query_holds_the_whole_ledger(config, history, seed):
     """Identity 1: <x_v, q> = sum over heads of g_h <W_h x_v, F_h>."""
-    model = random_model(TINY, NUM_ITEMS, seed=seed)
+    model = random_model(config, NUM_ITEMS, seed=seed)
     with torch.no_grad():
         encoding = model(padded([history]))
         fused = encoding.query @ model.item_table.T
@@ -262,7 +282,7 @@ def test_some_rows_of_the_item_table_are_those_of_the_whole(score):
         torch.testing.assert_close(model.rows_of_item_table(rows), model.item_table[rows], **EXACT)
 
 
-@pytest.mark.parametrize("config", [COSINE, SHAPES[-1]], ids=shape_name)
+@pytest.mark.parametrize("config", [COSINE, RELATIVE_COSINE], ids=shape_name)
 def test_under_cosine_scores_every_head_scores_by_its_angle_alone(config):
     """P_h(v) is the cosine of x_v and the head's own query over the temperature, also fused."""
     model = random_model(config, NUM_ITEMS)
@@ -347,6 +367,24 @@ def test_one_head_has_the_whole_gate_and_one_expert_the_whole_router(history):
     assert (encoding.router == 1).all()
 
 
+def permuted_values(model: Fame, state: dict[str, Tensor], order: list[int]) -> ValueIndex:
+    """The index with head ``order[i]`` as head ``i``; what the state says of values moves too."""
+    index, items = model.values.index, range(model.num_items + 1)
+    counts = [index.counts[head] for head in order]
+    first = [sum(index.counts[:head]) for head in order]
+    now = [sum(counts[:place]) for place in range(len(order))]
+    value, start = [], [0]
+    for place, head in enumerate(order):
+        for item in items if index.counts[head] else ():
+            value += [one - first[place] + now[place] for one in index.values_of(item)[head]]
+            start.append(len(value))
+    moved = ValueIndex.of(counts, value, start)
+    rows = [torch.arange(f, f + count) for f, count in zip(first, counts, strict=True)]
+    state["values.vectors"] = state["values.vectors"][torch.cat(rows)]
+    state["values.value"], state["values.start"] = moved.value, moved.start
+    return moved
+
+
 def permuted_heads(model: Fame, order: list[int]) -> Fame:
     """The same model with head ``order[i]`` as head ``i``, its slice of S included.
 
@@ -383,18 +421,24 @@ def permuted_heads(model: Fame, order: list[int]) -> Fame:
         elif name in ("attention.router_weight", "attention.router_bias", "gate.bias"):
             state[name] = tensor[order]
         elif name == "facet_maps":
-            state[name] = tensor[order][:, :, slices]
+            state[name] = tensor[order] if model.values else tensor[order][:, :, slices]
         elif name == "gate.weight":
             state[name] = tensor[order][:, slices]
-    permuted = Fame(config, model.num_items).double()
+    if model.values is None:
+        permuted = Fame(config, model.num_items).double()
+    else:
+        shares = [config.head_facets.split("/")[head] for head in order]
+        config = dataclasses.replace(config, head_facets="/".join(shares))
+        permuted = Fame(config, model.num_items, permuted_values(model, state, order)).double()
     permuted.load_state_dict(state)
     return permuted.eval()
 
 
+@pytest.mark.parametrize("head_facets", ["", "kind//a,b"])
 @pytest.mark.parametrize("order", [[2, 0, 1], [1, 0, 2]])
-def test_permuting_heads_with_their_parameters_and_slices_changes_nothing(order):
+def test_permuting_heads_with_their_parameters_and_slices_changes_nothing(order, head_facets):
     """Identity 4."""
-    config = dataclasses.replace(TINY, width=12, heads=3)
+    config = dataclasses.replace(TINY, width=12, heads=3, head_facets=head_facets)
     model = random_model(config, NUM_ITEMS)
     permuted = permuted_heads(model, order)
     before, after = model.trace(padded(HISTORIES)), permuted.trace(padded(HISTORIES))
@@ -677,6 +721,7 @@ def test_an_untrained_models_query_is_the_concatenation_of_its_heads():
     "config",
     [
         ModelConfig(heads=4, layers=3),
+        ModelConfig(head_facets="kind/a"),
         ModelConfig(positions="relative"),
         ModelConfig(facets="off", positions="relative"),
         ModelConfig(model="sasrec"),
@@ -686,19 +731,22 @@ def test_an_untrained_models_query_is_the_concatenation_of_its_heads():
 )
 def test_training_starts_from_small_noise_in_every_matrix_and_from_nothing_elsewhere(config):
     torch.manual_seed(0)
-    model = build_model(config, 500)
+    model = build_model(config, 500, values_for(config, 500))
     for name, tensor in model.named_parameters():
         if name.endswith("norm.weight"):
             assert (tensor == 1).all(), name
         elif name == "facet_maps":
-            assert torch.equal(tensor.flatten(0, 1), config.heads * torch.eye(config.width))
+            K = config.head_width
+            start = torch.eye(K).expand_as(tensor) if model.values else torch.eye(config.width)
+            assert torch.equal(tensor.view_as(start), config.heads * start)
         elif name.endswith(("bias", "by_distance")) or name == "gate.weight":
             assert not tensor.any(), name
         else:
             drawn = tensor[1:] if name == "item_embedding.weight" else tensor
             # A standard deviation of n numbers is known to 1 / sqrt(2 n) of itself.
             spread, known = float(drawn.detach().std()), (2 * drawn.numel()) ** -0.5
-            size = 1.0 if name.endswith("sqrt_beta") else 0.02  # BSARec's authors draw beta so
+            # BSARec's authors draw beta so; values start larger than what they are to outweigh.
+            size = {"sqrt_beta": 1.0, "vectors": 0.08}.get(name.rpartition(".")[2], 0.02)
             assert spread == pytest.approx(size, rel=4 * known), name
 
 
@@ -746,6 +794,7 @@ OBSERVED: dict[str, tuple[object, Callable[[SequenceModel], object]]] = {
     "score": ("cosine", lambda model: bool((model.item_table.norm(dim=-1) > 1.01).any())),
     "gate": ("uniform", lambda model: bool((model(padded(HISTORIES)).gate == 0.5).all())),
     "facets": ("off", lambda model: model.heads),
+    "head_facets": ("kind/", first_query),
     "filter_weight": (0.2, first_query),
     "frequency_cutoff": (3, first_query),
 }
@@ -753,6 +802,11 @@ OBSERVED: dict[str, tuple[object, Callable[[SequenceModel], object]]] = {
 
 @pytest.mark.parametrize("field", [field.name for field in dataclasses.fields(ModelConfig)])
 def test_no_field_of_the_configuration_is_dead(field):
+    if field == "own_bound":  # only items that are made of values have an own part
+        bounds = (dataclasses.replace(TINY_VALUES, own_bound=bound) for bound in (0.6, 0.5))
+        queries = [first_query(random_model(config)) for config in bounds]
+        assert queries[0] != queries[1]
+        return
     if field == "temperature":  # the dot product has no use for it
         base, changed = (dataclasses.replace(TINY, score="cosine", temperature=t) for t in (0.1, 1))
         scores = [

@@ -17,7 +17,7 @@ from fame.models.registry import (
     settings_of_others,
     spec_of,
 )
-from tests.tiny import TINY, TINY_MODELS, every_model, padded, random_model
+from tests.tiny import TINY, TINY_MODELS, every_model, padded, random_model, values_for
 
 FIELDS = {field.name for kind in (ModelConfig, TrainConfig) for field in dataclasses.fields(kind)}
 
@@ -29,7 +29,7 @@ def test_every_name_of_the_configuration_has_a_row_and_no_other():
 @every_model
 def test_a_model_is_what_its_row_says(config):
     for changed in (config, dataclasses.replace(config, facets="off")):
-        model = build_model(changed, 9)
+        model = build_model(changed, 9, values_for(changed))
         assert model.heads == ranking_heads(changed)
         assert bool(model.experts) == spec_of(changed).ranks_by_head(changed)
         costs = costs_of(changed)
@@ -40,8 +40,9 @@ def test_a_model_is_what_its_row_says(config):
 def test_a_model_is_whole_where_only_its_weights_were_kept(config):
     """A checkpoint is opened into a model that was built without memory."""
     model = random_model(config)
+    values = values_for(config)
     with torch.device("meta"):
-        opened = build_model(config, 9)
+        opened = build_model(config, 9, values)
     opened.load_state_dict(model.state_dict(), assign=True)
     items_BT = padded([[3, 1, 4], [5]])
     assert torch.equal(opened.to("cpu").eval()(items_BT).query, model(items_BT).query)

@@ -219,7 +219,7 @@ def test_every_field_of_the_configuration_is_tested():
         "compile",
         "weight_average",
         "item_start",
-        "head_facets",
+        "start_facets",
     }
 
 

@@ -1,5 +1,6 @@
 """The estimate of memory against what can be counted, and what it refuses."""
 
+import dataclasses
 import subprocess
 import sys
 from pathlib import Path
@@ -25,6 +26,7 @@ from fame.training.memory import (
     memory_need,
 )
 from fame.training.objective import Objective
+from tests.tiny import random_model, values_for
 
 CPU = torch.device("cpu")
 PLAIN = TrainConfig()
@@ -115,6 +117,35 @@ def test_what_is_kept_for_the_backward_pass_is_as_much_as_autograd_keeps(shape, 
     values = sum(storage.nbytes() for storage in kept.values()) / 4 / (8 * 50 * shape.width)
     # Statistics of the norms and of the softmax are left out of the formula.
     assert kept_values(shape, 50, last_only=last_only) == pytest.approx(values, rel=0.1)
+
+
+def test_composing_items_of_values_is_counted_as_autograd_keeps_it():
+    """In tables of the items' size, where all heads are named; with free heads it is less."""
+    kept = {}
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage()
+        return tensor
+
+    for head_facets, least in (("a/b", 0.8), ("a/", 0.4)):
+        shape = ModelConfig(width=64, head_facets=head_facets)
+        model = random_model(shape, 2000, dtype=torch.float32)
+        kept.clear()
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+            made = keep(model.item_vectors())
+        table = 4 * 2000 * 64
+        own = model.item_embedding.weight.untyped_storage()
+        sizes = [storage.nbytes() for pointer, storage in kept.items() if pointer != own.data_ptr()]
+        # What is kept, and on the way back the gradients of the table and of a part.
+        assert least * memory.COMPOSED <= sum(sizes) / table + 2 <= memory.COMPOSED
+        assert made.shape == (2001, 64)
+        free = dataclasses.replace(shape, head_facets="")
+        values = values_for(shape, 2000)
+        more = need_of(shape, num_items=2000, values=values).loss
+        more -= need_of(free, num_items=2000).loss
+        assert more == memory.COMPOSED * table
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    assert count_parameters(shape, 2000, values) == parameters
 
 
 def test_a_need_grows_with_what_makes_it_grow():

@@ -119,9 +119,9 @@ def test_a_model_is_compiled_once_for_batches_of_all_widths(monkeypatch):
     def compile_(function, **settings):
         calls.append(settings)
 
-        def compiled(items):
+        def compiled(items, **more):
             calls.append(items.shape[1])
-            return function(items)
+            return function(items, **more)
 
         return compiled
 
@@ -136,7 +136,7 @@ def test_a_model_is_compiled_once_for_batches_of_all_widths(monkeypatch):
 
 def test_without_a_compiler_training_goes_on_and_says_so_once(monkeypatch, caplog):
     def compile_(function, **settings):
-        def compiled(items):
+        def compiled(items, **more):
             raise RuntimeError("no working compiler found\nTraceback ...")
 
         return compiled

@@ -1,0 +1,134 @@
+"""What an import did: rows in against rows kept, columns, order, and what the catalogue knows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from fame.data.catalogue import facet_columns, has_title, values_by_facet
+from fame.data.columns import Roles
+
+_FIRST = 5  # so many lines are named of every kind
+
+
+@dataclass(frozen=True)
+class ImportReport:
+    """What is told of an import and kept with the set.
+
+    Attributes:
+        form: What the file was taken for.
+        rows: Interactions read; ``rows == kept + sum of the dropped``.
+        dropped: By reason, ``{"rows": how many, "unit": "line" or "row", "first": numbers}``.
+        columns: The columns of user, item, time and rating; ``None`` where there is none.
+        ignored: The columns that are not used.
+        order: How a person's clicks are ordered.
+        times: What times were written as, the first and the last; ``None`` without times.
+        tied: Share of the clicks whose person has another one at the same time; ``None`` likewise.
+        duplicates: Kept clicks with the person, item and time of another one; ``None`` likewise.
+        sparsity: ``1 - interactions / (users * items)``.
+        titles: ``{"items", "listed", "known", "titled"}``: items, rows of the catalogue, items
+            in it, and items with a title.
+        facets: By facet ``{"kind", "values", "items"}``: distinct values, items that have one.
+        options: What was asked for, without what is usual.
+        notes: Sentences on what else was done.
+    """
+
+    form: str
+    rows: int
+    kept: int
+    dropped: Mapping[str, Mapping[str, Any]]
+    columns: Mapping[str, str | None]
+    ignored: Sequence[str]
+    order: str
+    times: Mapping[str, Any] | None
+    tied: float | None
+    duplicates: int | None
+    sparsity: float
+    titles: Mapping[str, int] | None
+    facets: Mapping[str, Mapping[str, Any]]
+    options: Mapping[str, Any]
+    notes: Sequence[str]
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def dropped_rows(
+    rows: Mapping[str, np.ndarray], unit: str, places: Callable[[Sequence[int]], list[int]]
+) -> dict[str, dict[str, Any]]:
+    """By reason, how many rows were dropped and where the first of them stand."""
+    return {
+        reason: {"rows": len(own), "unit": unit, "first": places(own[:_FIRST].tolist())}
+        for reason, own in rows.items()
+        if len(own)
+    }
+
+
+def facets_known(items: pd.DataFrame) -> dict[str, dict[str, Any]]:
+    """By facet, its kind, how many values it has and how many items have one."""
+    kinds = facet_columns(items)
+    return {
+        name: {
+            "kind": kinds[name],
+            "values": len({value for own in values for value in own}),
+            "items": sum(bool(own) for own in values),
+        }
+        for name, values in values_by_facet(items).items()
+    }
+
+
+def titled(items: pd.DataFrame) -> int:
+    """How many items have a title of their own."""
+    return int(has_title(items).sum())
+
+
+def chosen(roles: Roles, form: str | None) -> str:
+    """Which column is which, in one line; ``form`` is what times were written as."""
+    time = roles.time or "none"
+    told = {"user": roles.user, "item": roles.item, "time": time, "rating": roles.rating or "none"}
+    if form:
+        told["time"] += f" ({form})"
+    return ", ".join(f"{role} = {name}" for role, name in told.items())
+
+
+def report_lines(report: Mapping[str, Any]) -> dict[str, str]:
+    """A stored report as lines for a person, by label."""
+    gone = sum(own["rows"] for own in report["dropped"].values())
+    lines = {
+        "read as": report["form"],
+        "rows": f"{report['rows']:,} read, {report['kept']:,} kept, {gone:,} dropped",
+    }
+    for reason, own in report["dropped"].items():
+        first = ", ".join(f"{number:,}" for number in own["first"])
+        more = ", ..." if own["rows"] > len(own["first"]) else ""
+        unit = own["unit"] + "s" * (own["rows"] > 1)
+        lines[f"  {reason}"] = f"{own['rows']:,} ({unit} {first}{more})"
+    columns = [f"{role} = {name or 'none'}" for role, name in report["columns"].items()]
+    if columns:
+        lines["columns"] = ", ".join(columns)
+    if report["ignored"]:
+        lines["ignored"] = ", ".join(report["ignored"])
+    lines["order"] = report["order"]
+    if times := report["times"]:
+        span = f"{times['first']} to {times['last']}, " if times["first"] else ""
+        lines["times"] = f"{span}{times['form']}"
+        lines["equal times"] = f"{100 * report['tied']:.3g} % of the clicks"
+        lines["duplicates"] = f"{report['duplicates']:,} clicks say what another one says; kept"
+        if not report["duplicates"]:
+            lines["duplicates"] = "none"
+    lines["sparsity"] = f"{100 * report['sparsity']:.4g} %"
+    if titles := report["titles"]:
+        lines["titles"] = f"for {titles['titled']:,} of {titles['items']:,} items"
+    for name, own in report["facets"].items():
+        kind = "" if own["kind"] == "number" else f"{own['values']:,} values, "
+        lines[f"  {name}"] = f"{kind}known of {own['items']:,} items"
+    if report["options"]:
+        asked = [f"{name.replace('_', '-')} {value}" for name, value in report["options"].items()]
+        lines["asked for"] = ", ".join(asked)
+    for number, note in enumerate(report["notes"], start=1):
+        lines["note" if number == 1 else f"note {number}"] = note
+    return lines
