@@ -24,7 +24,7 @@ from fame.data.synthetic import (
     ml_20m,
     planted_facets,
 )
-from fame.errors import DataError
+from fame.errors import DataError, FameError
 
 SMALL = Shape(users=300, items=60, interactions=20_011)
 
@@ -236,13 +236,13 @@ def test_a_set_has_as_many_clicks_a_person_as_the_full_one(tmp_path: Path) -> No
     [
         ("films", "a.csv", "no made-up set 'films'; there are ml-20m, facets"),
         ("facets", "a.txt", "a.txt is of no known kind"),
-        ("facets", "b/a.csv", "b/a.items.csv cannot be written"),
+        ("facets", "b/a.csv", "b/a.csv could not be written"),
     ],
 )
 def test_what_cannot_be_made_leaves_nothing(
     tmp_path: Path, kind: str, file: str, words: str
 ) -> None:
     (tmp_path / "b").write_text("a file, not a folder")
-    with pytest.raises(DataError, match=words):
+    with pytest.raises(FameError, match=words):
         generate(kind, tmp_path / file, users=10, items=5, interactions=100)
     assert [path.name for path in tmp_path.iterdir()] == ["b"]
