@@ -100,10 +100,54 @@ def test_trace_of_a_person(fame: CommandLine, checkpoint: Path, dataset: Dataset
         assert scores == sorted(scores, reverse=True)
     for row in answer["fused"]:
         assert sum(row["by_head"]) == pytest.approx(row["score"], abs=1e-4)
+        assert row["by_value"] == [[{"value": None, "points": own}] for own in row["by_head"]]
     assert answer["held_out"]["item"] == data.item_ids[data.sequence(3)[-1]]
     by_items = traced(fame, checkpoint, "--items", ",".join(history), "--top-k", "4")
     assert by_items["heads"] == answer["heads"] and by_items["fused"] == answer["fused"]
     assert by_items["held_out"] is None
+
+
+def test_values_from_training_to_a_new_item(fame: CommandLine, tmp_path: Path) -> None:
+    out = tmp_path / "valued"
+    shape = ["--set", "width=16", "--set", "head_facets=region/", "--set", "max_length=8"]
+    done = fame(
+        "train", "--data", "walks", "--out", str(out), "--epochs", "1", "--no-projection", *shape
+    )
+    assert done.returncode == 0, done.stderr
+    assert "head_facets=region/" in (out / "README.md").read_text()
+    whose = ["--items", "i1,i2,i3"]
+    answer = traced(fame, out, *whose, "--new", "region=north")
+    for row in answer["fused"]:
+        region = "north" if int(row["item"][1:]) % 2 else "south"
+        named, free = row["by_value"]
+        assert [part["value"] for part in named] == [f"region={region}", None]
+        assert [part["value"] for part in free] == [None]
+        for parts, by_head in zip(row["by_value"], row["by_head"], strict=True):
+            assert sum(part["points"] for part in parts) == pytest.approx(by_head, abs=1e-5)
+    new = answer["new"]
+    assert list(new) == ["values", "score", "rank", "rank_by_head", "by_value"]
+    assert new["values"] == ["region=north"] and len(new["rank_by_head"]) == 2
+    assert all(1 <= rank <= 10 for rank in (new["rank"], *new["rank_by_head"]))  # 9 candidates
+    points = [part["points"] for parts in new["by_value"] for part in parts]
+    assert sum(points) == pytest.approx(new["score"], abs=1e-5)
+    ahead = sum(row["score"] >= new["score"] for row in answer["fused"])
+    assert new["rank"] == 1 + ahead  # the list has all of them
+    told = fame("trace", str(out), *whose, "--new", "region=north").stdout
+    assert f"A new item of region=north: rank {new['rank']} (by head: " in told
+    for text, message in (
+        ("region=nroth", "No item has the value 'region=nroth'; near it are region=north"),
+        ("", "at least one value to be ranked by, such as region=north"),
+    ):
+        refused = fame("trace", str(out), *whose, "--new", text)
+        assert refused.returncode == 2 and message in refused.stderr
+        assert refused.stderr.count("\n") == 1
+    refused = fame("train", "--data", "walks", "--out", str(out / "x"), "--set", "head_facets=a/b/")
+    assert refused.returncode == 2 and "3 shares and there are 2 heads" in refused.stderr
+
+
+def test_a_new_item_needs_a_model_that_knows_values(fame: CommandLine, checkpoint: Path) -> None:
+    refused = fame("trace", str(checkpoint), "--items", "i1", "--new", "region=north")
+    assert refused.returncode == 2 and "not by their values" in refused.stderr
 
 
 def test_trace_with_a_change(fame: CommandLine, checkpoint: Path) -> None:
