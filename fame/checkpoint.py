@@ -8,6 +8,7 @@
 ``projection.parquet`` UMAP of every head's sub-embeddings and of the whole embedding
 ``people.json``        people worth showing: user ids and figures (:mod:`fame.survey`)
 ``faithfulness.json``  whether explanations hold, over many people (:mod:`fame.survey`)
+``facets.json``        which heads are facets, and what they may be called (:mod:`fame.survey`)
 ``README.md``          the model card
 
 What is opened is what was written, or nothing. ``config.json`` and ``metrics.json`` hold the

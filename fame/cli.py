@@ -611,30 +611,67 @@ def survey(
 
 
 @app.command()
-def facets(checkpoint: CheckpointPath, as_json: AsJson = False) -> None:
-    """Says how far an item's nearest ones agree with it by facet, in every head.
+def facets(
+    checkpoint: CheckpointPath,
+    sample: Annotated[int, typer.Option(min=1, help="People whose lists are looked at.")] = 500,
+    seed: Annotated[int, typer.Option(min=0, help="Of the sample and of what is drawn.")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Says which heads are facets of the items, and names those for which the evidence holds.
 
-    Heads that are facets differ here: the one agrees in brands, say, the other in categories.
+    Nearest items come from the checkpoint alone. Lists, controls and causes need the data set that
+    it was trained on, where that is on this machine; what was found is then stored with the
+    checkpoint, as facets.json.
     """
     from fame.data.catalogue import values_by_facet
     from fame.facets.agreement import NEIGHBOURS, facet_agreement
+    from fame.presentation.names import head_name
+    from fame.survey import sasrec_beside, survey_facets
 
     loaded = _load_checkpoint(checkpoint, "cpu")
-    found = facet_agreement(loaded.model, values_by_facet(loaded.items))
+    found = None
+    try:
+        histories = _histories(loaded, None, offline=True)
+    except FameError as error:
+        typer.echo(
+            f"Only tables were measured, because lists and names need histories: {error} "
+            f"`python -m fame data fetch {loaded.data.name}` gets a named data set, "
+            "`python -m fame data import` a file of your own.",
+            err=True,
+        )
+        agreement = facet_agreement(loaded.model, values_by_facet(loaded.items))
+    else:
+        found = survey_facets(
+            loaded,
+            histories,
+            sasrec=sasrec_beside(loaded),
+            sample=sample,
+            seed=seed,
+            on_progress=StderrProgress(),
+        )
+        agreement = found.agreement
     if as_json:
-        agreement = {column: asdict(facet) for column, facet in found.items()}
-        print_json({"neighbours": NEIGHBOURS, "agreement": agreement})
+        tables = {column: asdict(facet) for column, facet in agreement.items()}
+        unknown = {"lists": None, "causes": None, "heads": None}
+        print_json(
+            asdict(found)
+            if found is not None
+            else {"neighbours": NEIGHBOURS, "agreement": tables, **unknown}
+        )
         return
-    if not found:
+    if not agreement:
         typer.echo("The catalogue of this checkpoint knows no facets.")
         return
     typer.echo(f"Share of an item's {NEIGHBOURS} nearest items that agree with it")
-    spaces = list(next(iter(found.values())).spaces)
+    spaces = list(next(iter(agreement.values())).spaces)
     titles = [space.replace("all", "whole").replace("_", " ") for space in spaces]
     typer.echo(f"{'':<14}" + "".join(f"{title:>8}" for title in titles) + "  chance  items asked")
-    for column, facet in found.items():
+    for column, facet in agreement.items():
         shares = "".join(f"{facet.spaces[space]:>8.1%}" for space in spaces)
         typer.echo(f"{column:<14}{shares}{facet.chance:>8.1%}  {facet.asked:>11,}")
+    if found is not None:
+        for head in found.heads:
+            typer.echo(f"{head_name(head.head)} ({head.name or 'no name'}): {head.why}")
 
 
 @app.command()
@@ -844,9 +881,12 @@ def _load_checkpoint(path: Path, device: str) -> Checkpoint:
     return load_checkpoint(path, resolve_device(device))
 
 
-def _histories(checkpoint: Checkpoint, data_name: str | None) -> Interactions:
+def _histories(
+    checkpoint: Checkpoint, data_name: str | None, *, offline: bool = False
+) -> Interactions:
     """The histories to use with a checkpoint; another catalogue is refused, other ones are said."""
-    histories = data.load(data_name or checkpoint.data.name, progress=StderrProgress()).interactions
+    name = data_name or checkpoint.data.name
+    histories = data.load(name, offline=offline, progress=StderrProgress()).interactions
     checkpoint.check_catalogue(histories)
     if histories.fingerprint != checkpoint.data.fingerprint:
         typer.echo(

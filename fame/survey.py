@@ -2,22 +2,29 @@
 
 ``people.json``        people worth showing, and whom each expert serves: user ids and figures
 ``faithfulness.json``  whether the explanations hold, over a sample of people
+``facets.json``        which heads are facets, and what they may be called
 
-Both name the weights they were made from. Neither holds a history.
+All name the weights they were made from. None holds a history.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from fame.checkpoint import Checkpoint
-from fame.data.sequences import Interactions, held_out
+from fame.checkpoint import Checkpoint, list_checkpoints, load_checkpoint, read_description
+from fame.data.catalogue import values_by_facet
+from fame.data.sequences import HeldOut, Interactions, held_out
 from fame.errors import CheckpointError, DataError
+from fame.facets.agreement import NEIGHBOURS, Agreement, facet_agreement
+from fame.facets.causes import facet_causes
+from fame.facets.lists import ListAgreement, list_agreement
+from fame.facets.naming import NamedHead, name_heads
+from fame.facets.spaces import space_names
 from fame.files import read_json, write_json
 from fame.lens.faithfulness import (
     DRAWS,
@@ -27,6 +34,7 @@ from fame.lens.faithfulness import (
     Estimate,
     Measure,
     MeasuredFaithfulness,
+    bootstrap_mean,
     faithfulness_of_people,
 )
 from fame.lens.people import (
@@ -38,9 +46,12 @@ from fame.lens.people import (
     most_routed,
     worth_showing,
 )
+from fame.models.registry import MODELS, spec_of
+from fame.presentation.names import facet_name, head_name
 
-PEOPLE, FAITHFULNESS = "people.json", "faithfulness.json"
-FORMAT = 2
+PEOPLE, FAITHFULNESS, FACETS = "people.json", "faithfulness.json", "facets.json"
+FORMATS = {PEOPLE: 2, FAITHFULNESS: 2, FACETS: 1}
+_COMMANDS = {PEOPLE: "survey", FAITHFULNESS: "survey", FACETS: "facets"}
 SAMPLE = 500
 LIST_LENGTH = 10
 _ESTIMATES = ("above_zero", "above_latest", "below_latest", "lead_on_latest", "area")
@@ -97,13 +108,7 @@ def survey(
         sample: People whose explanations are tested, at most.
         on_progress: Told what is being done and the share of it that is.
     """
-    examples = held_out(data, "test")
-    if not len(examples):
-        raise DataError(f"Nobody in data set {data.name!r} has a history and an item after it.")
-    histories = [
-        data.items[start:end].astype(np.int64)
-        for start, end in zip(examples.starts, examples.ends, strict=True)
-    ]
+    examples, histories = _everybody(data)
     user_ids = [str(user) for user in data.user_ids[examples.users]]
 
     def progress(text: str) -> Callable[[int, int], None]:
@@ -126,10 +131,9 @@ def survey(
     _write(checkpoint, data, PEOPLE, asdict(people))
 
     size = min(sample, len(histories))
-    chosen = np.random.default_rng(seed).choice(len(histories), size, replace=False)
     measures = faithfulness_of_people(
         checkpoint.model,
-        [histories[person] for person in np.sort(chosen)],
+        [histories[person] for person in _drawn(len(histories), size, seed)],
         k=LIST_LENGTH,
         draws=DRAWS,
         seed=seed,
@@ -139,6 +143,183 @@ def survey(
     faithfulness = Faithfulness(size, seed, DRAWS, LIST_LENGTH, measures)
     _write(checkpoint, data, FAITHFULNESS, asdict(faithfulness))
     return people, faithfulness
+
+
+def _everybody(data: Interactions) -> tuple[HeldOut, list[np.ndarray]]:
+    """Everybody with a history and an item after it, and the histories ``(length,)``."""
+    examples = held_out(data, "test")
+    if not len(examples):
+        raise DataError(f"Nobody in data set {data.name!r} has a history and an item after it.")
+    return examples, [
+        data.items[start:end].astype(np.int64)
+        for start, end in zip(examples.starts, examples.ends, strict=True)
+    ]
+
+
+def _drawn(people: int, size: int, seed: int) -> np.ndarray:
+    """``(size,)`` of so many people, in their order."""
+    return np.sort(np.random.default_rng(seed).choice(people, size, replace=False))
+
+
+@dataclass(frozen=True)
+class Facets:
+    """Which heads are facets, on tables and on the lists of a seeded sample of people.
+
+    Attributes:
+        neighbours: Nearest items asked in ``agreement``.
+        agreement: By facet, how far nearest items agree.
+        people: People drawn.
+        seed: Of the sample, of permutations, rotation and exchanges, and of the intervals.
+        lists: By facet ``{"people": those whose held-out item has a value, space: {"held_out",
+            "history"}, .., "controls": {control: {space: share}}}``, every figure an estimate
+            (:class:`fame.facets.lists.ListAgreement`).
+        causes: By facet ``[H]`` how far each head's list moves (:mod:`fame.facets.causes`).
+        heads: What each head may be called, and why (:mod:`fame.facets.naming`).
+    """
+
+    neighbours: int
+    agreement: dict[str, Agreement]
+    people: int
+    seed: int
+    lists: dict[str, dict[str, Any]]
+    causes: dict[str, list[float]]
+    heads: list[NamedHead]
+
+
+def survey_facets(
+    checkpoint: Checkpoint,
+    data: Interactions,
+    *,
+    sasrec: Checkpoint | None = None,
+    sample: int = SAMPLE,
+    seed: int = 0,
+    on_progress: Callable[[str, float | None], None] = lambda text, share: None,
+) -> Facets:
+    """Measures which heads are facets, names them, and writes ``facets.json``.
+
+    Args:
+        data: The histories, with the checkpoint's catalogue.
+        sasrec: A SASRec of the same data and catalogue, whose slices are one more control.
+        sample: People whose lists are looked at, at most.
+        on_progress: Told what is being done.
+    """
+    examples, everybody = _everybody(data)
+    drawn = _drawn(len(everybody), min(sample, len(everybody)), seed)
+    histories = [everybody[person] for person in drawn]
+    model, repeats = checkpoint.model, checkpoint.data.repeats
+    values = values_by_facet(checkpoint.items)
+    on_progress("Looking at nearest items", None)
+    agreement = facet_agreement(model, values)
+    on_progress(f"Looking at the lists of {len(histories):,} people", None)
+    lists = list_agreement(
+        model,
+        histories,
+        examples.targets[drawn],
+        values,
+        checkpoint.items["train_count"].to_numpy(),
+        repeats=repeats,
+        seed=seed,
+        sasrec=None if sasrec is None else sasrec.model,
+    )
+    on_progress("Exchanging values in their histories", None)
+    known = {facet: values[facet] for facet in lists}
+    causes = facet_causes(model, histories, known, repeats=repeats, seed=seed)
+    shares = checkpoint.model_config.facet_shares
+    heads = name_heads(
+        [head_name(head) for head in range(len(space_names(model)) - 1)],
+        lists,
+        causes,
+        {facet: facet_name(facet) for facet in lists},
+        free=[head for head, share in enumerate(shares) if not share],
+        seed=seed,
+    )
+    summed = {facet: _summed(found, seed) for facet, found in lists.items()}
+    facets = Facets(NEIGHBOURS, agreement, len(histories), seed, summed, causes, heads)
+    _write(checkpoint, data, FACETS, asdict(facets))
+    return facets
+
+
+def sasrec_beside(checkpoint: Checkpoint) -> Checkpoint | None:
+    """A SASRec of the same data and catalogue in the folder that a checkpoint lies in, if any.
+
+    A folder that cannot be read is passed over: it is another's, and nothing hangs on it.
+    """
+    for path in list_checkpoints(checkpoint.path.resolve().parent):
+        try:
+            described = read_description(path)
+            fits = spec_of(described.model_config) is MODELS["sasrec"]
+            if fits and described.data == checkpoint.data:
+                return load_checkpoint(path)
+        except CheckpointError:
+            continue
+    return None
+
+
+def _summed(found: ListAgreement, seed: int) -> dict[str, Any]:
+    """One facet's lists as means over people with their intervals."""
+
+    def estimates(shares: Mapping[str, np.ndarray]) -> dict[str, Estimate]:
+        return {space: bootstrap_mean(share, seed=seed) for space, share in shares.items()}
+
+    came_next, history = estimates(found.held_out), estimates(found.history)
+    return {
+        "people": len(found.held_out["all"]),
+        **{space: {"held_out": came_next[space], "history": history[space]} for space in history},
+        "controls": {name: estimates(shares) for name, shares in found.controls.items()},
+    }
+
+
+def read_facets(checkpoint: Checkpoint) -> Facets | None:
+    """The stored facets; ``None`` where nobody measured them yet.
+
+    Raises:
+        CheckpointError: where the file is damaged, or was made from other weights.
+    """
+    found = _read(checkpoint, FACETS, [field.name for field in fields(Facets)])
+    if found is None:
+        return None
+    file, document = found
+    spaces = space_names(checkpoint.model)
+    try:
+        agreement = {name: Agreement(**stored) for name, stored in document["agreement"].items()}
+        heads = [NamedHead(**stored) for stored in document["heads"]]
+        lists = {name: _read_lists(stored, spaces) for name, stored in document["lists"].items()}
+        causes = document["causes"]
+        whole = (
+            [head.head for head in heads] == list(range(len(spaces) - 1))
+            and all(head.facet is None or head.facet in lists for head in heads)
+            and all(isinstance(head.why, str) for head in heads)
+            and all(head.name is None or isinstance(head.name, str) for head in heads)
+            and set(lists) <= set(agreement)
+            and all(list(facet.spaces) == spaces for facet in agreement.values())
+            and set(causes) == set(lists) <= set(values_by_facet(checkpoint.items))
+            and all(
+                len(moved) == len(heads) and all(isinstance(one, float) for one in moved)
+                for moved in causes.values()
+            )
+        )
+    except (TypeError, KeyError, AttributeError, ValueError):
+        whole = False
+    if not whole:
+        raise _damaged(checkpoint, file, "lacks some of its heads or of their figures")
+    return Facets(**document | {"agreement": agreement, "lists": lists, "heads": heads})
+
+
+def _read_lists(stored: dict[str, Any], spaces: list[str]) -> dict[str, Any]:
+    """One facet's lists as they were summed; raises where one is missing or more are there."""
+    if set(stored) != {"people", "controls", *spaces}:
+        raise ValueError("not the spaces of this model")
+    return {
+        "people": stored["people"],
+        **{
+            space: {kind: Estimate(**stored[space][kind]) for kind in ("held_out", "history")}
+            for space in spaces
+        },
+        "controls": {
+            name: {space: Estimate(**figures) for space, figures in by_space.items()}
+            for name, by_space in stored["controls"].items()
+        },
+    }
 
 
 def read_people(checkpoint: Checkpoint) -> People | None:
@@ -206,13 +387,18 @@ def read_faithfulness(checkpoint: Checkpoint) -> Faithfulness | None:
 
 
 def _write(checkpoint: Checkpoint, data: Interactions, name: str, document: dict) -> None:
-    made_of = {"format": FORMAT, "weights": checkpoint.weights_hash, "data": data.fingerprint}
+    made_of = {
+        "format": FORMATS[name],
+        "weights": checkpoint.weights_hash,
+        "data": data.fingerprint,
+    }
     write_json(checkpoint.path / name, made_of | document)
 
 
 def _damaged(checkpoint: Checkpoint, file: Path, problem: str) -> CheckpointError:
     return CheckpointError(
-        f"{file} {problem}; make it again with `python -m fame survey {checkpoint.path}`."
+        f"{file} {problem}; make it again with `python -m fame "
+        f"{_COMMANDS[file.name]} {checkpoint.path}`."
     )
 
 
@@ -230,8 +416,8 @@ def _read(
     expected = {"format", "weights", "data", *names}
     if not isinstance(document, dict) or "format" not in document:
         raise _damaged(checkpoint, file, f"must hold {', '.join(sorted(expected))}")
-    if document["format"] != FORMAT:
-        raise _damaged(checkpoint, file, f"has format {document['format']!r}, not {FORMAT}")
+    if document["format"] != FORMATS[name]:
+        raise _damaged(checkpoint, file, f"has format {document['format']!r}, not {FORMATS[name]}")
     if set(document) != expected:
         raise _damaged(checkpoint, file, f"must hold {', '.join(sorted(expected))}")
     if document["weights"] != checkpoint.weights_hash:

@@ -13,6 +13,7 @@ from scipy.sparse import csr_matrix
 
 from fame.facets.neighbours import unit_rows
 from fame.facets.spaces import space_names, space_vectors
+from fame.facets.values import value_indicator
 from fame.models.sequence_model import SequenceModel
 
 NEIGHBOURS = 10
@@ -60,7 +61,7 @@ def facet_agreement(
     }
     found = {}
     for name, values in facets.items():
-        values_VW = _indicator(values)
+        values_VW = value_indicator(values)
         known_N = np.diff(values_VW.indptr)[drawn_N] > 0
         if known_N.any():
             rows = {space: rows_Nk[known_N] for space, rows_Nk in nearest.items()}
@@ -78,18 +79,6 @@ def _nearest(unit_VK: np.ndarray, asked_N: np.ndarray) -> np.ndarray:
         cosine_CV[np.arange(len(some)), some] = -np.inf
         nearest.append(np.argpartition(-cosine_CV, k - 1, axis=1)[:, :k])
     return np.concatenate(nearest)
-
-
-def _indicator(values: Sequence[Sequence[str]]) -> csr_matrix:
-    """``(V, W)``: 1 where an item has a value."""
-    known: dict[str, int] = {}
-    rows, places = [], []
-    for row, own in enumerate(values):
-        for value in dict.fromkeys(own):
-            rows.append(row)
-            places.append(known.setdefault(value, len(known)))
-    ones = np.ones(len(rows), dtype=np.float32)
-    return csr_matrix((ones, (rows, places)), shape=(len(values), len(known)))
 
 
 def _agreement(

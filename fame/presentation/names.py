@@ -26,3 +26,13 @@ def space_name(space: str) -> str:
 def facet_label(column: str) -> str:
     """``category_2`` as ``Category 2``."""
     return column.replace("_", " ").capitalize()
+
+
+_FACETS = {"genres": "Genre", "year": "Era", "brand": "Brand"}
+
+
+def facet_name(column: str) -> str:
+    """What a head is called that is this facet: all levels of a category are its ``Kind``."""
+    if column.startswith("category_"):
+        return "Kind"
+    return _FACETS.get(column) or facet_label(column)

@@ -231,6 +231,40 @@ def test_facets_says_how_far_neighbours_agree(fame: CommandLine, checkpoint: Pat
     assert done.returncode == 0 and "region" in done.stdout and "45.5%" in done.stdout
 
 
+def test_facets_measures_lists_and_causes_where_the_data_is(
+    fame: CommandLine, checkpoint: Path, tmp_path: Path
+) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(checkpoint, copy)
+    done = fame("facets", str(copy), "--sample", "20", "--seed", "1", "--json")
+    answer = json.loads(done.stdout)
+    assert set(answer["lists"]["region"]) == {"people", "all", "head_0", "head_1", "controls"}
+    assert set(answer["lists"]["region"]["head_0"]["history"]) == {"mean", "low", "high"}
+    assert len(answer["causes"]["region"]) == 2
+    assert [list(head) for head in answer["heads"]] == [["head", "name", "facet", "why"]] * 2
+    stored = json.loads((copy / "facets.json").read_text())
+    assert {key: stored[key] for key in answer} == answer
+    said = fame("facets", str(copy), "--sample", "20", "--seed", "1").stdout
+    assert f"Head 2 ({answer['heads'][1]['name'] or 'no name'}): " in said
+
+
+def test_facets_without_the_data_measures_tables_and_says_so(
+    fame: CommandLine, checkpoint: Path, tmp_path: Path
+) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(checkpoint, copy)
+    config = json.loads((copy / "config.json").read_text())
+    config["data"]["name"] = "nowhere"
+    sealed(copy / "config.json", config)
+    done = fame("facets", str(copy), "--json")
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    assert answer["lists"] is answer["causes"] is answer["heads"] is None
+    assert answer["agreement"]["region"]["asked"] == 12 and answer["neighbours"] == 10
+    assert "Only tables were measured" in done.stderr and "fame data fetch nowhere" in done.stderr
+    assert not (copy / "facets.json").exists()
+
+
 def test_reproduce_fills_a_table_and_goes_on_where_it_stopped(
     fame: CommandLine, home: Path, tmp_path: Path
 ) -> None:

@@ -11,11 +11,25 @@ import torch
 
 from fame.checkpoint import Checkpoint, load_checkpoint, write_description, write_weights
 from fame.config import TrainConfig
+from fame.data.catalogue import values_by_facet
 from fame.data.sequences import Interactions, held_out
 from fame.errors import CheckpointError, DataError
-from fame.lens.faithfulness import DRAWS, MEASURES, faithfulness_of_people
+from fame.facets.causes import facet_causes
+from fame.facets.lists import list_agreement
+from fame.lens.faithfulness import DRAWS, MEASURES, bootstrap_mean, faithfulness_of_people
 from fame.lens.people import base_rates, everybodys_figures, most_routed, worth_showing
-from fame.survey import FAITHFULNESS, PEOPLE, read_faithfulness, read_people, survey
+from fame.survey import (
+    FACETS,
+    FAITHFULNESS,
+    PEOPLE,
+    read_facets,
+    read_faithfulness,
+    read_people,
+    sasrec_beside,
+    survey,
+    survey_facets,
+)
+from tests import planted
 from tests.tiny import TINY, TINY_SASREC, cyclic_interactions, interactions_of, random_model
 
 DATA = cyclic_interactions(people=30, num_items=40, length=9)
@@ -179,3 +193,154 @@ def test_the_shipped_surveys_are_those_of_the_shipped_weights(name: str):
     assert people is not None and people.looked_at == checkpoint.data.users
     assert faithfulness is not None and set(faithfulness.measures) == set(MEASURES)
     assert (faithfulness.sample, faithfulness.draws) == (500, DRAWS)
+
+
+# --- facets -----------------------------------------------------------------------------------
+
+PLANTED = interactions_of(planted.sequences(), planted.ITEMS)
+
+
+def make_planted(path: Path, config=None, items: pd.DataFrame | None = None) -> Checkpoint:
+    built = config is None
+    config = planted.built_config() if built else config
+    items = planted.catalogue() if items is None else items
+    write_description(path, config, TrainConfig(), PLANTED, items)
+    model = planted.built_model() if built else random_model(config, planted.ITEMS)
+    write_weights(path, {name: one.float() if one.is_floating_point() else one
+                         for name, one in model.state_dict().items()})  # fmt: skip
+    return load_checkpoint(path)
+
+
+@pytest.fixture(scope="module")
+def faceted(tmp_path_factory) -> Checkpoint:
+    checkpoint = make_planted(tmp_path_factory.mktemp("checkpoints") / "built")
+    survey_facets(checkpoint, PLANTED, sample=120, seed=3)
+    return checkpoint
+
+
+def test_facets_are_measured_named_and_read_back(faceted: Checkpoint, tmp_path: Path):
+    found = read_facets(faceted)
+    assert found is not None
+    assert [head.name for head in found.heads] == ["Genre", "Era"]
+    assert (found.people, found.seed, found.neighbours) == (120, 3, 10)
+    assert found == survey_facets(replace(faceted, path=tmp_path), PLANTED, sample=120, seed=3)
+
+    drawn = np.sort(np.random.default_rng(3).choice(len(PLANTED), 120, replace=False))
+    split = [PLANTED.split_user(person) for person in drawn]
+    histories, targets = [history.astype(np.int64) for history, _ in split], [t for _, t in split]
+    values = values_by_facet(faceted.items)
+    lists = list_agreement(
+        faceted.model, histories, np.array(targets), values,
+        faceted.items["train_count"].to_numpy(), repeats="exclude", seed=3,
+    )  # fmt: skip
+    for facet, agreement in lists.items():
+        stored = found.lists[facet]
+        assert stored["people"] == 120
+        for space in ("all", "head_0", "head_1"):
+            assert stored[space] == {
+                "held_out": bootstrap_mean(agreement.held_out[space], seed=3),
+                "history": bootstrap_mean(agreement.history[space], seed=3),
+            }
+        assert stored["controls"] == {
+            name: {space: bootstrap_mean(share, seed=3) for space, share in by_space.items()}
+            for name, by_space in agreement.controls.items()
+        }
+    assert found.causes == facet_causes(faceted.model, histories, values, repeats="exclude", seed=3)
+
+
+def test_the_stored_facets_are_what_the_command_prints_and_hold_no_history(faceted: Checkpoint):
+    text = (faceted.path / FACETS).read_text()
+    facets = read_facets(faceted)
+    assert facets is not None
+    assert json.loads(text) == {
+        "format": 1, "weights": faceted.weights_hash, "data": PLANTED.fingerprint, **asdict(facets)
+    }  # fmt: skip
+    assert not any(f'"{one}"' in text for one in (*PLANTED.item_ids[1:], *PLANTED.user_ids))
+
+
+def test_no_facets_before_they_were_measured_and_none_of_other_weights(
+    faceted: Checkpoint, tmp_path: Path
+):
+    assert read_facets(replace(faceted, path=tmp_path)) is None
+    with pytest.raises(CheckpointError, match="made from other weights") as caught:
+        read_facets(replace(faceted, weights_hash="0" * 64))
+    assert f"python -m fame facets {faceted.path}" in str(caught.value)
+
+
+def in_first_head(document: dict, change: dict) -> str:
+    first, second = document["heads"]
+    return changed(document, {"heads": [{**first, **change}, second]})
+
+
+def in_genres(document: dict, change: dict) -> str:
+    lists = document["lists"]
+    return changed(document, {"lists": {**lists, "genres": {**lists["genres"], **change}}})
+
+
+NOT_WHOLE = "lacks some of its heads or of their figures"
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda d: "{", "not readable as JSON"),
+        (lambda d: changed(d, {"more": 1}), "must hold"),
+        (lambda d: changed(d, {"format": 2}), "has format 2, not 1"),
+        (lambda d: changed(d, {"heads": d["heads"][:1]}), NOT_WHOLE),
+        (lambda d: changed(d, {"heads": d["heads"][::-1]}), NOT_WHOLE),
+        (lambda d: in_first_head(d, {"facet": "x"}), NOT_WHOLE),
+        (lambda d: in_first_head(d, {"why": None}), NOT_WHOLE),
+        (lambda d: in_first_head(d, {"name": 5}), NOT_WHOLE),
+        (lambda d: changed(d, {"heads": 5}), NOT_WHOLE),
+        (lambda d: changed(d, {"causes": {}}), NOT_WHOLE),
+        (lambda d: changed(d, {"causes": {**d["causes"], "year": [0.5]}}), NOT_WHOLE),
+        (lambda d: changed(d, {"causes": {**d["causes"], "year": [0.5, None]}}), NOT_WHOLE),
+        (lambda d: changed(d, {"lists": {}, "causes": {}}), NOT_WHOLE),
+        (lambda d: changed(d, {"lists": {**d["lists"], "genres": {}}}), NOT_WHOLE),
+        (lambda d: in_genres(d, {"head_2": {}}), NOT_WHOLE),
+        (lambda d: in_genres(d, {"head_1": {}}), NOT_WHOLE),
+        (lambda d: in_genres(d, {"controls": {"mine": {"head_0": {"mean": 1}}}}), NOT_WHOLE),
+        (lambda d: changed(d, {"agreement": {"genres": {}}}), NOT_WHOLE),
+        (lambda d: changed(d, {"agreement": None}), NOT_WHOLE),
+    ],
+)  # fmt: skip
+def test_damaged_facets_are_one_sentence(faceted: Checkpoint, tmp_path: Path, damage, message):
+    document = json.loads((faceted.path / FACETS).read_text())
+    (tmp_path / FACETS).write_text(damage(document))
+    with pytest.raises(CheckpointError, match=message) as caught:
+        read_facets(replace(faceted, path=tmp_path))
+    assert str(tmp_path / FACETS) in str(caught.value) and "make it again" in str(caught.value)
+
+
+@pytest.mark.parametrize("config", [TINY_SASREC, replace(TINY, heads=1)])
+def test_facets_of_a_model_with_nothing_to_name_are_measured_too(config, tmp_path: Path):
+    checkpoint = make_planted(tmp_path, config)
+    found = survey_facets(checkpoint, PLANTED, sample=9)
+    assert found == read_facets(checkpoint)
+    assert [head.name for head in found.heads] == [None] * (len(found.heads))
+    assert len(found.heads) == (config.model == "fame")
+
+
+def test_a_catalogue_without_facets_names_no_head(tmp_path: Path):
+    checkpoint = make_planted(tmp_path, TINY, planted.catalogue().drop(columns=["genres", "year"]))
+    found = survey_facets(checkpoint, PLANTED, sample=9)
+    assert found == read_facets(checkpoint) and not found.lists and not found.causes
+    assert [head.why for head in found.heads] == ["No facet is known of the items."] * 2
+
+
+def test_a_sasrec_of_the_same_data_beside_it_is_a_control(tmp_path: Path):
+    checkpoint = make_planted(tmp_path / "built")
+    assert sasrec_beside(checkpoint) is None
+    make(tmp_path / "another", TINY_SASREC)
+    (tmp_path / "broken").mkdir()
+    for file in checkpoint.path.iterdir():
+        (tmp_path / "broken" / file.name).write_text("{")
+    make_planted(tmp_path / "later", TINY)
+    assert sasrec_beside(checkpoint) is None
+    make_planted(tmp_path / "sasrec", TINY_SASREC)
+    found = sasrec_beside(checkpoint)
+    assert found is not None and found.name == "sasrec"
+    facets = survey_facets(checkpoint, PLANTED, sasrec=found, sample=9)
+    assert set(facets.lists["year"]["controls"]) == {
+        "labels_permuted", "slices_turned", "sasrec_slices"
+    }  # fmt: skip

@@ -1,0 +1,37 @@
+"""The values of a facet as a matrix, and how far items are alike in them.
+
+Shapes: ``V`` real items · ``W`` values of a facet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.sparse import csr_matrix
+
+
+def value_indicator(values: Sequence[Sequence[str]]) -> csr_matrix:
+    """``(V, W)``: 1 where an item has a value."""
+    known: dict[str, int] = {}
+    rows, places = [], []
+    for row, own in enumerate(values):
+        for value in dict.fromkeys(own):
+            rows.append(row)
+            places.append(known.setdefault(value, len(known)))
+    ones = np.ones(len(rows), dtype=np.float32)
+    return csr_matrix((ones, (rows, places)), shape=(len(values), len(known)))
+
+
+def likeness(values_VW: csr_matrix, asked: np.ndarray) -> np.ndarray:
+    """``(n, V)``: which share of the values that two items have together they have in common.
+
+    The Jaccard index of their sets of values; 0 where neither has any.
+
+    Args:
+        asked: ``(n,)`` rows held against all V.
+    """
+    common = (values_VW[asked] @ values_VW.T).toarray()
+    many_V = np.diff(values_VW.indptr).astype(np.float32)
+    together = many_V[asked][:, None] + many_V[None] - common
+    return common / np.maximum(together, 1)

@@ -1,0 +1,163 @@
+"""Agreement of lists by facet, held against loops over people, items and values."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from fame.facets import lists as module
+from fame.facets.lists import (
+    LIST_LENGTH,
+    PERMUTED,
+    SASREC,
+    STRATA,
+    TURNED,
+    head_lists,
+    list_agreement,
+    permuted_values,
+    slice_lists,
+)
+from fame.facets.values import likeness, value_indicator
+from fame.lens.reading import fused_scores, read_histories
+from fame.lens.trace import trace_history
+from fame.ranking import top_items
+from tests.tiny import TINY, TINY_SASREC, TINY_VALUES, random_model
+
+V = 40
+RNG = np.random.default_rng(3)
+VALUES = {
+    "brand": [[one] if one else [] for one in RNG.choice(["a", "b", "c", ""], V).tolist()],
+    "genres": [RNG.choice(["x", "y", "z"], RNG.integers(0, 3)).tolist() for _ in range(V)],
+    "nobody": [[] for _ in range(V)],
+}
+COUNT = RNG.integers(1, 9, V)
+HISTORIES = [RNG.permutation(V)[: RNG.integers(1, 9)] + 1 for _ in range(25)]
+TARGETS = np.array(
+    [int(RNG.choice(np.setdiff1d(np.arange(V) + 1, history))) for history in HISTORIES]
+)
+
+
+def agree(facet: str, one: int, other: int) -> bool:
+    return bool(set(VALUES[facet][one - 1]) & set(VALUES[facet][other - 1]))
+
+
+def by_hand(facet: str, lists: list[np.ndarray]) -> tuple[list[float], list[float]]:
+    """Of everybody whose target has a value: agreement of their list with it, and with clicks."""
+    came_next, clicked = [], []
+    for own, history, target in zip(lists, HISTORIES, TARGETS, strict=True):
+        if VALUES[facet][target - 1]:
+            came_next.append(np.mean([agree(facet, item, target) for item in own]))
+            clicked.append(np.mean([agree(facet, i, click) for i in own for click in history]))
+    return came_next, clicked
+
+
+@pytest.mark.parametrize("repeats", ["exclude", "recommend"])
+@pytest.mark.parametrize("at_once", [1, 700, 8_000_000])
+@pytest.mark.parametrize("config", [TINY, TINY_VALUES])
+def test_agreement_is_that_of_traced_lists_one_by_one(config, repeats, at_once, monkeypatch):
+    monkeypatch.setattr(module, "_SCORES", at_once)
+    model = random_model(config, V)
+    found = list_agreement(model, HISTORIES, TARGETS, VALUES, COUNT, repeats=repeats)
+    assert list(found) == ["brand", "genres"], "what no target has is left out"
+    traces = [trace_history(model, history, repeats=repeats) for history in HISTORIES]
+    for space in ("all", "head_0", "head_1"):
+        lists = []
+        for trace in traces:
+            by_head = trace.head_scores[int(space[-1])] if space != "all" else trace.scores
+            lists.append(top_items(by_head, trace.candidates, LIST_LENGTH))
+        for facet, agreement in found.items():
+            came_next, clicked = by_hand(facet, lists)
+            np.testing.assert_allclose(agreement.held_out[space], came_next, atol=1e-12)
+            np.testing.assert_allclose(agreement.history[space], clicked, atol=1e-12)
+
+
+def test_lists_that_end_early_count_the_items_that_are_there():
+    model = random_model(TINY, V)
+    histories, targets = [np.arange(1, V - 2), np.arange(1, V + 1)], np.array([V, V])
+    values = {"same": [["one"]] * (V - 1) + [["one", "two"]]}
+    found = list_agreement(model, histories, targets, values, COUNT, repeats="exclude")["same"]
+    for share in (*found.held_out.values(), *found.history.values()):
+        assert share.tolist() == [1.0, 0.0]  # of three items all; of no item none
+
+
+def test_slices_cut_the_fused_score():
+    """By hand, with a rotation: a slice scores its part of both sides, and the parts add up."""
+    model = random_model(TINY, V)
+    readings = read_histories(model, HISTORIES)
+    found = slice_lists(model, readings, HISTORIES, "exclude", 2, turn_by=4)
+    with torch.no_grad():
+        table, query = model.item_table.numpy(), readings.query.numpy()
+    from scipy.stats import ortho_group
+
+    turn = ortho_group.rvs(8, random_state=4)
+    np.testing.assert_allclose(turn @ turn.T, np.eye(8), atol=1e-12)
+    parts = [(query @ turn.T)[:, s] @ (table @ turn.T)[:, s].T for s in (slice(0, 4), slice(4, 8))]
+    fused = fused_scores(model, readings)[:, 1:].numpy()
+    np.testing.assert_allclose(parts[0] + parts[1], fused, atol=1e-9)
+    for space, scores in zip(("head_0", "head_1"), parts, strict=True):
+        for person, history in enumerate(HISTORIES):
+            allowed = np.ones(V, dtype=bool)
+            allowed[history - 1] = False
+            expected = top_items(scores[person], allowed, LIST_LENGTH) + 1
+            assert found[space][person].tolist() == expected.tolist()
+
+
+def test_slices_that_are_not_turned_are_those_of_the_table():
+    """Where a head sees its own slice through a map W, the cut is the head's list for W = 1."""
+    model = random_model(TINY_VALUES, V)
+    with torch.no_grad():
+        model.facet_maps.copy_(torch.eye(4).expand(2, 4, 4))
+    readings = read_histories(model, HISTORIES)
+    heads = head_lists(model, readings, HISTORIES, "exclude")
+    for space, own in slice_lists(model, readings, HISTORIES, "exclude", 2).items():
+        np.testing.assert_array_equal(own, heads[space])
+
+
+def test_permuted_values_stay_among_items_of_like_popularity():
+    values = value_indicator(VALUES["genres"])
+    counts = np.arange(V)
+    permuted = permuted_values(values, counts, np.random.default_rng(0))
+    known = np.flatnonzero(np.diff(values.indptr))
+    assert np.flatnonzero(np.diff(permuted.indptr)).tolist() == known.tolist()
+    assert (permuted != values).nnz
+    whole, dealt = values.toarray(), permuted.toarray()
+    for stratum in np.array_split(known, STRATA):
+        assert sorted(map(tuple, dealt[stratum])) == sorted(map(tuple, whole[stratum]))
+
+
+def test_permuted_labels_agree_as_popularity_alone_does():
+    """With values that are strata of popularity nothing is lost by permuting within them."""
+    model = random_model(TINY, V)
+    counts = np.arange(V)
+    values = {"popularity": [[str(item // (V // STRATA))] for item in range(V)]}
+    found = list_agreement(model, HISTORIES, TARGETS, values, counts, repeats="exclude")
+    for space, share in found["popularity"].held_out.items():
+        np.testing.assert_allclose(found["popularity"].controls[PERMUTED][space], share)
+
+
+def test_which_controls_there_are():
+    model, sasrec = random_model(TINY, V), random_model(TINY_SASREC, V)
+
+    def controls(model, sasrec=None):
+        found = list_agreement(
+            model, HISTORIES, TARGETS, VALUES, COUNT, repeats="exclude", sasrec=sasrec
+        )["brand"].controls
+        return {name: list(by_space) for name, by_space in found.items()}
+
+    heads = ["head_0", "head_1"]
+    assert controls(model) == {PERMUTED: ["all", *heads], TURNED: heads}
+    assert controls(model, sasrec) == {PERMUTED: ["all", *heads], TURNED: heads, SASREC: heads}
+    three = random_model(replace(TINY, heads=3, width=9), V)
+    assert SASREC not in controls(three, sasrec), "8 is not cut into 3"
+    assert controls(sasrec) == {PERMUTED: ["all"]}
+
+
+def test_likeness_is_jaccards():
+    found = likeness(value_indicator(VALUES["genres"]), np.arange(V))
+    for one, first in enumerate(VALUES["genres"]):
+        for other, second in enumerate(VALUES["genres"]):
+            either, both = set(first) | set(second), set(first) & set(second)
+            expected = len(both) / len(either) if either else 0.0
+            assert math.isclose(found[one, other], expected, abs_tol=1e-6)  # of float32
