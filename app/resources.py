@@ -543,7 +543,7 @@ def is_starting(path: Path) -> bool:
     except ChildProcessError:
         ended = 1
     if ended:
-        launched.pop(path, None)  # another session may have looked as well
+        launched.pop(path, None)  # another page may have looked as well
     return not ended
 
 

@@ -171,7 +171,7 @@ _MODEL = "model"  # the checkpoint that the desk is set for
 
 
 def starts() -> int:
-    """How many runs this session has started: after each, the form's name begins anew."""
+    """How many runs this visitor has started: after each, the form's name begins anew."""
     return st.session_state.get(_STARTS, 0)
 
 
