@@ -74,6 +74,12 @@ SETTINGS: dict[str, tuple[str, float, str]] = {
         "Above 0 every head is also trained to rank by itself, which keeps them all alive; "
         "at 0.5 it costs no accuracy on Amazon Beauty.",
     ),
+    "own_bound": (
+        "Bound on what is an item's own",
+        0.1,
+        "Where heads are facets: how much more than its values an item may be, as a share of them; "
+        "0 leaves values alone, a large number sets no bound.",
+    ),
     "filter_weight": (
         "Share of the filter",
         0.1,
@@ -230,6 +236,16 @@ def _settings(data: str, model: ModelName) -> dict[str, Any]:
                 "In configurations: `start_facets`.",
             )
             chosen["start_facets"] = dealt.strip() if from_catalogue else ""
+            chosen["head_facets"] = st.text_input(
+                "What each head is a facet of",
+                value=defaults["head_facets"],
+                placeholder="nothing",
+                key=f"setting-{data}-{model}-head_facets",
+                help="Columns of the catalogue joined by commas, one share a head with slashes "
+                "between: with three heads `genres/year/` makes items of what their genres and "
+                "their years and decades have learned, and leaves the last head free. Empty: every "
+                "item is one vector. In configurations: `head_facets`.",
+            ).strip()
     return chosen
 
 

@@ -68,6 +68,7 @@ def test_a_run_is_started_with_the_settings_of_the_form(open_app, home, launched
     assert items.value == "random"
     items.set_value("catalogue").run()
     app.text_input(key=f"setting-{made_up.NAME}-fame-start_facets").set_value("title/genre")
+    app.text_input(key=f"setting-{made_up.NAME}-fame-head_facets").set_value(" genre/// ")
     app = start(app)
     assert not app.exception
     ((out, data, settings, device, resume),) = launched
@@ -76,6 +77,7 @@ def test_a_run_is_started_with_the_settings_of_the_form(open_app, home, launched
     assert settings["heads"] == 4
     assert settings["samples"] == "prefixes"
     assert (settings["item_start"], settings["start_facets"]) == ("catalogue", "title/genre")
+    assert settings["head_facets"] == "genre///"
     assert settings["model"] == "fame"
     assert query(app, "run") is None or query(app, "run") == "made-up-fame-1"
 
