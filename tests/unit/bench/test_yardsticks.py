@@ -15,6 +15,7 @@ from fame.models.bsarec import FrequencyFilter
 from fame.models.fame import Fame
 from fame.models.moe_attention import MoEAttention
 from fame.models.registry import MODELS, build_model
+from tests.tiny import values_for
 
 
 @pytest.mark.parametrize("rows", [3, 256])
@@ -54,7 +55,7 @@ LENGTHS = np.array([1, 3, 4])
 
 def counted(config: ModelConfig) -> float:
     """Multiplications of one forward pass over windows of LENGTHS, from the model's own weights."""
-    model = build_model(config, 9)
+    model = build_model(config, 9, values_for(config))
     mults = 0
     filters = any(isinstance(module, FrequencyFilter) for module in model.modules())
     for length in LENGTHS.tolist():
@@ -74,7 +75,9 @@ def counted(config: ModelConfig) -> float:
     return mults
 
 
-@pytest.mark.parametrize("changes", [*({"model": name} for name in MODELS), {"facets": "off"}])
+@pytest.mark.parametrize(
+    "changes", [*({"model": name} for name in MODELS), {"facets": "off"}, {"head_facets": "a/b/"}]
+)
 def test_the_network_is_counted_from_its_weights_and_causal_pairs(changes) -> None:
     config = ModelConfig(width=12, heads=3, experts=5, layers=3, **changes)
     assert network_flops(config, LENGTHS) == 2 * 3 * counted(config)

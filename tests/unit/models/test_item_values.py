@@ -139,8 +139,9 @@ def test_a_step_composes_the_items_once(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 @pytest.mark.parametrize("samples", ["windows", "prefixes"])
+@pytest.mark.parametrize("second", [[3], [3, 4, 5, 6, 7]], ids=["padding", "no padding"])
 def test_items_composed_for_a_step_alone_are_as_good_as_all(
-    monkeypatch: pytest.MonkeyPatch, samples: str
+    monkeypatch: pytest.MonkeyPatch, samples: str, second: list[int]
 ) -> None:
     """Loss and every gradient, with the heads' own loss too."""
     outcomes = []
@@ -152,7 +153,7 @@ def test_items_composed_for_a_step_alone_are_as_good_as_all(
         torch.manual_seed(1)
         places = torch.arange(2) if samples == "prefixes" else torch.tensor([0, 1, 5])
         targets = torch.tensor([1, 4, 7])[: len(places)]
-        loss = Objective(model, config)(padded([[1, 2, 9, 1, 6], [3]]), places, targets)
+        loss = Objective(model, config)(padded([[1, 2, 9, 1, 6], second]), places, targets)
         loss.backward()
         outcomes.append([loss, *(parameter.grad for parameter in model.parameters())])
     for few, all_ in zip(*outcomes, strict=True):
