@@ -633,11 +633,11 @@ def facets(
     try:
         histories = _histories(loaded, None, offline=True)
     except FameError as error:
+        name, remedy = loaded.data.name, ""
+        if name not in {info.name for info in data.list_sets()}:
+            remedy = f" Import it again with `python -m fame data import PATH --name {name}`."
         typer.echo(
-            f"Only tables were measured, because lists and names need histories: {error} "
-            f"`python -m fame data fetch {loaded.data.name}` gets a named data set, "
-            "`python -m fame data import` a file of your own.",
-            err=True,
+            f"Only tables were measured; lists and names need histories. {error}{remedy}", err=True
         )
         agreement = facet_agreement(loaded.model, values_by_facet(loaded.items))
     else:

@@ -100,17 +100,16 @@ def exchanges(
         item = clicked[begin : begin + at_a_time]
         own = (np.arange(len(item)), item - 1)
         alike = {name: likeness(values, item - 1) for name, values in indicators.items()}
-        total = sum(alike.values())
-        draw = (
-            rng.random((len(item), V - 1), dtype=np.float32) * 1e-3
-        )  # less than steps of likeness
+        # Among items as alike as one another in one facet, the sum ranks by the other facets, and
+        # the draw, which is less than steps of likeness are, orders those equally alike.
+        draw = 1e-3 * rng.random((len(item), V - 1), dtype=np.float32)
+        total = sum(alike.values()) + draw
         for name, here in alike.items():
             valued = np.diff(indicators[name].indptr) > 0
-            others = total - here + draw
-            unlike = np.where((here > 0) | ~valued, -np.inf, others)
+            unlike = np.where((here > 0) | ~valued, -np.inf, total)
             here[own] = 0
             most = here.max(1)
-            same = np.where(here == most[:, None], others, -np.inf)
+            same = np.where(here == most[:, None], total, -np.inf)
             movable = (most > 0) & (unlike > -np.inf).any(1)
             for table, score in zip(tables[name], (same, unlike), strict=True):
                 table[item[movable]] = score[movable].argmax(1) + 1

@@ -256,12 +256,16 @@ def test_facets_without_the_data_measures_tables_and_says_so(
     config = json.loads((copy / "config.json").read_text())
     config["data"]["name"] = "nowhere"
     sealed(copy / "config.json", config)
+    (copy / "metrics.json").unlink()  # of the configuration before
     done = fame("facets", str(copy), "--json")
     assert done.returncode == 0, done.stderr
     answer = json.loads(done.stdout)
     assert answer["lists"] is answer["causes"] is answer["heads"] is None
     assert answer["agreement"]["region"]["asked"] == 12 and answer["neighbours"] == 10
-    assert "Only tables were measured" in done.stderr and "fame data fetch nowhere" in done.stderr
+    assert (
+        "Only tables were measured" in done.stderr
+        and "data import PATH --name nowhere" in done.stderr
+    )
     assert not (copy / "facets.json").exists()
 
 

@@ -71,6 +71,11 @@ def test_agreement_is_that_of_traced_lists_one_by_one(config, repeats, at_once, 
             came_next, clicked = by_hand(facet, lists)
             np.testing.assert_allclose(agreement.held_out[space], came_next, atol=1e-12)
             np.testing.assert_allclose(agreement.history[space], clicked, atol=1e-12)
+    turned = slice_lists(model, read_histories(model, HISTORIES), HISTORIES, repeats, 2, turn_by=0)
+    for space, lists in turned.items():
+        for facet, agreement in found.items():
+            came_next, _ = by_hand(facet, list(lists))
+            np.testing.assert_allclose(agreement.controls[TURNED][space], came_next, atol=1e-12)
 
 
 def test_lists_that_end_early_count_the_items_that_are_there():
