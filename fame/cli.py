@@ -525,6 +525,7 @@ def trace(
         raw=raw,
         value_names=loaded.value_names,
         new=made_of,
+        names=_head_names(loaded),
     )
     if as_json:
         print_json(answer)
@@ -946,13 +947,26 @@ def _head_expert(text: str) -> tuple[int, int]:
     return int(head), int(expert)
 
 
+def _head_names(loaded: Checkpoint) -> list[str | None]:
+    """What evidence calls the heads; evidence of other weights is told of and names none."""
+    from fame.errors import CheckpointError
+    from fame.survey import head_names
+
+    try:
+        return head_names(loaded)
+    except CheckpointError as error:
+        typer.echo(f"Heads have no names: {error}", err=True)
+        return []
+
+
 def _print_trace(answer: dict[str, Any]) -> None:
     from fame.lens.compare import NOTHING_LEFT
 
     seen = len(answer["history"]) - answer["seen_from"]
     typer.echo(f"History of {len(answer['history'])} clicks; the model reads the latest {seen}.")
     for head, (share, ranking) in enumerate(zip(answer["gate"], answer["heads"], strict=True)):
-        typer.echo(f"\nHead {head}, gate share {share:.0%}")
+        name = answer["names"][head]
+        typer.echo(f"\nHead {head}{f' ({name})' if name else ''}, gate share {share:.0%}")
         if answer["router"]:
             shares = ", ".join(f"{expert:.0%}" for expert in answer["router"][head])
             typer.echo(f"  experts: {shares}")

@@ -30,6 +30,7 @@ def trace_answer(
     raw: bool = False,
     value_names: Sequence[Sequence[str]] = (),
     new: Sequence[Sequence[int]] | None = None,
+    names: Sequence[str | None] = (),
 ) -> dict[str, Any]:
     """Lists by head, the fused list with its ledger, gate and router, and the held-out item.
 
@@ -39,10 +40,11 @@ def trace_answer(
         raw: Raw scores instead of ones centred over items.
         value_names: ``[H]`` the names of the values that items are made of, as of the checkpoint.
         new: ``[H]`` the values of an item to be ranked that is not in the catalogue.
+        names: ``[H]`` what evidence calls the heads; without it they have no names.
 
     Returns:
         ``history`` (ids, whole), ``seen_from``, ``gate`` ``[H]`` and ``router`` ``[[E] x H]`` as
-        applied, ``heads`` ``[[{item, title, score, rank} x K] x H]``, ``fused``
+        applied, ``names`` ``[H]`` (``None`` for a head without one), ``heads`` ``[[{item, title, score, rank} x K] x H]``, ``fused``
         ``[{item, title, score, by_head, by_value} x K]``, ``held_out`` ``{item, title, rank,
         rank_by_head}`` or ``None``, ``ledger`` ``"centred"`` or ``"raw"``, ``repeats``
         ``"exclude"`` or ``"recommend"``. The ``by_head`` of an item sum to its ``score``, and
@@ -74,6 +76,7 @@ def trace_answer(
         "history": [str(ids[item - 1]) for item in trace.history],
         "seen_from": trace.seen_from,
         "gate": trace.gate.tolist(),
+        "names": list(names) or [None] * trace.heads,
         "router": trace.router.tolist() if trace.experts else [],
         "heads": [
             [

@@ -87,8 +87,10 @@ def test_trace_of_a_person(fame: CommandLine, checkpoint: Path, dataset: Dataset
     data = dataset.interactions
     history = data.item_ids[data.sequence(3)[:-1]].tolist()
     assert list(answer) == [
-        "history", "seen_from", "gate", "router", "heads", "fused", "held_out", "ledger", "repeats"
+        "history", "seen_from", "gate", "names", "router", "heads", "fused", "held_out", "ledger",
+        "repeats",
     ]  # fmt: skip
+    assert answer["names"] == [None, None]
     assert answer["history"] == history
     assert answer["seen_from"] == len(history) - 8
     assert sum(answer["gate"]) == pytest.approx(1, abs=1e-6)
@@ -244,6 +246,15 @@ def test_facets_measures_lists_and_causes_where_the_data_is(
     assert [list(head) for head in answer["heads"]] == [["head", "name", "facet", "why"]] * 2
     stored = json.loads((copy / "facets.json").read_text())
     assert {key: stored[key] for key in answer} == answer
+    # What the evidence calls the heads stands beside the gate, as long as it is of these weights.
+    stored["heads"][1] |= {"name": "Region", "facet": "region"}
+    (copy / "facets.json").write_text(json.dumps(stored))
+    assert traced(fame, copy, "--items", "i1")["names"] == [answer["heads"][0]["name"], "Region"]
+    assert "Head 1 (Region), gate share" in fame("trace", str(copy), "--items", "i1").stdout
+    (copy / "facets.json").write_text(json.dumps(stored | {"weights": "0" * 64}))
+    done = fame("trace", str(copy), "--items", "i1", "--json")
+    assert json.loads(done.stdout)["names"] == [None, None]
+    assert "Heads have no names" in done.stderr and "other weights" in done.stderr
     said = fame("facets", str(copy), "--sample", "20", "--seed", "1").stdout
     assert f"Head 2 ({answer['heads'][1]['name'] or 'no name'}): " in said
 
