@@ -290,7 +290,6 @@ def read_facets(checkpoint: Checkpoint) -> Facets | None:
             and all(head.facet is None or head.facet in lists for head in heads)
             and all(isinstance(head.why, str) for head in heads)
             and all(head.name is None or isinstance(head.name, str) for head in heads)
-            and set(lists) <= set(agreement)
             and all(list(facet.spaces) == spaces for facet in agreement.values())
             and set(causes) == set(lists) <= set(values_by_facet(checkpoint.items))
             and all(

@@ -268,6 +268,7 @@ def test_facets_without_the_data_measures_tables_and_says_so(
     config["data"]["name"] = "nowhere"
     sealed(copy / "config.json", config)
     (copy / "metrics.json").unlink()  # of the configuration before
+    (copy / "facets.json").unlink(missing_ok=True)  # of another test
     done = fame("facets", str(copy), "--json")
     assert done.returncode == 0, done.stderr
     answer = json.loads(done.stdout)

@@ -103,6 +103,18 @@ def test_a_name_needs_all_three_and_what_lacks_is_said_with_its_numbers():
     assert name_of(good, [0.0, -0.1]).why.endswith("does not move when year changes (0.000).")
 
 
+def test_the_best_of_several_other_heads_is_the_rival():
+    lists = agreement(0.5, 0.3)
+    for rival in (0.4, 0.6):
+        third = replace(
+            lists, held_out={**lists.held_out, "head_2": np.full(40, rival)}, controls={}
+        )
+        called = ["Head 1", "Head 2", "Head 3"]
+        found = name_heads(called, {"year": third}, {"year": [0.4, 0.1, 0.1]}, NAMES)[0]
+        assert found.name == ("Era" if rival == 0.4 else None)
+        assert "over Head 3 " in found.why
+
+
 def test_a_lead_whose_interval_reaches_zero_is_none():
     noise = np.random.default_rng(1).normal(0, 1, 40)
     lists = agreement(0.5, 0.3)
