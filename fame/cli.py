@@ -665,7 +665,7 @@ def facets(
         return
     typer.echo(f"Share of an item's {NEIGHBOURS} nearest items that agree with it")
     spaces = list(next(iter(agreement.values())).spaces)
-    titles = [space.replace("all", "whole").replace("_", " ") for space in spaces]
+    titles = ["Whole", *(head_name(head) for head in range(len(spaces) - 1))]
     typer.echo(f"{'':<14}" + "".join(f"{title:>8}" for title in titles) + "  chance  items asked")
     for column, facet in agreement.items():
         shares = "".join(f"{facet.spaces[space]:>8.1%}" for space in spaces)
