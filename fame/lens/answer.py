@@ -44,7 +44,8 @@ def trace_answer(
 
     Returns:
         ``history`` (ids, whole), ``seen_from``, ``gate`` ``[H]`` and ``router`` ``[[E] x H]`` as
-        applied, ``names`` ``[H]`` (``None`` for a head without one), ``heads`` ``[[{item, title, score, rank} x K] x H]``, ``fused``
+        applied, ``names`` ``[H]`` (``None`` for a head without one), ``heads``
+        ``[[{item, title, score, rank} x K] x H]``, ``fused``
         ``[{item, title, score, by_head, by_value} x K]``, ``held_out`` ``{item, title, rank,
         rank_by_head}`` or ``None``, ``ledger`` ``"centred"`` or ``"raw"``, ``repeats``
         ``"exclude"`` or ``"recommend"``. The ``by_head`` of an item sum to its ``score``, and
