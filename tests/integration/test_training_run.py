@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 import os
 import signal
@@ -683,8 +684,13 @@ def test_a_disk_that_is_full_for_the_weights_leaves_a_run_that_begins_again(
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
 def test_a_log_without_room_stops_no_run_and_prints_no_traceback(
-    dataset: Dataset, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    dataset: Dataset,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    # Of commands that ran in this process before, whose standard error is closed by now.
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])
     (tmp_path / MARK).touch()
     (tmp_path / "train.log").symlink_to("/dev/full")
     assert train(dataset, SHAPE, replace(TRAINING, epochs=1), tmp_path, projection=False)

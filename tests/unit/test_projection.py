@@ -35,6 +35,7 @@ def checkpoint_at(path: Path, model: SequenceModel, weights_hash: str = "abc") -
         train_config=TrainConfig(),
         data=DataInfo("tiny", "", "none", 1, NUM_ITEMS, 1, "exclude", ""),
         code=1,
+        value_names=(),
         items=pd.DataFrame({"item_id": ITEM_IDS}),
         metrics=None,
         hash="",
