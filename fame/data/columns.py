@@ -36,7 +36,6 @@ _KNOWN: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 }  # fmt: skip
 # Of two that say the same, the one that is meant.
 _RATHER = (("parentasin", "asin"), ("unixreviewtime", "reviewtime"), ("userid", "sessionid"))
-_TIME_WORDS = {"time", "timestamp", "date", "datetime", "ts", "at", "day", "created"}
 _NO_TIME = {"zone", "timezone", "offset", "id", "birth"}
 
 
