@@ -52,7 +52,7 @@ from fame.models.item_values import ValueIndex
 from fame.models.registry import build_model, made_of_values
 from fame.models.sequence_model import SequenceModel
 
-FORMAT = 3
+FORMAT = 4
 CONFIG, WEIGHTS, ITEMS = "config.json", "model.safetensors", "items.parquet"
 METRICS, CARD, VALUES = "metrics.json", "README.md", "values.json"
 _SEAL = "sha256"  # under which a JSON file holds the hash of the rest of its content
