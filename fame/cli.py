@@ -701,9 +701,10 @@ def reproduce(
     models: Annotated[
         str,
         typer.Option(
-            help="Rows, joined by commas: fame, paper (the paper's equations), sasrec; no-experts, "
-            "no-facets, uniform-gate, neither; heads x experts such as 4x2, or 4x2-clicks from "
-            "clicks alone; bsarec; or the groups models, others, clicks, wide, ablations, sweep."
+            help="Rows, joined by commas: fame, paper (the paper's equations), sasrec; fame-start "
+            "(facets are where items start, not what they are), and that as no-experts, no-facets, "
+            "uniform-gate, neither, heads x experts such as 4x2, or 4x2-clicks from clicks alone; "
+            "bsarec; or the groups models, former, others, clicks, wide, ablations, sweep."
         ),
     ] = "models",
     seeds: Annotated[int, typer.Option(min=1, help="Runs of every model, seeds from 0.")] = 5,
@@ -753,7 +754,8 @@ def reproduce(
         typer.echo("Stopped; go on with the same command.", err=True)
         raise typer.Exit(130)
     if ship is not None:
-        seed = make_checkpoint(dataset, Row.of(wanted[0], dataset, seeds, given), results, ship)
+        row = Row.of(wanted[0], dataset, seeds, given, results)
+        seed = make_checkpoint(dataset, row, results, ship)
         typer.echo(f"The checkpoint of seed {seed} is in {ship}.", err=True)
     if as_json:
         print_json(summary)

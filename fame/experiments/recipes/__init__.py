@@ -17,9 +17,12 @@ from fame.errors import ConfigError
 from fame.models.registry import MODELS
 
 # What a recipe may speak of beside the models as they are trained here, and whose table holds where
-# there is none: both models from clicks alone; FAME by the paper's equations, SASRec as plainly.
+# there is none: FAME as it was before its heads could be made of facets (its rows in results.csv
+# stand for good, so such a table says everything); both models from clicks alone; FAME by the
+# paper's equations, SASRec as plainly.
 _SPECIAL = {
-    "fame-clicks": "fame",
+    "fame-start": "fame",
+    "fame-clicks": "fame-start",
     "sasrec-clicks": "sasrec",
     "paper": "paper",
     "sasrec-paper": "paper",
@@ -37,8 +40,8 @@ def read_recipe(path: Path, kind: str = "fame") -> dict[str, Any]:
     tables = {name: content.pop(name) for name in KINDS if isinstance(content.get(name), dict)}
     for name, table in {"": content, **tables}.items():
         split_settings(table, f"{path} [{name}]" if name else str(path))
-    if kind not in tables:
-        kind = _WITHOUT_A_TABLE.get(kind, kind)
+    while kind not in tables and _WITHOUT_A_TABLE.get(kind, kind) != kind:
+        kind = _WITHOUT_A_TABLE[kind]
     return {**content, **tables.get(kind, {})}
 
 
