@@ -125,7 +125,7 @@ WIDE = (
         "fame-256",
         "FAME of width 256, facets at the start only",
         "fame-start",
-        {**_NOT_OF_VALUES, "width": 256},
+        {**_NOT_OF_VALUES, "heads": 2, "width": 256},  # no three heads share 256
         base="sasrec-256",
     ),
     Variant("sasrec-256", "SASRec of width 256", "sasrec", {"width": 256}, model="sasrec"),
