@@ -9,19 +9,22 @@ All name the weights they were made from. None holds a history.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from fame.checkpoint import Checkpoint, list_checkpoints, load_checkpoint, read_description
-from fame.data.catalogue import values_by_facet
+from fame.data.catalogue import facet_columns, values_by_facet
+from fame.data.head_values import decade
 from fame.data.sequences import HeldOut, Interactions, held_out
 from fame.errors import CheckpointError, DataError
 from fame.facets.agreement import NEIGHBOURS, Agreement, facet_agreement
 from fame.facets.causes import facet_causes
+from fame.facets.experts import ExpertsReport, experts_report
 from fame.facets.lists import ListAgreement, list_agreement
 from fame.facets.naming import NamedHead, name_heads
 from fame.facets.spaces import space_names
@@ -53,6 +56,7 @@ PEOPLE, FAITHFULNESS, FACETS = "people.json", "faithfulness.json", "facets.json"
 FORMATS = {PEOPLE: 2, FAITHFULNESS: 2, FACETS: 1}
 _COMMANDS = {PEOPLE: "survey", FAITHFULNESS: "survey", FACETS: "facets"}
 SAMPLE = 500
+EXPERT_PEOPLE = 10_000  # whose routers are looked at: a share of them is then within 0.01
 LIST_LENGTH = 10
 _ESTIMATES = ("above_zero", "above_latest", "below_latest", "lead_on_latest", "area")
 
@@ -237,6 +241,70 @@ def survey_facets(
     facets = Facets(NEIGHBOURS, agreement, len(histories), seed, summed, causes, heads)
     _write(checkpoint, data, FACETS, asdict(facets))
     return facets
+
+
+def survey_experts(
+    checkpoint: Checkpoint,
+    data: Interactions,
+    *,
+    named: Sequence[NamedHead] = (),
+    seed: int = 0,
+) -> ExpertsReport:
+    """Whom each expert serves, over :data:`EXPERT_PEOPLE` people at most.
+
+    A head's own facets, whose values come first, are the columns that it is made of and the one
+    that it is called after.
+
+    Args:
+        data: The histories, with the checkpoint's catalogue.
+        named: ``[H]`` what the heads are called, where that is known.
+        seed: Of the sample, the permutations and the intervals.
+    """
+    examples, everybody = _everybody(data)
+    drawn = _drawn(len(everybody), min(EXPERT_PEOPLE, len(everybody)), seed)
+    values = expert_values(checkpoint.items)
+    return experts_report(
+        checkpoint.model,
+        [everybody[person] for person in drawn],
+        examples.targets[drawn],
+        values,
+        own=_own_facets(checkpoint, list(values), named),
+        seed=seed,
+    )
+
+
+def expert_values(items: pd.DataFrame) -> dict[str, list[list[str]]]:
+    """By facet the values by which experts are told apart: a year has its decade too."""
+    values = values_by_facet(items)
+    if facet_columns(items).get("year") == "number":
+        values["year"] = [
+            [value for year in own for value in (year, decade(int(float(year))))]
+            for own in values["year"]
+        ]
+    return values
+
+
+def _own_facets(
+    checkpoint: Checkpoint, facets: Sequence[str], named: Sequence[NamedHead]
+) -> list[set[str]]:
+    """``[H]``; a head that is made of ``category`` has all of its levels."""
+    shares = checkpoint.model_config.facet_shares or ((),) * checkpoint.model.heads
+    own = [
+        {facet for facet in facets for name in share if facet in _columns(name, facets)}
+        for share in shares
+    ]
+    for head in named:
+        if head.facet is not None:
+            own[head.head].add(head.facet)
+    return own
+
+
+def _columns(name: str, facets: Sequence[str]) -> set[str]:
+    """The columns that a share's name stands for: itself, or all levels of it."""
+    if name in facets:
+        return {name}
+    levels = {facet.rpartition("_") for facet in facets}
+    return {f"{name}_{level}" for stem, _, level in levels if stem == name and level.isdigit()}
 
 
 def sasrec_beside(checkpoint: Checkpoint) -> Checkpoint | None:
