@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -32,7 +33,9 @@ if TYPE_CHECKING:
 
     from fame.checkpoint import Checkpoint
     from fame.data import Interactions
+    from fame.facets.agreement import Agreement
     from fame.models.sequence_model import Intervention
+    from fame.survey import Facets
     from fame.training.loop import Progress
 
 # Modules that need torch or UMAP are imported inside their commands: `--help` and `data` start
@@ -653,16 +656,27 @@ def facets(
         agreement = found.agreement
     if as_json:
         tables = {column: asdict(facet) for column, facet in agreement.items()}
-        unknown = {"lists": None, "causes": None, "heads": None}
+        unknown = dict.fromkeys(("lists", "causes", "heads", "experts", "expert_share"))
         print_json(
             asdict(found)
             if found is not None
             else {"neighbours": NEIGHBOURS, "agreement": tables, **unknown}
         )
         return
-    if not agreement:
+    if agreement:
+        _print_agreement(agreement)
+    else:
         typer.echo("The catalogue of this checkpoint knows no facets.")
-        return
+    if found is not None:
+        for head in found.heads:
+            typer.echo(f"{head_name(head.head)} ({head.name or 'no name'}): {head.why}")
+        _print_experts(loaded, found)
+
+
+def _print_agreement(agreement: dict[str, Agreement]) -> None:
+    from fame.facets.agreement import NEIGHBOURS
+    from fame.presentation.names import head_name
+
     typer.echo(f"Share of an item's {NEIGHBOURS} nearest items that agree with it")
     spaces = list(next(iter(agreement.values())).spaces)
     titles = ["Whole", *(head_name(head) for head in range(len(spaces) - 1))]
@@ -670,9 +684,36 @@ def facets(
     for column, facet in agreement.items():
         shares = "".join(f"{facet.spaces[space]:>8.1%}" for space in spaces)
         typer.echo(f"{column:<14}{shares}{facet.chance:>8.1%}  {facet.asked:>11,}")
-    if found is not None:
-        for head in found.heads:
-            typer.echo(f"{head_name(head.head)} ({head.name or 'no name'}): {head.why}")
+
+
+def _print_experts(loaded: Checkpoint, found: Facets) -> None:
+    """Whom each expert serves, and what the lists are without it."""
+    from fame.presentation.names import expert_name, head_name
+    from fame.presentation.sentences import changed_phrase, goals_sentence, served_phrase
+    from fame.survey import expert_goals_of
+
+    goals = expert_goals_of(loaded, found)
+    if not found.experts:
+        typer.echo(goals_sentence(goals))
+        return
+    typer.echo(f"Whom experts serve, over {found.expert_people:,} people")
+    pairs = zip(found.experts, found.expert_lists, strict=True)
+    for head, experts in groupby(pairs, key=lambda pair: pair[0].head):
+        share, interval = found.expert_share[head], found.expert_share_interval[head]
+        said = "one expert, so there is nothing to share out"
+        rows = list(experts)
+        if share is not None and interval is not None:
+            said = (
+                f"share of person and expert {share:.2f} ({interval[0]:.2f} to {interval[1]:.2f}), "
+                f"sharpness {rows[0][0].sharpness:.2f}"
+            )
+        typer.echo(f"{head_name(head)}: {said}")
+        for use, lists in rows:
+            typer.echo(
+                f"  {expert_name(use.expert, use.named_after)}: load {use.load:.1%}"
+                f"{' (dead)' if use.dead else ''}; {served_phrase(use)}; {changed_phrase(lists)}"
+            )
+    typer.echo(goals_sentence(goals))
 
 
 @app.command()

@@ -55,6 +55,12 @@ PERMUTATIONS = 99
 STRATA = 10  # of history length, within which routers are permuted
 DRAWS = 1000  # of people, for the intervals
 LISTED = 5  # values an expert, of its head's own facet and of all others each
+# A name says what an expert is for, so a sure lift is not enough: half again the base rate is.
+NAMED_FROM = 1.5
+NAMED_AFTER = 2  # values
+# What experts that are preferences are held to. The lift is what a study of language models found
+# for its most specialised experts, 1.6 to 2.3, at its upper end.
+GOAL_SHARE, GOAL_LIFT, GOAL_PART = 0.3, 2.3, 0.5
 _COUNTS = 8_000_000  # of people drawn, held at a time: 64 MB
 
 
@@ -102,6 +108,11 @@ class ExpertUse:
     values: list[ValueLift]
     by_chance: float | None
 
+    @property
+    def named_after(self) -> list[str]:
+        """The first :data:`NAMED_AFTER` values at :data:`NAMED_FROM` or above; often none."""
+        return [one.value for one in self.values if one.lift >= NAMED_FROM][:NAMED_AFTER]
+
 
 @dataclass(frozen=True)
 class ExpertsReport:
@@ -118,6 +129,54 @@ class ExpertsReport:
     experts: list[ExpertUse]
     expert_share: list[float | None]
     expert_share_interval: list[list[float] | None]
+
+
+@dataclass(frozen=True)
+class ExpertGoals:
+    """How near the experts of a model are to preferences inside facets.
+
+    Attributes:
+        named: Heads that are facets; none where nothing names one.
+        below: Those of them whose share is below :data:`GOAL_SHARE`, or which have one expert.
+        dead: Dead experts (head, expert).
+        specialised: Experts with a value at :data:`GOAL_LIFT` times its base rate or above.
+        experts: All of them.
+    """
+
+    named: list[int]
+    below: list[int]
+    dead: list[tuple[int, int]]
+    specialised: int
+    experts: int
+
+    @property
+    def reached(self) -> bool:
+        """All three: no named head below, of at least one; none dead; enough specialised."""
+        enough = self.specialised >= GOAL_PART * self.experts
+        return bool(self.named) and not self.below and not self.dead and enough
+
+
+def expert_goals(
+    experts: Sequence[ExpertUse], shares: Sequence[float | None], named: Sequence[int]
+) -> ExpertGoals:
+    """Holds the experts against the goal.
+
+    Args:
+        experts: ``[H E]``.
+        shares: ``[H]`` :attr:`ExpertsReport.expert_share`.
+        named: Heads that are facets.
+    """
+
+    def low(share: float | None) -> bool:
+        return share is None or share < GOAL_SHARE
+
+    return ExpertGoals(
+        named=list(named),
+        below=[head for head in named if low(shares[head])],
+        dead=[(one.head, one.expert) for one in experts if one.dead],
+        specialised=sum(any(value.lift >= GOAL_LIFT for value in one.values) for one in experts),
+        experts=len(experts),
+    )
 
 
 def experts_report(

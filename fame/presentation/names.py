@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from fame.models.registry import MODELS
 
 # Lists of other models: what they are called, and a remark; in the order in which they are shown.
@@ -36,3 +38,18 @@ def facet_name(column: str) -> str:
     if column.startswith("category_"):
         return "Kind"
     return _FACETS.get(column) or facet_label(column)
+
+
+def value_name(value: str) -> str:
+    """``genres=Film-Noir`` as a person reads it: ``Film-Noir``."""
+    return value.partition("=")[2]
+
+
+def expert_name(expert: int, named_after: Sequence[str] = ()) -> str:
+    """``Expert 2``, with the values behind it that it serves: ``Expert 2 (Horror, Thriller)``.
+
+    Args:
+        named_after: As ``facet=value``; none where nothing names it.
+    """
+    values = ", ".join(dict.fromkeys(map(value_name, named_after)))
+    return f"Expert {expert + 1}{f' ({values})' if values else ''}"

@@ -5,6 +5,7 @@ Heads count from 1 for people. Titles come in as they are: whoever shows a sente
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -12,12 +13,15 @@ import numpy as np
 import pandas as pd
 
 from fame.facets.agreement import Agreement
+from fame.facets.expert_lists import LIST_LENGTH as EXPERT_LIST
+from fame.facets.expert_lists import ExpertLists
+from fame.facets.experts import GOAL_LIFT, GOAL_PART, GOAL_SHARE, ExpertGoals, ExpertUse
 from fame.lens.account import ItemAccount
 from fame.lens.compare import Comparison
 from fame.lens.faithfulness import DeletionCurve, Estimate, Measure, MeasuredFaithfulness, Verdict
 from fame.lens.people import RULES, BaseRate
 from fame.models.sequence_model import Intervention
-from fame.presentation.names import head_name, space_name
+from fame.presentation.names import head_name, space_name, value_name
 from fame.presentation.text import changes, count, percent, points, quoted
 
 _EVEN = 1.15  # a largest share below this many times the even one is called even
@@ -378,3 +382,44 @@ _FIGURES: dict[str, Callable[[Mapping[str, Any]], str]] = {
 def figures_text(rule: str, row: Mapping[str, Any]) -> str:
     """The figures that put somebody on a list."""
     return _FIGURES[rule](row)
+
+
+def served_phrase(use: ExpertUse) -> str:
+    """The values that an expert serves above their base rate, with how far."""
+    if not use.values:
+        return "no value surely above its base rate"
+    return ", ".join(
+        f"{value_name(value.value)} {value.lift:.1f}× ({value.low:.1f} to {value.high:.1f})"
+        for value in use.values
+    )
+
+
+def changed_phrase(lists: ExpertLists) -> str:
+    """What the lists are with an expert alone in its head and without it, over people."""
+    alone = f"alone {percent(lists.alone.stay.mean)} of the first {EXPERT_LIST} items stay"
+    if lists.without is None:
+        return alone
+    if lists.changes_nothing:
+        return f"{alone}, without it all do: it changes nothing"
+    return f"{alone}, without it {percent(lists.without.stay.mean)}"
+
+
+def goals_sentence(goals: ExpertGoals) -> str:
+    """Whether the experts are preferences inside facets, in numbers."""
+    if not goals.experts:
+        return "This model has no experts."
+    wanted = math.ceil(GOAL_PART * goals.experts)
+    if not goals.named:
+        shares = "no head is a facet yet"
+    elif goals.below:
+        low = " and ".join(map(head_name, goals.below))
+        shares = f"{low} {'has' if len(goals.below) == 1 else 'have'} a share below {GOAL_SHARE}"
+    else:
+        shares = f"every head that is a facet has a share of at least {GOAL_SHARE}"
+    dead = ", ".join(f"{head_name(head)} expert {expert + 1}" for head, expert in goals.dead)
+    return (
+        f"Experts as preferences inside facets: goal {'' if goals.reached else 'not '}reached. "
+        f"{shares[0].upper()}{shares[1:]}; {f'dead: {dead}' if dead else 'no expert is dead'}; "
+        f"{goals.specialised} of {count(goals.experts, 'expert')} have a value at {GOAL_LIFT} "
+        f"times its base rate or above, and {wanted} should."
+    )

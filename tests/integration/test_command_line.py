@@ -244,6 +244,9 @@ def test_facets_measures_lists_and_causes_where_the_data_is(
     assert set(answer["lists"]["region"]["head_0"]["history"]) == {"mean", "low", "high"}
     assert len(answer["causes"]["region"]) == 2
     assert [list(head) for head in answer["heads"]] == [["head", "name", "facet", "why"]] * 2
+    first = answer["experts"][0]
+    assert {"head", "expert", "load", "sharpness", "values"} <= set(first)
+    assert len(answer["expert_share"]) == 2 and 0 <= answer["expert_share"][0] <= 1
     stored = json.loads((copy / "facets.json").read_text())
     assert {key: stored[key] for key in answer} == answer
     # What the evidence calls the heads stands beside the gate, as long as it is of these weights.
@@ -257,6 +260,8 @@ def test_facets_measures_lists_and_causes_where_the_data_is(
     assert "Heads have no names" in done.stderr and "other weights" in done.stderr
     said = fame("facets", str(copy), "--sample", "20", "--seed", "1").stdout
     assert f"Head 2 ({answer['heads'][1]['name'] or 'no name'}): " in said
+    assert f"load {first['load']:.1%}" in said and "share of person and expert" in said
+    assert "Experts as preferences inside facets: goal not reached." in said
 
 
 def test_facets_without_the_data_measures_tables_and_says_so(
@@ -273,6 +278,7 @@ def test_facets_without_the_data_measures_tables_and_says_so(
     assert done.returncode == 0, done.stderr
     answer = json.loads(done.stdout)
     assert answer["lists"] is answer["causes"] is answer["heads"] is None
+    assert answer["experts"] is answer["expert_share"] is None
     assert answer["agreement"]["region"]["asked"] == 12 and answer["neighbours"] == 10
     assert (
         "Only tables were measured" in done.stderr
