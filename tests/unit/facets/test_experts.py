@@ -11,6 +11,10 @@ from fame.facets import experts as module
 from fame.facets.experts import (
     EXPECTED_CLICKS,
     SERVED_PEOPLE,
+    ExpertGoals,
+    ExpertUse,
+    ValueLift,
+    expert_goals,
     expert_share,
     experts_of_router,
     experts_report,
@@ -350,3 +354,34 @@ def test_one_expert_a_model_without_experts_and_items_of_which_nothing_is_known(
 def test_nobody_is_no_cohort():
     with pytest.raises(ValueError, match="over people"):
         experts_of_router(np.zeros((0, 1, 2)), [], np.zeros(0, dtype=int), VALUES)
+
+
+# --- names and the goal -----------------------------------------------------------------------
+
+
+def use(head: int, expert: int, *lifted: float, dead: bool = False) -> ExpertUse:
+    values = [ValueLift(f"kind={at}", lift, 1.1, 9.0, 1.2, None) for at, lift in enumerate(lifted)]
+    return ExpertUse(head, expert, 0.25, 0.5, dead, values, 1.1)
+
+
+def test_an_expert_is_named_after_two_values_that_are_well_above_their_base_rate():
+    assert use(0, 0).named_after == use(0, 0, 1.49).named_after == []
+    assert use(0, 0, 1.4, 1.5).named_after == ["kind=1"]
+    assert use(0, 0, 1.9, 1.4, 3.0, 2.0).named_after == ["kind=0", "kind=2"]
+
+
+def test_the_goal_is_all_of_shares_in_named_heads_living_experts_and_enough_lifts():
+    experts = [use(0, 0, 2.3), use(0, 1, 2.29), use(1, 0, 1.1, 5.0), use(1, 1)]
+    reached = expert_goals(experts, [0.3, 0.1], named=[0])
+    assert reached == ExpertGoals([0], [], [], 2, 4) and reached.reached
+    assert expert_goals(experts, [0.29, 0.9], named=[0, 1]).below == [0]
+    assert expert_goals(experts, [0.3, None], named=[0, 1]).below == [1]
+    for shares, named, uses in (
+        ([0.29, 0.9], [0], experts),
+        ([0.3, 0.9], [], experts),
+        ([0.3, 0.9], [0], [*experts[:3], use(1, 1, dead=True)]),
+        ([0.3, 0.9], [0], [use(0, 0, 2.2), *experts[1:]]),
+    ):
+        assert not expert_goals(uses, shares, named).reached
+    assert expert_goals([*experts[:3], use(1, 1, dead=True)], [0.3, 0.1], [0]).dead == [(1, 1)]
+    assert not expert_goals([], [], []).reached

@@ -8,6 +8,8 @@ import pandas as pd
 import pytest
 
 from fame.facets.agreement import Agreement
+from fame.facets.expert_lists import ChangedLists, ExpertLists
+from fame.facets.experts import ExpertGoals, ExpertUse, ValueLift
 from fame.lens.account import item_account
 from fame.lens.compare import compare
 from fame.lens.faithfulness import (
@@ -383,3 +385,31 @@ def test_agreement_says_which_head_is_ahead_in_what(found, said):
 def test_a_head_ahead_in_one_of_two_facets_is_not_called_better():
     found = agreements(brand=(0.3, 0.15), genre=(0.4, 0.4))
     assert "better view" not in agreement_sentence(found)
+
+
+def test_the_goal_of_experts_is_said_with_its_numbers():
+    said = sentences.goals_sentence
+    reached = said(ExpertGoals([0, 1], [], [], 5, 9))
+    assert "goal reached" in reached and "no expert is dead" in reached
+    assert "5 of 9 experts" in reached and "and 5 should" in reached
+    missed = said(ExpertGoals([0, 1], [0, 1], [(1, 2)], 1, 8))
+    assert "goal not reached. Head 1 and Head 2 have a share below 0.3" in missed
+    assert "dead: Head 2 expert 3" in missed and "1 of 8" in missed and "and 4 should" in missed
+    assert "Head 2 has a share below" in said(ExpertGoals([0, 1], [1], [], 8, 8))
+    assert "No head is a facet yet" in said(ExpertGoals([], [], [], 8, 8))
+    assert said(ExpertGoals([], [], [], 0, 0)) == "This model has no experts."
+
+
+def test_what_an_expert_serves_and_changes_is_said_with_its_numbers():
+    def changed(share: float) -> ChangedLists:
+        return ChangedLists(*[Estimate(share, share, share)] * 3)
+
+    values = [ValueLift("genres=War", 2.34, 2.0, 2.7, 1.2, None)]
+    use = ExpertUse(0, 1, 0.3, 0.5, False, values, 1.1)
+    assert sentences.served_phrase(use) == "War 2.3× (2.0 to 2.7)"
+    assert sentences.served_phrase(replace(use, values=[])).startswith("no value")
+    lists = ExpertLists(0, 1, changed(0.8), changed(0.96))
+    phrase = "alone 80 % of the first 10 items stay"
+    assert sentences.changed_phrase(lists) == f"{phrase}, without it 96 %"
+    assert sentences.changed_phrase(replace(lists, without=None)) == phrase
+    assert sentences.changed_phrase(replace(lists, without=changed(1.0))).endswith("nothing")
