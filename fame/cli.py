@@ -684,14 +684,12 @@ def facets(
         shares = "".join(f"{facet.spaces[space]:>8.1%}" for space in spaces)
         typer.echo(f"{column:<14}{shares}{facet.chance:>8.1%}  {facet.asked:>11,}")
     if found is not None:
-        for head in found.heads:
-            typer.echo(f"{head_name(head.head)} ({head.name or 'no name'}): {head.why}")
+        _say_names(loaded, _head_names(loaded))
 
 
 def _choose_names(loaded: Checkpoint, wanted: list[str], as_json: bool) -> None:
     """Keeps the names that a person chose, and says what every head is called now."""
     from fame.head_names import choose_names
-    from fame.presentation.names import head_name
 
     chosen: dict[int, str] = {}
     for text in wanted:
@@ -706,6 +704,12 @@ def _choose_names(loaded: Checkpoint, wanted: list[str], as_json: bool) -> None:
     if as_json:
         print_json({"names": called.names})
         return
+    _say_names(loaded, called)
+
+
+def _say_names(loaded: Checkpoint, called: HeadNames) -> None:
+    from fame.presentation.names import head_name
+
     for head in range(loaded.model.heads):
         typer.echo(f"{head_name(head)} ({called.names[head] or 'no name'}): {called.why(head)}")
 

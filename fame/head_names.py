@@ -42,6 +42,8 @@ def read_head_names(checkpoint: Checkpoint) -> HeadNames:
     for head in range(heads):
         measured = found.heads[head] if found is not None and head < len(found.heads) else None
         name, why = _by_evidence(measured, free=bool(shares) and not shares[head])
+        if heads == 1:
+            name, why = None, "It is the model's only head, so nothing is told apart."
         if chosen[head] is not None:
             else_called = "it has none" if name is None else f"it would be “{name}”"
             why = f"A person chose this name; by evidence {else_called}. {why}"

@@ -107,11 +107,6 @@ def _fit(name: str) -> str:
 UNNAMED = HeadNames()  # every head by its number
 
 
-def space_name(space: str) -> str:
-    """``all`` or ``head_<h>`` where no names are known."""
-    return UNNAMED.space(space)
-
-
 def facet_label(column: str) -> str:
     """``category_2`` as ``Category 2``."""
     return column.replace("_", " ").capitalize()

@@ -165,5 +165,6 @@ def test_a_model_of_one_head_has_none_to_name(tmp_path: Path):
     write_weights(tmp_path, {name: one.float() for name, one in state.items()})
     sasrec = load_checkpoint(tmp_path)
     assert read_head_names(sasrec).names == (None,)
+    assert "only head" in read_head_names(sasrec).why(0)
     with pytest.raises(FameError, match="has one head and no head 2"):
         choose_names(sasrec, {1: "Mood"})
