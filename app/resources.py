@@ -15,7 +15,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -40,7 +40,7 @@ from fame.data.catalogue import values_by_facet
 from fame.errors import FameError
 from fame.facets.agreement import Agreement, facet_agreement
 from fame.facets.spaces import space_vectors
-from fame.head_names import NAMES, read_head_names
+from fame.head_names import NAMES, choose_names, read_head_names
 from fame.lens.experts import ExpertAccount, expert_account
 from fame.lens.faithfulness import DeletionCurve, Measure, deletion_curves
 from fame.lens.influence import Influence, history_influence
@@ -329,6 +329,18 @@ def called(opened: Checkpoint) -> HeadNames:
     return _called(opened.hash, stamp, opened)
 
 
+def can_keep_names(opened: Checkpoint) -> bool:
+    """Whether names for heads can be set from here."""
+    return not is_demo() and os.access(opened.path, os.W_OK)
+
+
+def keep_names(opened: Checkpoint, names: Mapping[int, str]) -> None:
+    """Keeps the names that a person chose for heads; ``FameError`` where that cannot be."""
+    if is_demo():
+        raise FameError(DEMO_NAMES)
+    choose_names(opened, names)
+
+
 @st.cache_resource(max_entries=4, show_spinner="Reading the projection …")
 def _projection(weights: str, stamp: Stamp, _opened: Checkpoint) -> Projection | None:
     return read_projection(_opened)
@@ -489,6 +501,7 @@ def _launched() -> _Launched:
 
 
 DEMO = "This is a demonstration, in which nothing can be trained: install FAME Lens to train."
+DEMO_NAMES = "This is a demonstration, in which heads keep their names."
 
 
 def is_demo() -> bool:

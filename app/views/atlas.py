@@ -10,6 +10,7 @@ from streamlit.delta_generator import DeltaGenerator
 import cards
 import charts
 import components
+import naming
 import pickers
 import resources
 import state
@@ -43,6 +44,7 @@ def main() -> None:
     opened = pickers.checkpoint_picker()
     person = pickers.person_picker(opened)
     k = pickers.list_length()
+    naming.names_of_heads(opened)
     components.glossary()
     projection = _projection(opened)
     if projection is None:
