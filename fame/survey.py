@@ -478,17 +478,6 @@ def _read_expert_lists(stored: dict[str, Any]) -> ExpertLists:
     return read
 
 
-def head_names(checkpoint: Checkpoint) -> list[str | None]:
-    """``[H]`` what the stored evidence calls each head; ``None`` for one that it does not name.
-
-    Raises:
-        CheckpointError: as :func:`read_facets`.
-    """
-    found = read_facets(checkpoint)
-    named = [head.name for head in found.heads] if found else []
-    return named or [None] * checkpoint.model.heads
-
-
 def _read_lists(stored: dict[str, Any], spaces: list[str]) -> dict[str, Any]:
     """One facet's lists as they were summed; raises where one is missing or more are there."""
     if set(stored) != {"people", "controls", *spaces}:
