@@ -13,7 +13,7 @@ import pandas as pd
 import streamlit as st
 
 from fame.models.registry import MODELS
-from fame.presentation.names import head_name
+from fame.presentation.names import HeadNames
 from fame.presentation.palette import ACCENT, HEADS, HELD_OUT, NEUTRAL, head_colour
 from fame.presentation.text import percent
 from fame.training.runs import Status
@@ -127,27 +127,31 @@ def history_strip(
     st.html(f'<div class="lens-strip">{"".join(cards)}</div>')
 
 
-def chip(label: str, colour: str) -> str:
-    return f'<span class="lens-chip"><i style="background:{colour}"></i>{for_html(label)}</span>'
+def chip(label: str, colour: str, hint: str = "") -> str:
+    """A name with its colour; ``hint`` says more of it to the mouse."""
+    title = f' title="{for_html(hint)}"' if hint else ""
+    return (
+        f'<span class="lens-chip"{title}><i style="background:{colour}"></i>'
+        f"{for_html(label)}</span>"
+    )
 
 
-def head_line(label: str, colour: str, remark: str = "") -> None:
+def head_line(label: str, colour: str, remark: str = "", hint: str = "") -> None:
     quiet = f' <span class="lens-quiet">{for_html(remark)}</span>' if remark else ""
-    st.html(f'<div class="lens-line">{chip(label, colour)}{quiet}</div>')
+    st.html(f'<div class="lens-line">{chip(label, colour, hint)}{quiet}</div>')
 
 
-def gate_bar(gate: np.ndarray) -> None:
+def gate_bar(gate: np.ndarray, called: HeadNames) -> None:
     """One bar of 100 % with the share of every head; the legend names the smallest too."""
     legend, parts = [], []
     for head, share in enumerate(gate):
-        name, colour = head_name(head), head_colour(head)
-        legend.append(
-            f'<span>{chip(name, colour)} <span class="lens-quiet">{percent(share)}</span></span>'
-        )
+        name, colour = called.head(head), head_colour(head)
+        label = chip(name, colour, called.why(head))
+        legend.append(f'<span>{label} <span class="lens-quiet">{percent(share)}</span></span>')
+        figure = percent(share) if share >= 0.05 else ""
         parts.append(
             f'<div style="flex: {share:.6f} 0 0; background: {colour}" '
-            f'title="{name}: {share:.1%} of the gate">{percent(share) if share >= 0.05 else ""}'
-            "</div>"
+            f'title="{for_html(name)}: {share:.1%} of the gate">{figure}</div>'
         )
     st.html(
         f'<div class="lens-legend">{"".join(legend)}</div>'
@@ -180,10 +184,12 @@ def _line(line: Line) -> str:
     )
 
 
-def ranked_list(label: str, colour: str, remark: str, lines: Sequence[Line]) -> None:
+def ranked_list(
+    label: str, colour: str, remark: str, lines: Sequence[Line], hint: str = ""
+) -> None:
     """A list under the name of the head (or space) that it comes from."""
     st.html(
-        f'{chip(label, colour)} <span class="lens-quiet">{for_html(remark)}</span>'
+        f'{chip(label, colour, hint)} <span class="lens-quiet">{for_html(remark)}</span>'
         f'<ol class="lens-list">{"".join(map(_line, lines))}</ol>'
     )
 

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from fame.presentation.names import head_name, space_name
+from fame.presentation.names import HeadNames
 from fame.presentation.palette import (
     ACCENT,
     AGAINST,
@@ -70,6 +70,11 @@ def _figure(
     )
 
 
+def _in_hover(name: str) -> str:
+    """A name inside a template, where Plotly fills in what stands behind a percent sign."""
+    return for_plotly(name).replace("%", "&#37;")
+
+
 def _title(text: str) -> dict[str, Any]:
     return {"text": text, "font": _FONT}
 
@@ -78,9 +83,10 @@ def _title(text: str) -> dict[str, Any]:
 
 
 _LONGEST_LABEL = 44  # characters of a title beside its bar
+_LONGEST_TICK = 14  # and of a head's name at a row or column of squares
 
 
-def ledger_bars(fused: pd.DataFrame, *, raw: bool = False) -> go.Figure:
+def ledger_bars(fused: pd.DataFrame, called: HeadNames, *, raw: bool = False) -> go.Figure:
     """The fused list: for every item a signed stacked bar of what each head put into its score.
 
     Args:
@@ -96,10 +102,11 @@ def ledger_bars(fused: pd.DataFrame, *, raw: bool = False) -> go.Figure:
             "x": fused[column].tolist(),
             "y": places,
             "orientation": "h",
-            "name": head_name(head),
+            "name": for_plotly(called.head(head)),
             "marker": {"color": head_colour(head), "line": {"width": 0}},
             "customdata": list(zip(titles, scores, strict=True)),
-            "hovertemplate": f"<b>%{{customdata[0]}}</b><br>{head_name(head)} put in %{{x:+.3f}}"
+            "hovertemplate": f"<b>%{{customdata[0]}}</b><br>{_in_hover(called.head(head))} put in "
+            "%{x:+.3f}"
             "<br>Score %{customdata[1]:.3f}<extra></extra>",
         }
         for head, column in enumerate(heads)
@@ -178,12 +185,13 @@ def share_path(path: pd.DataFrame, names: Sequence[str], colours: Sequence[str])
             | {
                 "x": rows["click"].to_numpy(),
                 "y": rows["share"].to_numpy(),
-                "name": name,
+                "name": for_plotly(name),
                 "customdata": [
                     (for_plotly(row.title, 70), _listed(row.listed)) for row in rows.itertuples()
                 ],
-                "hovertemplate": f"After click %{{x}}: <b>%{{customdata[0]}}</b><br>{name} "
-                "%{y:.1%}<br>Then listed first:%{customdata[1]}<extra></extra>",
+                "hovertemplate": "After click %{x}: <b>%{customdata[0]}</b><br>"
+                f"{_in_hover(name)} %{{y:.1%}}<br>Then listed first:%{{customdata[1]}}"
+                "<extra></extra>",
             }
         )
     return _figure(
@@ -222,7 +230,9 @@ def shades(colour: str, count: int) -> list[str]:
 _SIDE = 44  # pixels of a square that stands for 100 %
 
 
-def router_squares(router: pd.DataFrame, chosen: tuple[int, int] | None = None) -> go.Figure:
+def router_squares(
+    router: pd.DataFrame, called: HeadNames, chosen: tuple[int, int] | None = None
+) -> go.Figure:
     """Head x expert: the filled area of a square is the expert's share of its head.
 
     Args:
@@ -233,7 +243,7 @@ def router_squares(router: pd.DataFrame, chosen: tuple[int, int] | None = None) 
     traces: list[dict[str, Any]] = []
     heads, experts = int(router["head"].max()) + 1, int(router["expert"].max()) + 1
     for head, rows in router.groupby("head"):
-        colour, name = head_colour(int(head)), head_name(int(head))
+        colour, name = head_colour(int(head)), for_plotly(called.head(int(head)))
         places = {"type": "scatter", "x": rows["expert"].tolist(), "y": rows["head"].tolist()}
         strong = [(head, expert) == chosen for expert in rows["expert"]]
         frame = {
@@ -265,10 +275,11 @@ def router_squares(router: pd.DataFrame, chosen: tuple[int, int] | None = None) 
                 "hovertemplate": "%{text}: %{customdata[2]:.1%}<extra></extra>",
             },
         ]
+    labels = [shortened(called.head(head), _LONGEST_TICK) for head in range(heads)]
     return _figure(
         traces,
         50 + 84 * heads,
-        left=72,
+        left=24 + 8 * max(map(len, labels)),
         top=34,
         bottom=4,
         x=_BARE
@@ -283,7 +294,7 @@ def router_squares(router: pd.DataFrame, chosen: tuple[int, int] | None = None) 
         | {
             "range": [heads - 0.3, -0.5],
             "tickvals": list(range(heads)),
-            "ticktext": [head_name(head) for head in range(heads)],
+            "ticktext": [for_plotly(label) for label in labels],
             "fixedrange": True,
         },
         showlegend=False,
@@ -294,7 +305,7 @@ _ROW = 30  # pixels of a row of squares, or of a list
 
 
 def influence_squares(
-    squares: pd.DataFrame, heads: int, full: float, unit: str, *, signed: bool
+    squares: pd.DataFrame, called: HeadNames, heads: int, full: float, unit: str, *, signed: bool
 ) -> go.Figure:
     """Past items x lists: the area of a square is how much leaving that item out does.
 
@@ -314,7 +325,7 @@ def influence_squares(
     places |= {"x": squares["part"].tolist(), "y": squares["row"].tolist()}
     places |= {"customdata": squares["item"].tolist()}
     hover = [
-        f"Without <b>{for_plotly(row.title, 70)}</b><br>{_part(row.part)}: "
+        f"Without <b>{for_plotly(row.title, 70)}</b><br>{for_plotly(_part(row.part, called))}: "
         + (f"{row.value:+.3f}" if signed else f"{row.value:.0f}")
         + f" {unit}"
         for row in squares.itertuples()
@@ -334,7 +345,9 @@ def influence_squares(
         | {
             "range": [-1.6, max(heads, 4) - 0.4],
             "tickvals": list(range(-1, heads)),
-            "ticktext": [_part(part) for part in range(-1, heads)],
+            "ticktext": [
+                for_plotly(_part(part, called), _LONGEST_TICK) for part in range(-1, heads)
+            ],
             "side": "top",
             "fixedrange": True,
         },
@@ -350,8 +363,8 @@ def influence_squares(
     )
 
 
-def _part(part: int) -> str:
-    return "Fused" if part < 0 else head_name(part)
+def _part(part: int, called: HeadNames) -> str:
+    return "Fused" if part < 0 else called.head(part)
 
 
 def slope(moves: pd.DataFrame, k: int) -> go.Figure:
@@ -508,7 +521,7 @@ _DARK = "#20262E"  # outlines of white marks, so that they show on both themes
 _APART = 0.14  # of a row, between the dots of two spaces
 
 
-def agreement_dots(agreement: pd.DataFrame) -> go.Figure:
+def agreement_dots(agreement: pd.DataFrame, called: HeadNames) -> go.Figure:
     """By facet, how far nearest items agree in every space: a dot a space, a stroke for chance.
 
     Args:
@@ -548,17 +561,17 @@ def agreement_dots(agreement: pd.DataFrame) -> go.Figure:
     for number, (space, rows) in enumerate(by_space):
         # A little above one another, so that equal shares do not hide each other.
         shift = _APART * (number - (by_space.ngroups - 1) / 2)
-        colour = space_colour(str(space))
+        colour, name = space_colour(str(space)), called.space(str(space))
         hollow = {"symbol": "circle-open", "line": {"width": 3}} if space == "all" else {}
         traces.append(
             {
                 "type": "scatter",
                 "mode": "markers",
-                "name": space_name(str(space)),
+                "name": for_plotly(name),
                 "x": rows["share"].tolist(),
                 "y": (rows["facet"].map(place) + shift).tolist(),
                 "marker": {"size": 15, "color": colour, **hollow},
-                "hovertemplate": f"{space_name(str(space))}: %{{x:.1%}}<extra></extra>",
+                "hovertemplate": f"{_in_hover(name)}: %{{x:.1%}}<extra></extra>",
             }
         )
     return _figure(

@@ -244,9 +244,10 @@ def _worth_showing(opened: Checkpoint) -> None:
             return
         usual = sentences.base_rate_phrase(rule, people.base_rates[rule], people.looked_at)
         quiet(f"{usual[0].upper()}{usual[1:]}.")
+        called = resources.called(opened)
         for row in people.lists[rule]:
             st.button(
-                for_markdown(f"{row['user']} · {sentences.figures_text(rule, row)}"),
+                for_markdown(f"{row['user']} · {sentences.figures_text(rule, row, called)}"),
                 key=f"people-{row['user']}",
                 on_click=show_user,
                 args=(row["user"],),

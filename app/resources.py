@@ -15,7 +15,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -40,15 +40,25 @@ from fame.data.catalogue import values_by_facet
 from fame.errors import FameError
 from fame.facets.agreement import Agreement, facet_agreement
 from fame.facets.spaces import space_vectors
+from fame.head_names import NAMES, choose_names, read_head_names
 from fame.lens.experts import ExpertAccount, expert_account
 from fame.lens.faithfulness import DeletionCurve, Measure, deletion_curves
 from fame.lens.influence import Influence, history_influence
 from fame.lens.steps import Steps, history_steps
 from fame.lens.trace import SequenceTrace, trace_history
 from fame.models.sequence_model import Intervention
+from fame.presentation.names import HeadNames
 from fame.presentation.text import one_line
 from fame.projection import PROJECTION, Projection, read_projection
-from fame.survey import FAITHFULNESS, PEOPLE, Faithfulness, People, read_faithfulness, read_people
+from fame.survey import (
+    FACETS,
+    FAITHFULNESS,
+    PEOPLE,
+    Faithfulness,
+    People,
+    read_faithfulness,
+    read_people,
+)
 from fame.training.runs import ACTIVE, LAUNCH_LOG, STATUS, RunFolder, launch, request_stop
 from tables import item_facts_of_all
 from text import for_plotly
@@ -308,6 +318,29 @@ def faithfulness(opened: Checkpoint) -> Faithfulness | None:
     return _faithfulness(opened.weights_hash, _stamp_of(opened, FAITHFULNESS), opened)
 
 
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _called(checkpoint_hash: str, stamp: Stamp, _opened: Checkpoint) -> HeadNames:
+    return read_head_names(_opened)
+
+
+def called(opened: Checkpoint) -> HeadNames:
+    """What the heads of a checkpoint are called; what is wrong with stored names is in it."""
+    stamp = _stamp_of(opened, FACETS) + _stamp_of(opened, NAMES)
+    return _called(opened.hash, stamp, opened)
+
+
+def can_keep_names(opened: Checkpoint) -> bool:
+    """Whether names for heads can be set from here."""
+    return not is_demo() and os.access(opened.path, os.W_OK)
+
+
+def keep_names(opened: Checkpoint, names: Mapping[int, str]) -> None:
+    """Keeps the names that a person chose for heads; ``FameError`` where that cannot be."""
+    if is_demo():
+        raise FameError(DEMO_NAMES)
+    choose_names(opened, names)
+
+
 @st.cache_resource(max_entries=4, show_spinner="Reading the projection …")
 def _projection(weights: str, stamp: Stamp, _opened: Checkpoint) -> Projection | None:
     return read_projection(_opened)
@@ -468,6 +501,7 @@ def _launched() -> _Launched:
 
 
 DEMO = "This is a demonstration, in which nothing can be trained: install FAME Lens to train."
+DEMO_NAMES = "This is a demonstration, in which heads keep their names."
 
 
 def is_demo() -> bool:

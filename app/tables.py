@@ -22,7 +22,7 @@ from fame.lens.faithfulness import DeletionCurve, MeasuredFaithfulness
 from fame.lens.steps import Steps
 from fame.lens.trace import SequenceTrace, fused_table, head_table, item_ranks
 from fame.presentation.facts import facet_text, item_facts_of_all
-from fame.presentation.names import facet_label
+from fame.presentation.names import HeadNames, facet_label
 from fame.presentation.text import one_line
 from fame.training.runs import Status
 
@@ -79,13 +79,16 @@ def head_lists(
     return table
 
 
-def ledger_for_download(items: pd.DataFrame, fused: pd.DataFrame) -> pd.DataFrame:
+def ledger_for_download(
+    items: pd.DataFrame, fused: pd.DataFrame, called: HeadNames
+) -> pd.DataFrame:
     """The ledger as a person reads it: what the item is, its score, what every head put in."""
     table = describe(items, fused["item"].to_numpy())
     table.insert(0, "Rank", fused["rank"].to_numpy())
     table["Score"] = fused["score"].to_numpy()
-    for head, column in enumerate(head_columns(fused)):
-        table[f"Head {head + 1}"] = fused[column].to_numpy()
+    columns = head_columns(fused)
+    for column, name in zip(columns, called.columns(len(columns), table.columns), strict=True):
+        table[name] = fused[column].to_numpy()
     table["Held out"] = fused["held_out"].to_numpy()
     return table
 
@@ -167,12 +170,12 @@ def unseen(items: pd.DataFrame, item: int) -> bool:
     return not items["train_count"].iat[item - 1]
 
 
-def account_table(account: ItemAccount) -> pd.DataFrame:
+def account_table(account: ItemAccount, called: HeadNames) -> pd.DataFrame:
     """An item against its rival, head by head, as columns for people."""
     table = account.by_head
     return pd.DataFrame(
         {
-            "Head": table["head"] + 1,
+            "Head": [called.head(head) for head in table["head"]],
             "Gate share": table["gate"],
             "Rank in the head": table["rank"],
             "Score in the head": table["score"],

@@ -9,6 +9,7 @@
 ``people.json``        people worth showing: user ids and figures (:mod:`fame.survey`)
 ``faithfulness.json``  whether explanations hold, over many people (:mod:`fame.survey`)
 ``facets.json``        which heads are facets, and what they may be called (:mod:`fame.survey`)
+``names.json``         what a person called the heads (:mod:`fame.head_names`)
 ``README.md``          the model card
 
 What is opened is what was written, or nothing. ``config.json`` and ``metrics.json`` hold the

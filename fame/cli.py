@@ -9,12 +9,14 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import shlex
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -32,7 +34,10 @@ if TYPE_CHECKING:
 
     from fame.checkpoint import Checkpoint
     from fame.data import Interactions
+    from fame.facets.agreement import Agreement
     from fame.models.sequence_model import Intervention
+    from fame.presentation.names import HeadNames
+    from fame.survey import Facets
     from fame.training.loop import Progress
 
 # Modules that need torch or UMAP are imported inside their commands: `--help` and `data` start
@@ -525,7 +530,7 @@ def trace(
         raw=raw,
         value_names=loaded.value_names,
         new=made_of,
-        names=_head_names(loaded),
+        names=_head_names(loaded).names,
     )
     if as_json:
         print_json(answer)
@@ -614,6 +619,14 @@ def survey(
 @app.command()
 def facets(
     checkpoint: CheckpointPath,
+    name: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="HEAD=NAME",
+            help="Call a head so from now on, heads counted from 1, and measure nothing; no name "
+            "takes a chosen one away. May be repeated.",
+        ),
+    ] = None,
     sample: Annotated[int, typer.Option(min=1, help="People whose lists are looked at.")] = 500,
     seed: Annotated[int, typer.Option(min=0, help="Of the sample and of what is drawn.")] = 0,
     as_json: AsJson = False,
@@ -626,17 +639,19 @@ def facets(
     """
     from fame.data.catalogue import values_by_facet
     from fame.facets.agreement import NEIGHBOURS, facet_agreement
-    from fame.presentation.names import head_name
     from fame.survey import sasrec_beside, survey_facets
 
     loaded = _load_checkpoint(checkpoint, "cpu")
+    if name:
+        _choose_names(loaded, name, as_json)
+        return
     found = None
     try:
         histories = _histories(loaded, None, offline=True)
     except FameError as error:
-        name, remedy = loaded.data.name, ""
-        if name not in {info.name for info in data.list_sets()}:
-            remedy = f" Import it again with `python -m fame data import PATH --name {name}`."
+        known, remedy = loaded.data.name, ""
+        if known not in {info.name for info in data.list_sets()}:
+            remedy = f" Import it again with `python -m fame data import PATH --name {known}`."
         typer.echo(
             f"Only tables were measured; lists and names need histories. {error}{remedy}", err=True
         )
@@ -653,16 +668,27 @@ def facets(
         agreement = found.agreement
     if as_json:
         tables = {column: asdict(facet) for column, facet in agreement.items()}
-        unknown = {"lists": None, "causes": None, "heads": None}
+        unknown = dict.fromkeys(("lists", "causes", "heads", "experts", "expert_share"))
         print_json(
             asdict(found)
             if found is not None
             else {"neighbours": NEIGHBOURS, "agreement": tables, **unknown}
         )
         return
-    if not agreement:
+    if agreement:
+        _print_agreement(agreement)
+    else:
         typer.echo("The catalogue of this checkpoint knows no facets.")
-        return
+    if found is not None:
+        called = _head_names(loaded)
+        _say_names(loaded, called)
+        _print_experts(loaded, found, called)
+
+
+def _print_agreement(agreement: dict[str, Agreement]) -> None:
+    from fame.facets.agreement import NEIGHBOURS
+    from fame.presentation.names import head_name
+
     typer.echo(f"Share of an item's {NEIGHBOURS} nearest items that agree with it")
     spaces = list(next(iter(agreement.values())).spaces)
     titles = ["Whole", *(head_name(head) for head in range(len(spaces) - 1))]
@@ -670,9 +696,63 @@ def facets(
     for column, facet in agreement.items():
         shares = "".join(f"{facet.spaces[space]:>8.1%}" for space in spaces)
         typer.echo(f"{column:<14}{shares}{facet.chance:>8.1%}  {facet.asked:>11,}")
-    if found is not None:
-        for head in found.heads:
-            typer.echo(f"{head_name(head.head)} ({head.name or 'no name'}): {head.why}")
+
+
+def _print_experts(loaded: Checkpoint, found: Facets, called: HeadNames) -> None:
+    """Whom each expert serves, and what the lists are without it."""
+    from fame.presentation.names import expert_name
+    from fame.presentation.sentences import changed_phrase, goals_sentence, served_phrase
+    from fame.survey import expert_goals_of
+
+    goals = expert_goals_of(loaded, found)
+    if not found.experts:
+        typer.echo(goals_sentence(goals, called))
+        return
+    typer.echo(f"Whom experts serve, over {found.expert_people:,} people")
+    pairs = zip(found.experts, found.expert_lists, strict=True)
+    for head, experts in groupby(pairs, key=lambda pair: pair[0].head):
+        share, interval = found.expert_share[head], found.expert_share_interval[head]
+        said = "one expert, so there is nothing to share out"
+        rows = list(experts)
+        if share is not None and interval is not None:
+            said = (
+                f"share of person and expert {share:.2f} ({interval[0]:.2f} to {interval[1]:.2f}), "
+                f"sharpness {rows[0][0].sharpness:.2f}"
+            )
+        typer.echo(f"{called.head(head)}: {said}")
+        for use, lists in rows:
+            typer.echo(
+                f"  {expert_name(use.expert, use.named_after)}: load {use.load:.1%}"
+                f"{' (dead)' if use.dead else ''}; {served_phrase(use)}; {changed_phrase(lists)}"
+            )
+    typer.echo(goals_sentence(goals, called))
+
+
+def _choose_names(loaded: Checkpoint, wanted: list[str], as_json: bool) -> None:
+    """Keeps the names that a person chose, and says what every head is called now."""
+    from fame.head_names import choose_names
+
+    chosen: dict[int, str] = {}
+    for text in wanted:
+        number, equals, name = text.partition("=")
+        if not (equals and re.fullmatch(r"[0-9]{1,4}", number)):
+            raise FameError(f"A name is given as HEAD=NAME, like 1=Mood, not {text[:40]!r}.")
+        if int(number) - 1 in chosen:
+            raise FameError(f"Head {int(number)} is named twice; give it one name.")
+        chosen[int(number) - 1] = name
+    choose_names(loaded, chosen)
+    called = _head_names(loaded)
+    if as_json:
+        print_json({"names": called.names})
+        return
+    _say_names(loaded, called)
+
+
+def _say_names(loaded: Checkpoint, called: HeadNames) -> None:
+    from fame.presentation.names import head_name
+
+    for head in range(loaded.model.heads):
+        typer.echo(f"{head_name(head)} ({called.names[head] or 'no name'}): {called.why(head)}")
 
 
 @app.command()
@@ -949,16 +1029,14 @@ def _head_expert(text: str) -> tuple[int, int]:
     return int(head), int(expert)
 
 
-def _head_names(loaded: Checkpoint) -> list[str | None]:
-    """What evidence calls the heads; evidence of other weights is told of and names none."""
-    from fame.errors import CheckpointError
-    from fame.survey import head_names
+def _head_names(loaded: Checkpoint) -> HeadNames:
+    """What the heads are called; what keeps stored names from being used is told."""
+    from fame.head_names import read_head_names
 
-    try:
-        return head_names(loaded)
-    except CheckpointError as error:
-        typer.echo(f"Heads have no names: {error}", err=True)
-        return []
+    called = read_head_names(loaded)
+    for problem in called.problems:
+        typer.echo(f"Stored names of heads are left aside: {problem}", err=True)
+    return called
 
 
 def _print_trace(answer: dict[str, Any]) -> None:

@@ -2,26 +2,37 @@
 
 ``people.json``        people worth showing, and whom each expert serves: user ids and figures
 ``faithfulness.json``  whether the explanations hold, over a sample of people
-``facets.json``        which heads are facets, and what they may be called
+``facets.json``        which heads are facets, what they may be called, and whom experts serve
 
 All name the weights they were made from. None holds a history.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from fame.checkpoint import Checkpoint, list_checkpoints, load_checkpoint, read_description
-from fame.data.catalogue import values_by_facet
+from fame.data.catalogue import facet_columns, values_by_facet
+from fame.data.head_values import decade
 from fame.data.sequences import HeldOut, Interactions, held_out
 from fame.errors import CheckpointError, DataError
 from fame.facets.agreement import NEIGHBOURS, Agreement, facet_agreement
 from fame.facets.causes import facet_causes
+from fame.facets.expert_lists import ChangedLists, ExpertLists, expert_lists
+from fame.facets.experts import (
+    ExpertGoals,
+    ExpertsReport,
+    ExpertUse,
+    ValueLift,
+    expert_goals,
+    experts_report,
+)
 from fame.facets.lists import ListAgreement, list_agreement
 from fame.facets.naming import NamedHead, name_heads
 from fame.facets.spaces import space_names
@@ -50,9 +61,10 @@ from fame.models.registry import MODELS, spec_of
 from fame.presentation.names import facet_name, head_name
 
 PEOPLE, FAITHFULNESS, FACETS = "people.json", "faithfulness.json", "facets.json"
-FORMATS = {PEOPLE: 2, FAITHFULNESS: 2, FACETS: 1}
+FORMATS = {PEOPLE: 2, FAITHFULNESS: 2, FACETS: 2}
 _COMMANDS = {PEOPLE: "survey", FAITHFULNESS: "survey", FACETS: "facets"}
 SAMPLE = 500
+EXPERT_PEOPLE = 10_000  # whose routers are looked at: a share of them is then within 0.01
 LIST_LENGTH = 10
 _ESTIMATES = ("above_zero", "above_latest", "below_latest", "lead_on_latest", "area")
 
@@ -175,6 +187,12 @@ class Facets:
             (:class:`fame.facets.lists.ListAgreement`).
         causes: By facet ``[H]`` how far each head's list moves (:mod:`fame.facets.causes`).
         heads: What each head may be called, and why (:mod:`fame.facets.naming`).
+        expert_people: People whose routers ``experts`` and the shares are about.
+        experts: ``[H E]`` whom each expert serves (:mod:`fame.facets.experts`).
+        expert_share: ``[H]`` how far people and experts go together; ``None`` with one expert.
+        expert_share_interval: ``[H]`` low and high.
+        expert_lists: ``[H E]`` the lists of the people drawn with each expert alone in its head and
+            without it (:mod:`fame.facets.expert_lists`).
     """
 
     neighbours: int
@@ -184,6 +202,11 @@ class Facets:
     lists: dict[str, dict[str, Any]]
     causes: dict[str, list[float]]
     heads: list[NamedHead]
+    expert_people: int
+    experts: list[ExpertUse]
+    expert_share: list[float | None]
+    expert_share_interval: list[list[float] | None]
+    expert_lists: list[ExpertLists]
 
 
 def survey_facets(
@@ -195,7 +218,7 @@ def survey_facets(
     seed: int = 0,
     on_progress: Callable[[str, float | None], None] = lambda text, share: None,
 ) -> Facets:
-    """Measures which heads are facets, names them, and writes ``facets.json``.
+    """Measures which heads are facets and what experts do, and writes ``facets.json``.
 
     Args:
         data: The histories, with the checkpoint's catalogue.
@@ -234,9 +257,101 @@ def survey_facets(
         seed=seed,
     )
     summed = {facet: _summed(found, seed) for facet, found in lists.items()}
-    facets = Facets(NEIGHBOURS, agreement, len(histories), seed, summed, causes, heads)
+    on_progress("Looking at the experts", None)
+    use = survey_experts(checkpoint, data, named=heads, seed=seed)
+    on_progress(f"Changing the experts of {len(histories):,} people", None)
+    changed = expert_lists(model, histories, examples.targets[drawn], repeats=repeats, seed=seed)
+    facets = Facets(
+        neighbours=NEIGHBOURS,
+        agreement=agreement,
+        people=len(histories),
+        seed=seed,
+        lists=summed,
+        causes=causes,
+        heads=heads,
+        expert_people=use.people,
+        experts=use.experts,
+        expert_share=use.expert_share,
+        expert_share_interval=use.expert_share_interval,
+        expert_lists=changed,
+    )
     _write(checkpoint, data, FACETS, asdict(facets))
     return facets
+
+
+def survey_experts(
+    checkpoint: Checkpoint,
+    data: Interactions,
+    *,
+    named: Sequence[NamedHead] = (),
+    seed: int = 0,
+) -> ExpertsReport:
+    """Whom each expert serves, over :data:`EXPERT_PEOPLE` people at most.
+
+    A head's own facets, whose values come first, are the columns that it is made of and the one
+    that it is called after.
+
+    Args:
+        data: The histories, with the checkpoint's catalogue.
+        named: ``[H]`` what the heads are called, where that is known.
+        seed: Of the sample, the permutations and the intervals.
+    """
+    examples, everybody = _everybody(data)
+    drawn = _drawn(len(everybody), min(EXPERT_PEOPLE, len(everybody)), seed)
+    values = expert_values(checkpoint.items)
+    return experts_report(
+        checkpoint.model,
+        [everybody[person] for person in drawn],
+        examples.targets[drawn],
+        values,
+        own=_own_facets(checkpoint, list(values), named),
+        seed=seed,
+    )
+
+
+def expert_goals_of(checkpoint: Checkpoint, facets: Facets) -> ExpertGoals:
+    """How near the experts are to preferences; a head that is made of a facet, or named, is one."""
+    shares = checkpoint.model_config.facet_shares
+    named = [
+        head.head
+        for head in facets.heads
+        if head.facet is not None or (shares and shares[head.head])
+    ]
+    return expert_goals(facets.experts, facets.expert_share, named)
+
+
+def expert_values(items: pd.DataFrame) -> dict[str, list[list[str]]]:
+    """By facet the values by which experts are told apart: a year has its decade too."""
+    values = values_by_facet(items)
+    if facet_columns(items).get("year") == "number":
+        values["year"] = [
+            [value for year in own for value in (year, decade(int(float(year))))]
+            for own in values["year"]
+        ]
+    return values
+
+
+def _own_facets(
+    checkpoint: Checkpoint, facets: Sequence[str], named: Sequence[NamedHead]
+) -> list[set[str]]:
+    """``[H]``; a head that is made of ``category`` has all of its levels."""
+    shares = checkpoint.model_config.facet_shares or ((),) * checkpoint.model.heads
+    own = [
+        {facet for facet in facets for name in share if facet in _columns(name, facets)}
+        for share in shares
+    ]
+    for head in named:
+        if head.facet is not None:
+            own[head.head].add(head.facet)
+    return own
+
+
+def _columns(name: str, facets: Sequence[str]) -> set[str]:
+    """The columns that a share's name stands for: itself, or all levels of it."""
+    if name in facets:
+        return {name}
+    levels = {facet.rpartition("_") for facet in facets}
+    return {f"{name}_{level}" for stem, _, level in levels if stem == name and level.isdigit()}
 
 
 def sasrec_beside(checkpoint: Checkpoint) -> Checkpoint | None:
@@ -285,6 +400,7 @@ def read_facets(checkpoint: Checkpoint) -> Facets | None:
         heads = [NamedHead(**stored) for stored in document["heads"]]
         lists = {name: _read_lists(stored, spaces) for name, stored in document["lists"].items()}
         causes = document["causes"]
+        experts = _read_experts(document, checkpoint)
         whole = (
             [head.head for head in heads] == list(range(len(spaces) - 1))
             and all(head.facet is None or head.facet in lists for head in heads)
@@ -301,18 +417,65 @@ def read_facets(checkpoint: Checkpoint) -> Facets | None:
         whole = False
     if not whole:
         raise _damaged(checkpoint, file, "lacks some of its heads or of their figures")
-    return Facets(**document | {"agreement": agreement, "lists": lists, "heads": heads})
+    read = {"agreement": agreement, "lists": lists, "heads": heads}
+    return Facets(**document | read | experts)
 
 
-def head_names(checkpoint: Checkpoint) -> list[str | None]:
-    """``[H]`` what the stored evidence calls each head; ``None`` for one that it does not name.
+def _read_experts(document: dict[str, Any], checkpoint: Checkpoint) -> dict[str, Any]:
+    """The experts as they were stored; raises where one is missing or a figure is no figure."""
+    model = checkpoint.model
+    heads = model.heads if model.experts else 0
+    known = set(expert_values(checkpoint.items))
+    use = [
+        ExpertUse(**stored | {"values": [ValueLift(**value) for value in stored["values"]]})
+        for stored in document["experts"]
+    ]
+    lists = [_read_expert_lists(stored) for stored in document["expert_lists"]]
+    shares, intervals = document["expert_share"], document["expert_share_interval"]
+    several = model.experts > 1
+    figure = float if several else type(None)
+    whole = (
+        [(one.head, one.expert) for one in use]
+        == [(one.head, one.expert) for one in lists]
+        == [(head, expert) for head in range(heads) for expert in range(model.experts)]
+        and len(shares) == len(intervals) == heads
+        and all(isinstance(share, figure) for share in shares)
+        and all(
+            [type(edge) for edge in interval] == [float, float] if several else interval is None
+            for interval in intervals
+        )
+        and all(
+            isinstance(one.load, float)
+            and isinstance(one.sharpness, figure)
+            and isinstance(one.dead, bool)
+            and isinstance(one.by_chance, float | None)
+            for one in use
+        )
+        and all((one.without is not None) == several for one in lists)
+        and all(
+            value.value.partition("=")[0] in known
+            and all(isinstance(size, float) for size in (value.lift, value.low, value.high))
+            and isinstance(value.control, float)
+            and isinstance(value.next, float | None)
+            for one in use
+            for value in one.values
+        )
+    )
+    if not whole:
+        raise ValueError("not the experts of this model")
+    return {"experts": use, "expert_lists": lists}
 
-    Raises:
-        CheckpointError: as :func:`read_facets`.
-    """
-    found = read_facets(checkpoint)
-    named = [head.name for head in found.heads] if found else []
-    return named or [None] * checkpoint.model.heads
+
+def _read_expert_lists(stored: dict[str, Any]) -> ExpertLists:
+    def changed(figures: dict[str, Any] | None) -> ChangedLists | None:
+        if figures is None:
+            return None
+        return ChangedLists(**{name: Estimate(**one) for name, one in figures.items()})
+
+    read = ExpertLists(**stored | {kind: changed(stored[kind]) for kind in ("alone", "without")})
+    if read.alone is None:
+        raise ValueError("no lists with an expert alone")
+    return read
 
 
 def _read_lists(stored: dict[str, Any], spaces: list[str]) -> dict[str, Any]:

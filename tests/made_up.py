@@ -2,8 +2,9 @@
 
 import csv
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,14 @@ import torch
 from fame.checkpoint import load_checkpoint, write_description, write_metrics, write_weights
 from fame.config import ModelConfig, TrainConfig
 from fame.data import import_file, load
+from fame.data.attributes import ItemAttributes
+from fame.data.head_values import head_values
 from fame.facets.spaces import space_names
-from fame.models.registry import build_model
+from fame.files import read_json, write_json
+from fame.models.item_values import ValueIndex
+from fame.models.registry import build_model, made_of_values
 from fame.projection import Projection, write_projection
+from fame.survey import FACETS, survey, survey_facets
 
 NAME = "made-up"
 HTML_TITLE = "*NSYNC <b>x</b> $5 [a](b)"
@@ -23,6 +29,7 @@ SHORTCODE_TITLE = ":material/home: :red[hot] $x^2$ `code`"
 ITEMS = 40
 LONG, SINGLE = "long", "single"  # users: more clicks than the model reads; one click only
 FAME = ModelConfig(width=24, heads=3, experts=2, layers=2, max_length=8)
+NAMED = replace(FAME, head_facets="genres/genres/")  # the third head is free
 SASREC = ModelConfig(model="sasrec", width=24, heads=2, layers=2, max_length=8)
 
 
@@ -94,7 +101,11 @@ def write_checkpoint(path: Path, config: ModelConfig, seed: int, name: str = NAM
     dataset = load(name, offline=True)
     data = dataset.interactions
     torch.manual_seed(seed)
-    model = build_model(config, data.num_items)
+    values = None
+    if made_of_values(config):
+        made = head_values(ItemAttributes.of(dataset.items), config.facet_shares, data.num_items)
+        values = ValueIndex.of(made.counts, made.value, made.start)
+    model = build_model(config, data.num_items, values)
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(0.3 * torch.randn_like(parameter))
@@ -109,3 +120,16 @@ def write_checkpoint(path: Path, config: ModelConfig, seed: int, name: str = NAM
         points[f"{space}_x"], points[f"{space}_y"] = rng.normal(size=(2, data.num_items))
     projection = Projection(points, dict.fromkeys(spaces, 0.4))
     write_projection(path, projection, checkpoint.weights_hash)
+
+
+def write_named_checkpoint(path: Path, names: Sequence[str | None]) -> None:
+    """A surveyed checkpoint of :data:`NAMED` whose ``facets.json`` names the heads so."""
+    write_checkpoint(path, NAMED, seed=3)
+    checkpoint, data = load_checkpoint(path), load(NAME, offline=True).interactions
+    survey(checkpoint, data, sample=2)
+    survey_facets(checkpoint, data, sample=10)
+    document = read_json(path / FACETS)
+    for head, name in zip(document["heads"], names, strict=True):
+        facet = None if name in (None, "Free") else next(iter(document["lists"]))
+        head |= {"name": name, "facet": facet}
+    write_json(path / FACETS, document)

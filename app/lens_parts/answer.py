@@ -17,7 +17,6 @@ from fame.errors import CheckpointError
 from fame.lens.compare import new_without_head
 from fame.lens.influence import because
 from fame.presentation import sentences
-from fame.presentation.names import head_name
 from fame.presentation.palette import NEUTRAL, head_colour
 from fame.presentation.text import count, percent, shortened
 from lens_parts import scene as change
@@ -31,16 +30,16 @@ FUSED = "Fused list"
 def summary(scene: Scene) -> str:
     """What the numbers of the page say."""
     trace, said = scene.trace, []
-    if changed := sentences.desk_sentence(scene.desk, len(scene.without)):
+    if changed := sentences.desk_sentence(scene.desk, len(scene.without), scene.called):
         said.append(f"Changed: {changed}.")
     listed = new_without_head(trace, scene.k)
     length = min(scene.k, int(trace.candidates.sum()))
     said.append(sentences.history_sentence(len(trace.history), len(trace.read)))
-    said.append(sentences.without_head_sentence(trace.gate, listed, length))
+    said.append(sentences.without_head_sentence(trace.gate, listed, length, scene.called))
     if scene.person.held_out is not None:
         rank, by_head, candidates = tables.held_out_ranks(trace, scene.person.held_out)
         title = tables.item_title(scene.opened.items, scene.person.held_out)
-        said.append(sentences.held_out_sentence(title, rank, by_head, candidates))
+        said.append(sentences.held_out_sentence(title, rank, by_head, candidates, scene.called))
     try:
         tested = resources.faithfulness(scene.opened)
     except CheckpointError:  # told where the test is shown
@@ -109,7 +108,7 @@ def _left_out(scene: Scene) -> None:
 
 def gate(scene: Scene) -> None:
     components.section("How much does each head count?", "Gate", "Head (facet)")
-    cards.gate_bar(scene.trace.gate)
+    cards.gate_bar(scene.trace.gate, scene.called)
 
 
 def lists(scene: Scene, *, by_head: bool = True, causes: bool = True) -> DeltaGenerator:
@@ -141,7 +140,8 @@ def lists(scene: Scene, *, by_head: bool = True, causes: bool = True) -> DeltaGe
         with columns[1 + head % (MOST_COLUMNS - 1)]:
             remark = f"gate share {percent(share)}"
             lines = _lines(scene, table[table["head"] == head])
-            cards.ranked_list(head_name(head), head_colour(head), remark, lines)
+            name, why = scene.called.head(head), scene.called.why(head)
+            cards.ranked_list(name, head_colour(head), remark, lines, why)
     return place
 
 
@@ -223,7 +223,7 @@ def ledger(scene: Scene) -> None:
             "item without changing any list. Only differences between items count."
         )
     fused = tables.fused_list(scene.opened.items, trace, scene.k, scene.person.held_out, raw=raw)
-    components.chart(charts.ledger_bars(fused, raw=raw), "ledger")
+    components.chart(charts.ledger_bars(fused, scene.called, raw=raw), "ledger")
     how = (
         "Bars to the right speak for an item, bars to the left against it; the diamond is their "
         "sum, the score that ranks it. ◎ marks the held-out item."
@@ -240,11 +240,10 @@ def ledger(scene: Scene) -> None:
 
 
 def _ledger_table(scene: Scene, fused: pd.DataFrame) -> None:
-    table = tables.ledger_for_download(scene.opened.items, fused)
+    table = tables.ledger_for_download(scene.opened.items, fused, scene.called)
     numbers = {
         name: st.column_config.NumberColumn(format="%.4f")
-        for name in table.columns
-        if name == "Score" or name.startswith("Head ")
+        for name in table.columns[table.columns.get_loc("Score") : -1]
     }
     st.dataframe(table, hide_index=True, column_config=numbers, key="ledger-table")
     components.download(table, "Ledger as CSV", "ledger")
@@ -267,7 +266,7 @@ def held_out(scene: Scene) -> None:
     ranks = [cards.rank_card(FUSED, NEUTRAL, fused, candidates)]
     if scene.trace.experts:
         ranks += [
-            cards.rank_card(head_name(head), head_colour(head), rank, candidates)
+            cards.rank_card(scene.called.head(head), head_colour(head), rank, candidates)
             for head, rank in enumerate(by_head)
         ]
     cards.rank_cards(ranks)

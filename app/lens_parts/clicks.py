@@ -59,7 +59,7 @@ def clicks(scene: Scene) -> None:
         _download(scene, table)
     squares = tables.influence_squares(scene.opened.items, table, rows)
     figure = charts.influence_squares(
-        squares, scene.trace.heads, full or 1.0, unit, signed=item is not None
+        squares, scene.called, scene.trace.heads, full or 1.0, unit, signed=item is not None
     )
     ids = scene.opened.items["item_id"]
     with matrix:
@@ -128,4 +128,8 @@ def _rows(count: int) -> int:
 def _download(scene: Scene, table: pd.DataFrame) -> None:
     named = tables.describe(scene.opened.items, table["left_out"].to_numpy())[["Item", "Title"]]
     numbers = table.drop(columns="left_out").reset_index(drop=True)
+    inner = {name: name.capitalize() for name in ("clicks", "fused", "score")}
+    heads = tables.head_columns(table)
+    called = scene.called.columns(len(heads), [*named, *inner.values()])
+    numbers = numbers.rename(columns=inner | dict(zip(heads, called, strict=True)))
     components.download(pd.concat([named, numbers], axis=1), "Matrix as CSV", "influence")

@@ -13,11 +13,12 @@ from fame.errors import FameError
 from fame.lens.compare import Comparison
 from fame.models.sequence_model import Intervention
 from fame.presentation import sentences
-from fame.presentation.names import head_name
+from fame.presentation.names import HeadNames
 from fame.presentation.palette import head_colour
 from fame.presentation.text import percent
 from lens_parts import scene as change
 from lens_parts.scene import UNTOUCHED, Scene
+from text import for_markdown
 
 _A_ROW = 4  # heads beside one another
 _DIGITS = 4  # of a weight: enough for any list, few enough for an address
@@ -62,10 +63,11 @@ def faders(scene: Scene, *, experts: bool) -> None:
 def _head(scene: Scene, head: int, weights: tuple[float, ...]) -> None:
     share = float(scene.trace.gate[head])  # not the faders', which are rounded
     remark = f"{percent(share)} of the mix"
-    cards.head_line(head_name(head), head_colour(head), remark)
+    name, why = scene.called.head(head), scene.called.why(head)
+    cards.head_line(name, head_colour(head), remark, why)
     st.session_state[_fader(head)] = weights[head]
     st.slider(
-        f"Weight of {head_name(head)}",
+        f"Weight of {for_markdown(name)}",
         0.0,
         1.0,
         step=0.01,
@@ -107,7 +109,7 @@ def _experts(scene: Scene, head: int, choice: str, label: str) -> None:
         format_func=lambda expert: str(expert + 1),
         key=key,
         on_change=_switched,
-        args=(choice, head, (scene.trace.heads, scene.trace.experts)),
+        args=(choice, head, (scene.trace.heads, scene.trace.experts), scene.called.head(head)),
     )
 
 
@@ -120,10 +122,10 @@ def changed(scene: Scene) -> None:
     with left:
         components.chart(charts.slope(moves, scene.k), "slope")
     with right:
-        _figures(comparison)
+        _figures(comparison, scene.called)
 
 
-def _figures(comparison: Comparison) -> None:
+def _figures(comparison: Comparison, called: HeadNames) -> None:
     pairs = [
         ("Items in both lists", f"{comparison.shared} of {comparison.length}"),
         ("Rank-biased overlap", f"{comparison.rbo:.2f}"),
@@ -132,7 +134,7 @@ def _figures(comparison: Comparison) -> None:
         pairs.append(("◎ Held-out item, fused", _arrow(comparison.held_out)))
         if len(comparison.held_out_by_head) > 1:
             pairs += [
-                (f"◎ in {head_name(head)}", _arrow(ranks))
+                (f"◎ in {called.head(head)}", _arrow(ranks))
                 for head, ranks in enumerate(comparison.held_out_by_head)
             ]
     cards.figures(pairs)
@@ -191,7 +193,7 @@ def _mute(head: int, weights: tuple[float, ...], scene: Scene) -> None:
     state.put("gate", None if back == own else back)
 
 
-def _switched(choice: str, head: int, shape: tuple[int, int]) -> None:
+def _switched(choice: str, head: int, shape: tuple[int, int], name: str) -> None:
     """Takes over the experts chosen, unless a head would be left without any."""
     chosen = st.session_state[f"{choice}-experts-{head}"]
     kept = [pair for pair in state.get(choice) if pair[0] != head]
@@ -200,6 +202,6 @@ def _switched(choice: str, head: int, shape: tuple[int, int]) -> None:
     try:
         Intervention(muted=pairs["mute"], solo=pairs["solo"]).expert_mask(*shape)
     except FameError:
-        state.notice(f"{head_name(head)} needs one expert that speaks, so nothing was changed.")
+        state.notice(f"{name} needs one expert that speaks, so nothing was changed.")
         return
     state.put(choice, new)

@@ -16,7 +16,7 @@ import state
 import tables
 from fame.lens.experts import ExpertAccount
 from fame.presentation import sentences
-from fame.presentation.names import head_name
+from fame.presentation.names import HeadNames
 from fame.presentation.palette import NEUTRAL, head_colour
 from fame.presentation.text import percent
 from lens_parts.answer import line
@@ -32,7 +32,7 @@ def experts(scene: Scene) -> None:
     squares, text = st.columns([3, 2], vertical_alignment="center")
     with squares:
         components.pickable_chart(
-            charts.router_squares(tables.router_table(scene.trace), chosen),
+            charts.router_squares(tables.router_table(scene.trace), scene.called, chosen),
             f"router-{'none' if chosen is None else '-'.join(map(str, chosen))}",
             _pick,
         )
@@ -50,7 +50,7 @@ def experts(scene: Scene) -> None:
             "Look at one expert",
             pairs,
             index=None,
-            format_func=_name,
+            format_func=lambda pair: _name(pair, scene.called),
             placeholder="Choose one here, or click its square",
             key=state.key("expert"),
         )
@@ -63,15 +63,15 @@ def _pick(data: Any) -> None:
     state.put("expert", (int(data[0]), int(data[1])))
 
 
-def _name(pair: tuple[int, int]) -> str:
-    return f"{head_name(pair[0])}, expert {pair[1] + 1}"
+def _name(pair: tuple[int, int], called: HeadNames) -> str:
+    return f"{called.head(pair[0])}, expert {pair[1] + 1}"
 
 
 def _account(scene: Scene, pair: tuple[int, int]) -> None:
     account = resources.expert(scene.opened, scene.history, pair, scene.k, scene.desk)
     colour = head_colour(pair[0])
     components.words(_sentence(account, scene))
-    st.markdown(f"**What does {_name(pair)} attend to?**")
+    st.markdown(f"**What does {for_markdown(_name(pair, scene.called))} attend to?**")
     attention = tables.attention_table(scene.opened.items, scene.trace, account.attention)
     components.chart(charts.attention_bars(attention, colour), "attention")
     st.markdown("**What would the list be with it alone in its head, and without it?**")
@@ -95,12 +95,13 @@ def _account(scene: Scene, pair: tuple[int, int]) -> None:
 def _sentence(account: ExpertAccount, scene: Scene) -> str:
     if not scene.trace.gate[account.head]:
         return (
-            f"{head_name(account.head)} is silent on the desk, so nothing that its experts do "
-            "reaches the list."
+            f"{scene.called.head(account.head)} is silent on the desk, so nothing that its "
+            "experts do reaches the list."
         )
     k = len(account.alone)
     said = (
-        f"{_name((account.head, account.expert))} has {percent(account.share)} of its head. "
+        f"{_name((account.head, account.expert), scene.called)} has {percent(account.share)} of "
+        "its head. "
         f"With it alone there, {account.shared_alone} of the {k} items stay"
     )
     if account.shared_without is None:

@@ -10,7 +10,6 @@ import resources
 import tables
 from fame.lens.account import item_account
 from fame.presentation import sentences
-from fame.presentation.names import head_name
 from lens_parts.scene import Scene
 from pickers import item_search
 
@@ -31,7 +30,8 @@ def _account(scene: Scene, index: int) -> None:
     items = scene.opened.items
     account = item_account(scene.trace, index, scene.k)
     rival = "" if account.rival is None else tables.item_title(items, account.rival)
-    components.words(sentences.account_sentence(account, tables.item_title(items, index), rival))
+    title = tables.item_title(items, index)
+    components.words(sentences.account_sentence(account, title, rival, scene.called))
     if tables.unseen(items, index):
         components.quiet(
             "Nobody clicked this item in training, so the model has learnt nothing of it: its "
@@ -40,13 +40,12 @@ def _account(scene: Scene, index: int) -> None:
     if account.rival is None:
         return
     pair = tables.account_pair(items, account)
-    components.chart(charts.ledger_bars(pair), "account")
+    components.chart(charts.ledger_bars(pair, scene.called), "account")
     components.quiet(
         "Both scores, head by head. The difference between the two bars of a head is its lead: "
         "the leads add up to the distance between the items."
     )
-    table = tables.account_table(account)
-    table["Head"] = [head_name(head) for head in account.by_head["head"]]
+    table = tables.account_table(account, scene.called)
     shares = {"Gate share": st.column_config.NumberColumn(format="percent")}
     numbers = {
         name: st.column_config.NumberColumn(format="%.3f")

@@ -7,15 +7,17 @@ import components
 import resources
 import state
 import tables
-from fame.presentation.names import head_name
 from fame.presentation.palette import head_colour
 from lens_parts.scene import Scene
+from text import for_markdown
 
 
 def mix(scene: Scene) -> None:
     right = components.section("How did the mix move as they clicked?", "Gate", "Router")
     heads = range(scene.trace.heads)
-    labels = {"gate": "Gate"} | {f"head_{h}": f"Experts of {head_name(h)}" for h in heads}
+    labels = {"gate": "Gate"} | {
+        f"head_{h}": f"Experts of {for_markdown(scene.called.head(h))}" for h in heads
+    }
     if state.get("mix") not in labels:
         state.settle("mix", "gate")
     chosen = right.segmented_control(
@@ -35,7 +37,7 @@ def mix(scene: Scene) -> None:
     steps = resources.steps(scene.opened, scene.history, scene.k, scene.desk)
     path = tables.path_table(scene.opened.items, scene.history, steps, head)
     if head is None:
-        names, colours = [head_name(h) for h in heads], [head_colour(h) for h in heads]
+        names, colours = [scene.called.head(h) for h in heads], [head_colour(h) for h in heads]
     else:
         names = [f"Expert {expert + 1}" for expert in range(scene.trace.experts)]
         colours = charts.shades(head_colour(head), scene.trace.experts)

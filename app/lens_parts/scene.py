@@ -13,6 +13,7 @@ from fame.errors import FameError
 from fame.lens.compare import Comparison, compare
 from fame.lens.trace import SequenceTrace
 from fame.models.sequence_model import Intervention
+from fame.presentation.names import HeadNames
 from pickers import Person
 
 UNTOUCHED = Intervention()
@@ -30,6 +31,7 @@ class Scene:
         desk: What the mixing desk does to gate and router.
         trace: What the model says, all changes made.
         real: What it says of the history as it really was, with nothing changed.
+        called: What the heads are called.
     """
 
     opened: Checkpoint
@@ -40,6 +42,7 @@ class Scene:
     desk: Intervention
     trace: SequenceTrace
     real: SequenceTrace
+    called: HeadNames
 
     @property
     def edited(self) -> bool:
@@ -77,6 +80,7 @@ def set_up(opened: Checkpoint, person: Person, k: int) -> Scene | None:
         desk=desk,
         trace=resources.trace(opened, history, desk),
         real=resources.trace(opened, original),
+        called=resources.called(opened),
     )
 
 

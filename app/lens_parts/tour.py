@@ -16,7 +16,6 @@ from fame.checkpoint import Checkpoint
 from fame.errors import CheckpointError
 from fame.lens.people import RULES
 from fame.presentation import sentences
-from fame.presentation.names import head_name
 from lens_parts import answer, desk
 from lens_parts import scene as change
 from lens_parts.scene import Scene
@@ -58,7 +57,7 @@ def _list(scene: Scene) -> str:
 
 
 def _heads(scene: Scene) -> str:
-    said = sentences.gate_sentence(scene.trace.gate)
+    said = sentences.gate_sentence(scene.trace.gate, scene.called)
     return (
         f"Behind the one list stand {scene.trace.heads} heads. Each ranks the whole catalogue in "
         f"its own way, and a gate decides how much it counts. {said}"
@@ -67,8 +66,8 @@ def _heads(scene: Scene) -> str:
 
 def _desk(scene: Scene) -> str:
     return (
-        f"What if {head_name(_largest(scene))} were silent? The faders of this desk are the gate; "
-        "one of them has been pulled down. Move them, and watch the list."
+        f"What if {scene.called.head(_largest(scene))} were silent? The faders of this desk are "
+        "the gate; one of them has been pulled down. Move them, and watch the list."
     )
 
 

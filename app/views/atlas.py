@@ -10,6 +10,7 @@ from streamlit.delta_generator import DeltaGenerator
 import cards
 import charts
 import components
+import naming
 import pickers
 import resources
 import state
@@ -20,7 +21,7 @@ from fame.errors import CheckpointError
 from fame.facets.spaces import space_names
 from fame.lens.trace import fused_table
 from fame.presentation import sentences
-from fame.presentation.names import space_name
+from fame.presentation.names import HeadNames
 from fame.presentation.palette import space_colour
 from fame.presentation.text import count, duration
 from fame.projection import NEIGHBOURS, Projection
@@ -43,6 +44,7 @@ def main() -> None:
     opened = pickers.checkpoint_picker()
     person = pickers.person_picker(opened)
     k = pickers.list_length()
+    naming.names_of_heads(opened)
     components.glossary()
     projection = _projection(opened)
     if projection is None:
@@ -102,7 +104,7 @@ def _follow_projection(name: str) -> None:
 
 
 def _choose_spaces(opened: Checkpoint, left: DeltaGenerator, right: DeltaGenerator) -> list[str]:
-    names = space_names(opened.model)
+    names, called = space_names(opened.model), resources.called(opened)
     for choice, fallback in (("space", "all"), ("beside", "")):
         wanted = state.get(choice)
         if wanted not in (*names, ""):
@@ -111,7 +113,7 @@ def _choose_spaces(opened: Checkpoint, left: DeltaGenerator, right: DeltaGenerat
     space = left.selectbox(
         "Map of",
         names,
-        format_func=space_name,
+        format_func=called.space,
         key=state.key("space"),
         help="The whole embedding is what all heads share; a head sees its own projection of it. "
         "What lies close together is alike; how far apart two islands stand means nothing.",
@@ -119,7 +121,7 @@ def _choose_spaces(opened: Checkpoint, left: DeltaGenerator, right: DeltaGenerat
     beside = right.selectbox(
         "Beside it",
         ["", *names],
-        format_func=lambda name: space_name(name) if name else "Nothing",
+        format_func=lambda name: called.space(name) if name else "Nothing",
         key=state.key("beside"),
     )
     state.keep("space", space)
@@ -201,7 +203,7 @@ def _maps(
         base = base.assign(value=tables.number_values(opened.items, colour))
     else:
         base = base.assign(label=tables.value_labels(opened.items, colour, value).to_numpy())
-    marks = _marks(opened, person, k)
+    marks, called = _marks(opened, person, k), resources.called(opened)
     popular = colour == tables.POPULARITY
     chosen: list[int] = []
     for space, column in zip(spaces, st.columns(len(spaces)), strict=True):
@@ -220,13 +222,13 @@ def _maps(
         title = "Clicks in training" if popular else tables.colourings(opened.items)[colour]
         figure = charts.item_map(points, title, logarithmic=popular)
         with column:
-            cards.head_line(space_name(space), space_colour(space))
+            cards.head_line(called.space(space), space_colour(space), hint=_why(called, space))
             chosen += components.selectable_chart(figure, f"map-{space}")
             components.quiet(
                 sentences.trust_sentence(
                     projection.preservation[space],
                     min(NEIGHBOURS, len(opened.items) - 1),
-                    space_name(space),
+                    called.space(space),
                 )
             )
     components.quiet(
@@ -245,8 +247,9 @@ def _agreement(opened: Checkpoint) -> None:
     if not found:
         return
     components.section("Do the heads see different attributes?", "Embedding", "Head (facet)")
-    components.quiet(sentences.agreement_sentence(found))
-    components.chart(charts.agreement_dots(tables.agreement_table(found)), "agreement")
+    called = resources.called(opened)
+    components.quiet(sentences.agreement_sentence(found, called))
+    components.chart(charts.agreement_dots(tables.agreement_table(found), called), "agreement")
 
 
 def _neighbours(opened: Checkpoint, item: int) -> None:
@@ -257,7 +260,7 @@ def _neighbours(opened: Checkpoint, item: int) -> None:
         "the picture; the number is their cosine, 1 for the same direction. ×2 marks what two "
         "heads share; no mark in a head's list means that it is there in no other head's."
     )
-    spaces = space_names(opened.model)
+    spaces, called = space_names(opened.model), resources.called(opened)
     found = tables.neighbour_table(
         opened.items, {space: resources.vectors(opened, space) for space in spaces}, item, NEAREST
     )
@@ -266,7 +269,13 @@ def _neighbours(opened: Checkpoint, item: int) -> None:
         for space, column in zip(shown, st.columns(len(shown)), strict=True):
             with column:
                 lines = [_line(row) for row in found[found["space"] == space].itertuples()]
-                cards.ranked_list(space_name(space), space_colour(space), "", lines)
+                name, why = called.space(space), _why(called, space)
+                cards.ranked_list(name, space_colour(space), "", lines, why)
+
+
+def _why(called: HeadNames, space: str) -> str:
+    """On what the name of a space rests; the whole embedding needs no reason."""
+    return "" if space == "all" else called.why(int(space.removeprefix("head_")))
 
 
 def _line(row: Any) -> Line:

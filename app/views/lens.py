@@ -3,6 +3,7 @@
 import streamlit as st
 
 import components
+import naming
 import pickers
 import state
 from fame.checkpoint import Checkpoint
@@ -68,6 +69,7 @@ def _sidebar(opened: Checkpoint, person: Person, scene: Scene | None) -> None:
         return
     if scene is not None:
         take_along(scene, _address())
+    naming.names_of_heads(opened)
     if state.get("source") != state.OWN:
         pickers.edit_button(opened, person.history if scene is None else scene.history)
     components.glossary()

@@ -122,12 +122,13 @@ def _wider(name: str) -> list[str]:
     """What else an item has that has this value."""
     column, _, value = name.partition("=")
     if column == "year" and value.isdigit():
-        return [f"{column}={_decade(int(value))}"]
+        return [f"{column}={decade(int(value))}"]
     levels = value.split(_PATH)
     return [f"{column}={_PATH.join(levels[:depth])}" for depth in range(1, len(levels))]
 
 
-def _decade(year: int) -> str:
+def decade(year: int) -> str:
+    """``1990s`` of 1998."""
     return f"{year // 10 * 10}s"
 
 
@@ -145,7 +146,7 @@ def _column(attributes: ItemAttributes, name: str) -> tuple[np.ndarray, np.ndarr
         if name == "year":
             years = [_year(text) for text in own]
             own = np.array(list(map(str, years)), dtype=object)  # 1998 where a table has 1998.0
-            wider = list(map(_decade, years))
+            wider = list(map(decade, years))
     else:
         levels = _levels(attributes, name)
         if not levels:

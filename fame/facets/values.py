@@ -6,9 +6,15 @@ Shapes: ``V`` real items · ``W`` values of a facet.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 
 import numpy as np
 from scipy.sparse import csr_matrix
+
+
+def value_names(values: Sequence[Sequence[str]]) -> list[str]:
+    """``[W]`` the values in the order of :func:`value_indicator`'s columns."""
+    return list(dict.fromkeys(chain.from_iterable(values)))
 
 
 def value_indicator(values: Sequence[Sequence[str]]) -> csr_matrix:

@@ -40,7 +40,7 @@ def trace_answer(
         raw: Raw scores instead of ones centred over items.
         value_names: ``[H]`` the names of the values that items are made of, as of the checkpoint.
         new: ``[H]`` the values of an item to be ranked that is not in the catalogue.
-        names: ``[H]`` what evidence calls the heads; without it they have no names.
+        names: ``[H]`` what the heads are called; without it they have no names.
 
     Returns:
         ``history`` (ids, whole), ``seen_from``, ``gate`` ``[H]`` and ``router`` ``[[E] x H]`` as

@@ -8,7 +8,8 @@ TERMS: dict[str, str] = {
     "Head (facet)": (
         "A part of the model with its own view of every item. Each head ranks the whole catalogue "
         "alone. The idea is that each sees another facet, such as brand or genre; whether it "
-        "does is a question of evidence, so a head has a number until something names it."
+        "does is a question of evidence, so a head has a number until something names it. Hold the "
+        "mouse over its name to see what that rests on."
     ),
     "Gate": (
         "How much each head counts in the final list, as shares that add up to 100 %. The model "

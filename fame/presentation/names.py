@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
 from fame.models.registry import MODELS
+from fame.presentation.text import one_line, shortened
 
 # Lists of other models: what they are called, and a remark; in the order in which they are shown.
 OTHER_LISTS: dict[str, tuple[str, str]] = {
@@ -14,13 +21,90 @@ OTHER_LISTS: dict[str, tuple[str, str]] = {
 
 
 def head_name(head: int) -> str:
-    """What a head is called as long as no evidence names it; people count from 1."""
+    """What a head is called as long as nothing names it; people count from 1."""
     return f"Head {head + 1}"
 
 
-def space_name(space: str) -> str:
-    """``all`` or ``head_<h>`` as a person reads it."""
-    return "Whole embedding" if space == "all" else head_name(int(space.removeprefix("head_")))
+FREE = "Free"  # a head that was given no facet
+LONGEST_NAME = 24  # characters; a longer name would not fit beside a chart
+_WHOLE = "Whole embedding"
+# What stands beside the heads in lists, legends and tables; no head reads the same.
+_TAKEN = (
+    *(_WHOLE, "Fused", "Fused list", "The list", "Gate", "Score", "Score (the sum)", "Chance"),
+    *("Rank", "Item", "Title", "Held out", "Alone", "Without"),
+)
+
+
+@dataclass(frozen=True)
+class HeadNames:
+    """What the heads of one checkpoint are called in front of people, and on what grounds.
+
+    The one place that knows: every sentence, chart, table and legend asks it. A head without a name
+    has its number. No two heads read the same, and none as what stands beside them: where a name
+    would, it has the head's number behind it.
+
+    Names are data, like titles: who shows one escapes it.
+
+    Attributes:
+        given: ``[H]`` the names, ``None`` for a head without one; may be left out where none has.
+        grounds: ``[H]`` on what each name rests, or that nothing names the head.
+        problems: What keeps stored names from being used, a sentence each.
+    """
+
+    given: tuple[str | None, ...] = ()
+    grounds: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
+
+    def head(self, head: int) -> str:
+        """``Genre``, or ``Head 2`` where that has no name."""
+        return self.names[head] or head_name(head) if head < len(self.given) else head_name(head)
+
+    def space(self, space: str) -> str:
+        """``all`` or ``head_<h>`` as a person reads it."""
+        return _WHOLE if space == "all" else self.head(int(space.removeprefix("head_")))
+
+    def why(self, head: int) -> str:
+        """On what the name rests; heads in it are called by their names too."""
+        if head >= len(self.grounds):
+            return "Nothing names this head, so it has its number."
+        return _NUMBERED.sub(lambda found: self.head(int(found[1]) - 1), self.grounds[head])
+
+    @cached_property
+    def names(self) -> tuple[str | None, ...]:
+        """``[H]`` the names as they are shown; ``None`` for a head without one."""
+        shown = [None if name is None else _fit(name) or None for name in self.given]
+        while clashing := self._clashing(shown):
+            for head in clashing:
+                shown[head] = f"{shown[head]} (head {head + 1})"
+        return tuple(shown)
+
+    def columns(self, heads: int, beside: Collection[object]) -> list[str]:
+        """The heads as headings of a table that has the columns ``beside`` already."""
+        taken = {str(column).casefold() for column in beside}
+        called = [self.head(head) for head in range(heads)]
+        return [
+            f"{name} (head {head + 1})" if name.casefold() in taken else name
+            for head, name in enumerate(called)
+        ]
+
+    @staticmethod
+    def _clashing(shown: list[str | None]) -> list[int]:
+        """Named heads that would read as another head, or as what stands beside them."""
+        read = [(name or head_name(head)).casefold() for head, name in enumerate(shown)]
+        times = Counter([*read, *(taken.casefold() for taken in _TAKEN)])
+        return [head for head, name in enumerate(shown) if name and times[read[head]] > 1]
+
+
+_NUMBERED = re.compile(r"\bHead (\d{1,4})\b")
+
+
+def _fit(name: str) -> str:
+    """A stored name on one line, without what cannot be printed, and not too long."""
+    printable = "".join(letter if letter.isprintable() else " " for letter in name)
+    return shortened(one_line(printable), LONGEST_NAME)
+
+
+UNNAMED = HeadNames()  # every head by its number
 
 
 def facet_label(column: str) -> str:
@@ -36,3 +120,18 @@ def facet_name(column: str) -> str:
     if column.startswith("category_"):
         return "Kind"
     return _FACETS.get(column) or facet_label(column)
+
+
+def value_name(value: str) -> str:
+    """``genres=Film-Noir`` as a person reads it: ``Film-Noir``."""
+    return value.partition("=")[2]
+
+
+def expert_name(expert: int, named_after: Sequence[str] = ()) -> str:
+    """``Expert 2``, with the values behind it that it serves: ``Expert 2 (Horror, Thriller)``.
+
+    Args:
+        named_after: As ``facet=value``; none where nothing names it.
+    """
+    values = ", ".join(dict.fromkeys(map(value_name, named_after)))
+    return f"Expert {expert + 1}{f' ({values})' if values else ''}"

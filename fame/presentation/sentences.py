@@ -1,23 +1,27 @@
 """Sentences made from figures; they never say more than the figures hold.
 
-Heads count from 1 for people. Titles come in as they are: whoever shows a sentence escapes it.
+Heads are called as ``called`` has it. Titles and names come in as they are: whoever shows a
+sentence escapes it.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from fame.facets.agreement import Agreement
+from fame.facets.expert_lists import LIST_LENGTH as EXPERT_LIST
+from fame.facets.expert_lists import ExpertLists
+from fame.facets.experts import GOAL_LIFT, GOAL_PART, GOAL_SHARE, ExpertGoals, ExpertUse
 from fame.lens.account import ItemAccount
 from fame.lens.compare import Comparison
 from fame.lens.faithfulness import DeletionCurve, Estimate, Measure, MeasuredFaithfulness, Verdict
 from fame.lens.people import RULES, BaseRate
 from fame.models.sequence_model import Intervention
-from fame.presentation.names import head_name, space_name
+from fame.presentation.names import HeadNames, value_name
 from fame.presentation.text import changes, count, percent, points, quoted
 
 _EVEN = 1.15  # a largest share below this many times the even one is called even
@@ -32,7 +36,7 @@ def history_sentence(length: int, read: int) -> str:
     )
 
 
-def gate_sentence(gate: Sequence[float] | np.ndarray) -> str:
+def gate_sentence(gate: Sequence[float] | np.ndarray, called: HeadNames) -> str:
     """Which head has the largest share of the gate, and whether that is much."""
     if len(gate) == 1:
         return "This model has one head, so nothing is mixed."
@@ -42,11 +46,14 @@ def gate_sentence(gate: Sequence[float] | np.ndarray) -> str:
         low = percent(min(gate))
         every = "both heads" if len(gate) == 2 else f"all {len(gate)} heads"
         return f"The gate weighs {every} about evenly ({low} to {share})."
-    return f"The gate gives {head_name(largest)} the largest share, {share}."
+    return f"The gate gives {called.head(largest)} the largest share, {share}."
 
 
 def without_head_sentence(
-    gate: Sequence[float] | np.ndarray, changed: Sequence[int | None], k: int
+    gate: Sequence[float] | np.ndarray,
+    changed: Sequence[int | None],
+    k: int,
+    called: HeadNames,
 ) -> str:
     """What the head with the largest share does to the list.
 
@@ -55,24 +62,27 @@ def without_head_sentence(
             all of the gate (:func:`fame.lens.compare.new_without_head`).
     """
     if len(gate) == 1:
-        return gate_sentence(gate)
+        return gate_sentence(gate, called)
     largest = int(np.argmax(gate))
-    name, without = head_name(largest), changed[largest]
+    name, without = called.head(largest), changed[largest]
     if without is None:
         return f"{name} has all of the gate, so the list is its own."
     if gate[largest] >= _EVEN / len(gate):
         return f"Gate share of {name}: {percent(gate[largest])}; without it {changes(without, k)}."
     most = int(np.argmax([number or 0 for number in changed]))
-    said = (
-        f"{gate_sentence(gate)[:-1]}; without {head_name(most)}, {changes(changed[most] or 0, k)}"
-    )
+    evenly = gate_sentence(gate, called)[:-1]
+    said = f"{evenly}; without {called.head(most)}, {changes(changed[most] or 0, k)}"
     if len(gate) > 2:
         return f"{said}, the most for any head."
-    return f"{said}; without {head_name(1 - most)}, {changes(changed[1 - most] or 0, k)}."
+    return f"{said}; without {called.head(1 - most)}, {changes(changed[1 - most] or 0, k)}."
 
 
 def held_out_sentence(
-    title: str, rank: int | None, by_head: Sequence[int | None], candidates: int
+    title: str,
+    rank: int | None,
+    by_head: Sequence[int | None],
+    candidates: int,
+    called: HeadNames,
 ) -> str:
     """Where the item stands that the person really chose; ``None`` for no candidate."""
     ranks = [own for own in by_head if own is not None]
@@ -88,10 +98,10 @@ def held_out_sentence(
         return f"{start}."
     best = int(np.argmin(ranks))
     if ranks[best] < rank:
-        return f"{start}; {head_name(best)} alone would have put it at {ranks[best]:,}."
+        return f"{start}; {called.head(best)} alone would have put it at {ranks[best]:,}."
     if rank < ranks[best]:
         return f"{start}, higher than any head alone would have put it."
-    return f"{start}, where {head_name(best)} alone puts it too."
+    return f"{start}, where {called.head(best)} alone puts it too."
 
 
 def because_sentence(title: str, causes: Sequence[tuple[str, float]]) -> str:
@@ -109,7 +119,7 @@ def because_sentence(title: str, causes: Sequence[tuple[str, float]]) -> str:
     return f"{sentence}{''.join(f'; without {quoted(t)}, {c:.2f} less' for t, c in others)}."
 
 
-def account_sentence(account: ItemAccount, title: str, rival_title: str) -> str:
+def account_sentence(account: ItemAccount, title: str, rival_title: str, called: HeadNames) -> str:
     """Why an item is in the list or not, by the heads' parts of its distance to its rival."""
     if account.rank is None:
         start = f"{quoted(title)} was clicked before, so it is not recommended here"
@@ -126,7 +136,7 @@ def account_sentence(account: ItemAccount, title: str, rival_title: str) -> str:
     if len(account.by_head) == 1:
         return f"{start}, {distance}."
     leads = account.by_head["lead"].tolist()
-    parts = ", ".join(f"{head_name(head)} {points(lead)}" for head, lead in enumerate(leads))
+    parts = ", ".join(f"{called.head(head)} {points(lead)}" for head, lead in enumerate(leads))
     return f"{start}, {distance} ({parts})."
 
 
@@ -258,16 +268,6 @@ def most_routed_phrase(looked_at: int) -> str:
     return f"the largest shares among {looked_at:,} people, so the extremes and not what is usual"
 
 
-def overlap_sentence(lists: pd.DataFrame, k: int) -> str:
-    """How much of the fused list every head would have shown by itself."""
-    shared = lists.groupby("head")["fused_rank"].count()
-    best = int(shared.to_numpy().argmax())
-    return (
-        f"Of the {count(k, 'recommendation')}, {head_name(best)} alone would also have shown "
-        f"{int(shared.iloc[best])}, the most of any head."
-    )
-
-
 def trust_sentence(preservation: float, neighbours: int, space: str) -> str:
     """How far a picture can be trusted, in plain words."""
     kept = preservation * neighbours
@@ -287,7 +287,7 @@ def trust_sentence(preservation: float, neighbours: int, space: str) -> str:
 _AHEAD = 1.2  # by how much a share has to be larger before it is called ahead
 
 
-def agreement_sentence(found: Mapping[str, Agreement]) -> str:
+def agreement_sentence(found: Mapping[str, Agreement], called: HeadNames) -> str:
     """Which head's nearest items agree more in which facet, in plain words."""
     asked = (
         "Two items agree where they have the same brand, category or other attribute. A head that "
@@ -302,7 +302,7 @@ def agreement_sentence(found: Mapping[str, Agreement]) -> str:
         if shares[first] > _AHEAD * shares[last]:
             label = column.replace("_", " ")
             said = f"{label} ({percent(shares[first])} to {percent(shares[last])})"
-            told.setdefault(space_name(first), []).append(said)
+            told.setdefault(called.space(first), []).append(said)
     if not told:
         return (
             asked + "Here the heads' nearest items agree alike in all of them: the heads are views "
@@ -341,7 +341,7 @@ def tested_sentence(measured: MeasuredFaithfulness) -> str:
     )
 
 
-def desk_sentence(desk: Intervention, left_out: int) -> str:
+def desk_sentence(desk: Intervention, left_out: int, called: HeadNames) -> str:
     """What has been changed before the list was made; empty where nothing was."""
     said = []
     if left_out:
@@ -349,11 +349,12 @@ def desk_sentence(desk: Intervention, left_out: int) -> str:
     if desk.gate is not None:
         total = sum(desk.gate)
         shares = ", ".join(
-            f"{head_name(head)} {percent(weight / total)}" for head, weight in enumerate(desk.gate)
+            f"{called.head(head)} {percent(weight / total)}"
+            for head, weight in enumerate(desk.gate)
         )
         said.append(f"the gate set to {shares}")
     for verb, pairs in (("muted", desk.muted), ("alone in its head", desk.solo)):
-        said += [f"expert {expert + 1} of {head_name(head)} {verb}" for head, expert in pairs]
+        said += [f"expert {expert + 1} of {called.head(head)} {verb}" for head, expert in pairs]
     return "; ".join(said)
 
 
@@ -363,18 +364,61 @@ def rule_label(rule: str) -> str:
     return shows[0].upper() + shows[1:]
 
 
-_FIGURES: dict[str, Callable[[Mapping[str, Any]], str]] = {
-    "one_head_rules": lambda row: f"{head_name(row['gate_head'])} has {percent(row['gate'])}",
-    "heads_disagree": lambda row: f"{percent(row['shared'])} shared",
-    "gate_flips": lambda row: f"{percent(row['gate_move'])} of the gate moved",
-    "fusion_hits": lambda row: f"rank {row['rank']:,}, best head {row['best_head_rank']:,}",
-    "one_head_better": lambda row: (
-        f"{head_name(row['best_head'])} rank {row['best_head_rank']:,}, fused {row['rank']:,}"
+_FIGURES: dict[str, Callable[[Mapping[str, Any], HeadNames], str]] = {
+    "one_head_rules": lambda row, called: (
+        f"{called.head(row['gate_head'])} has {percent(row['gate'])}"
     ),
-    "longest": lambda row: count(row["length"], "click"),
+    "heads_disagree": lambda row, called: f"{percent(row['shared'])} shared",
+    "gate_flips": lambda row, called: f"{percent(row['gate_move'])} of the gate moved",
+    "fusion_hits": lambda row, called: f"rank {row['rank']:,}, best head {row['best_head_rank']:,}",
+    "one_head_better": lambda row, called: (
+        f"{called.head(row['best_head'])} rank {row['best_head_rank']:,}, fused {row['rank']:,}"
+    ),
+    "longest": lambda row, called: count(row["length"], "click"),
 }
 
 
-def figures_text(rule: str, row: Mapping[str, Any]) -> str:
+def figures_text(rule: str, row: Mapping[str, Any], called: HeadNames) -> str:
     """The figures that put somebody on a list."""
-    return _FIGURES[rule](row)
+    return _FIGURES[rule](row, called)
+
+
+def served_phrase(use: ExpertUse) -> str:
+    """The values that an expert serves above their base rate, with how far."""
+    if not use.values:
+        return "no value surely above its base rate"
+    return ", ".join(
+        f"{value_name(value.value)} {value.lift:.1f}× ({value.low:.1f} to {value.high:.1f})"
+        for value in use.values
+    )
+
+
+def changed_phrase(lists: ExpertLists) -> str:
+    """What the lists are with an expert alone in its head and without it, over people."""
+    alone = f"alone {percent(lists.alone.stay.mean)} of the first {EXPERT_LIST} items stay"
+    if lists.without is None:
+        return alone
+    if lists.changes_nothing:
+        return f"{alone}, without it all do: it changes nothing"
+    return f"{alone}, without it {percent(lists.without.stay.mean)}"
+
+
+def goals_sentence(goals: ExpertGoals, called: HeadNames) -> str:
+    """Whether the experts are preferences inside facets, in numbers."""
+    if not goals.experts:
+        return "This model has no experts."
+    wanted = math.ceil(GOAL_PART * goals.experts)
+    if not goals.named:
+        shares = "no head is a facet yet"
+    elif goals.below:
+        low = " and ".join(map(called.head, goals.below))
+        shares = f"{low} {'has' if len(goals.below) == 1 else 'have'} a share below {GOAL_SHARE}"
+    else:
+        shares = f"every head that is a facet has a share of at least {GOAL_SHARE}"
+    dead = "; ".join(f"{called.head(head)}, expert {expert + 1}" for head, expert in goals.dead)
+    return (
+        f"Experts as preferences inside facets: goal {'' if goals.reached else 'not '}reached. "
+        f"{shares[0].upper()}{shares[1:]}; {f'dead: {dead}' if dead else 'no expert is dead'}. "
+        f"{goals.specialised} of {count(goals.experts, 'expert')} have a value at {GOAL_LIFT} "
+        f"times its base rate or above, and {wanted} should."
+    )

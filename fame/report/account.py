@@ -6,7 +6,7 @@ import numpy as np
 
 from fame.lens.faithfulness import Verdict
 from fame.lens.trace import item_ranks
-from fame.presentation.names import OTHER_LISTS, head_name
+from fame.presentation.names import OTHER_LISTS
 from fame.presentation.palette import NEUTRAL
 from fame.presentation.sentences import (
     account_sentence,
@@ -32,7 +32,7 @@ def summary(content: Content) -> list[str]:
     trace = content.trace
     sentences = [
         history_sentence(len(trace.history), len(trace.read)),
-        without_head_sentence(trace.gate, content.without_head, len(content.fused)),
+        without_head_sentence(trace.gate, content.without_head, len(content.fused), content.called),
     ]
     if len(content.influence.items):
         sentences.append(_because(content, content.fused["item"].tolist()[0]))
@@ -58,10 +58,10 @@ def facts(content: Content) -> Html:
     ]
     if trace.experts:
         largest = int(np.argmax(trace.gate))
-        remark = f"{head_name(largest)} has most, {percent(trace.gate[largest])}"
+        remark = f"{content.called.head(largest)} has most, {percent(trace.gate[largest])}"
         if trace.heads == 2:
             remark = " : ".join(percent(share) for share in trace.gate)
-        tiles.append(_tile("Gate", share_bar(trace.gate), remark))
+        tiles.append(_tile("Gate", share_bar(trace.gate, content.called), remark))
     if content.account is not None and subject.held_out is not None:
         title = shortened(content.names.title(subject.held_out), 40)
         rank, where = content.account.rank, f"of {content.account.candidates:,}, {title}"
@@ -174,7 +174,9 @@ def lists(content: Content) -> Html:
                 for item, score in zip(rows["item"], rows["score"], strict=True)
             ]
             found.append(
-                ranked_list(content, head_chip(head, f"gate share {percent(share)}"), lines)
+                ranked_list(
+                    content, head_chip(head, content.called, f"gate share {percent(share)}"), lines
+                )
             )
     lede = (
         "Hold the mouse over an item to find it in every list. A tag such as #3 is the item's rank "
@@ -232,15 +234,23 @@ def ledger(content: Content) -> Html:
     ]
     if trace.heads == 1:
         lede = "The bar is the score that ranks the item; 0 is the average item."
-        return section("ledger", "How far apart are they?", ledger_bars(rows), lede=lede)
-    legend = element("div", *(head_chip(head) for head in range(trace.heads)), class_="legend")
+        return section(
+            "ledger", "How far apart are they?", ledger_bars(rows, content.called), lede=lede
+        )
+    legend = element(
+        "div", *(head_chip(head, content.called) for head in range(trace.heads)), class_="legend"
+    )
     lede = (
         "An item's score is the exact sum of what the heads put in: gate share times the head's "
         "own score, where 0 is the average item. Bars to the right speak for an item, bars to the "
         "left against it; the diamond is the sum."
     )
     return section(
-        "ledger", "What did each head put into it?", legend, ledger_bars(rows), lede=lede
+        "ledger",
+        "What did each head put into it?",
+        legend,
+        ledger_bars(rows, content.called),
+        lede=lede,
     )
 
 
@@ -253,10 +263,12 @@ def held_out(content: Content) -> Html | None:
     cards = [_rank_card(chip(list_name(content), NEUTRAL), rank, account.candidates)]
     if trace.experts:
         cards += [
-            _rank_card(head_chip(head), own, account.candidates) for head, own in enumerate(by_head)
+            _rank_card(head_chip(head, content.called), own, account.candidates)
+            for head, own in enumerate(by_head)
         ]
+    said = held_out_sentence(names.title(item), rank, by_head, account.candidates, content.called)
     body: list[Child] = [
-        element("p", held_out_sentence(names.title(item), rank, by_head, account.candidates)),
+        element("p", said),
         element("div", *cards, class_="ranks"),
     ]
     if account.rank is not None and account.rival is not None:
@@ -279,8 +291,8 @@ def held_out(content: Content) -> Html | None:
         rows.sort(key=lambda row: row.rank)
         body += [
             element("h3", "Why not higher?" if account.lead < 0 else "Why is it in the list?"),
-            element("p", account_sentence(account, names.title(item), rival)),
-            ledger_bars(rows),
+            element("p", account_sentence(account, names.title(item), rival, content.called)),
+            ledger_bars(rows, content.called),
         ]
     return section("held-out", "Would they have found what they really chose?", *body)
 

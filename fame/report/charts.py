@@ -15,7 +15,7 @@ from itertools import pairwise
 import numpy as np
 
 from fame.lens.faithfulness import DeletionCurve
-from fame.presentation.names import head_name
+from fame.presentation.names import HeadNames
 from fame.presentation.palette import AGAINST, FOR, NEUTRAL, head_colour
 from fame.presentation.text import percent, points, shortened
 from fame.report.markup import Html, element
@@ -38,14 +38,14 @@ def _tick(value: float) -> str:
     return f"{value:+g}".replace("-", "−") if value else "0"
 
 
-def share_bar(shares: Sequence[float] | np.ndarray) -> Html:
+def share_bar(shares: Sequence[float] | np.ndarray, called: HeadNames) -> Html:
     """One bar of 100 %: the gate. A share too small for its figure says it to the mouse only."""
     parts = [
         element(
             "span",
             percent(share) if share >= 0.15 else None,
             style=f"flex:{share:.6f} 0 0;background:{head_colour(head)}",
-            data_tip=f"{head_name(head)}: {share:.1%} of the gate",
+            data_tip=f"{called.head(head)}: {share:.1%} of the gate",
         )
         for head, share in enumerate(shares)
         if share  # the narrowest bar would still be seen
@@ -53,18 +53,19 @@ def share_bar(shares: Sequence[float] | np.ndarray) -> Html:
     return element("div", *parts, class_="share-bar")
 
 
-def head_chip(head: int, remark: str = "") -> Html:
-    """The name of a head with its colour."""
-    return chip(head_name(head), head_colour(head), remark)
+def head_chip(head: int, called: HeadNames, remark: str = "") -> Html:
+    """The name of a head with its colour; on what it rests is said to the mouse."""
+    return chip(called.head(head), head_colour(head), remark, called.why(head))
 
 
-def chip(label: str, colour: str, remark: str = "") -> Html:
+def chip(label: str, colour: str, remark: str = "", tip: str | None = None) -> Html:
     return element(
         "span",
         element("i", style=f"background:{colour}"),
         label,
         element("small", remark) if remark else None,
         class_="chip",
+        data_tip=tip,
     )
 
 
@@ -79,7 +80,7 @@ class LedgerRow:
     held_out: bool = False
 
 
-def ledger_bars(rows: Sequence[LedgerRow]) -> Html:
+def ledger_bars(rows: Sequence[LedgerRow], called: HeadNames) -> Html:
     """Signed stacked bars by head around 0, a diamond at their sum."""
     low = min(0.0, *(float(row.parts[row.parts < 0].sum()) for row in rows))
     high = max(0.0, *(float(row.parts[row.parts > 0].sum()) for row in rows))
@@ -91,7 +92,7 @@ def ledger_bars(rows: Sequence[LedgerRow]) -> Html:
 
     marks = ticks(low, high)
     grid = [element("i", class_="grid", style=f"left:{at(tick):.2f}%") for tick in marks]
-    lines = [_ledger_row(row, at, grid) for row in rows]
+    lines = [_ledger_row(row, called, at, grid) for row in rows]
     labels = [element("span", _tick(tick), style=f"left:{at(tick):.2f}%") for tick in marks]
     axis = element(
         "div", element("span"), element("span"), element("div", *labels, class_="axis"),
@@ -100,7 +101,9 @@ def ledger_bars(rows: Sequence[LedgerRow]) -> Html:
     return element("div", *lines, axis, class_="ledger")
 
 
-def _ledger_row(row: LedgerRow, at: Callable[[float], float], grid: list[Html]) -> Html:
+def _ledger_row(
+    row: LedgerRow, called: HeadNames, at: Callable[[float], float], grid: list[Html]
+) -> Html:
     drawn, ends = [], {True: 0.0, False: 0.0}  # how far the bars reach on either side
     for head, part in enumerate(row.parts.tolist()):
         start = ends[part >= 0]
@@ -111,7 +114,7 @@ def _ledger_row(row: LedgerRow, at: Callable[[float], float], grid: list[Html]) 
                 "i",
                 class_="part",
                 style=f"left:{left:.2f}%;width:{right - left:.2f}%;background:{head_colour(head)}",
-                data_tip=f"{row.title}\n{head_name(head)} put in {points(part)}",
+                data_tip=f"{row.title}\n{called.head(head)} put in {points(part)}",
             )
         )
     score = float(row.parts.sum())

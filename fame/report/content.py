@@ -18,6 +18,7 @@ from fame.baselines import CountingBaselines, baselines_beside
 from fame.checkpoint import Checkpoint, load_checkpoint
 from fame.errors import CheckpointError, FameError
 from fame.evaluate import protocol
+from fame.head_names import read_head_names
 from fame.lens.account import ItemAccount, item_account
 from fame.lens.answer import trace_answer
 from fame.lens.compare import NOTHING_LEFT, Comparison, compare, new_without_head
@@ -28,10 +29,15 @@ from fame.lens.steps import Steps, history_steps
 from fame.lens.trace import SequenceTrace, fused_table, head_table, leave_out, trace_history
 from fame.models.sequence_model import Intervention
 from fame.presentation.facts import item_facts_of_all
+from fame.presentation.names import HeadNames
 from fame.presentation.text import one_line
 from fame.survey import Faithfulness, People, read_faithfulness, read_people
 
 FORMAT = "fame-lens report 1"
+_NAMES_LEFT_ASIDE = (
+    "Stored names of heads are out of date or damaged and left aside; `python -m fame facets` "
+    "says what is wrong and names them again."
+)
 MOST_EXPERTS = 64  # whose accounts are made: each costs two forward passes
 
 
@@ -95,6 +101,7 @@ class Content:
     """What the report tells.
 
     Attributes:
+        called: What the heads are called.
         trace: After all changes; ``fused`` and ``lists`` are its lists.
         without_head: By head how many of the k items change without it.
         comparison: With the list before the changes; ``None`` where nothing was changed.
@@ -110,6 +117,7 @@ class Content:
 
     checkpoint: Checkpoint
     names: Names
+    called: HeadNames
     subject: Subject
     k: int
     trace: SequenceTrace
@@ -160,6 +168,9 @@ def gather(
         comparison = compare(before, trace, k, held_out=subject.held_out)
     influence = history_influence(model, history, k, repeats=repeats, intervention=change)
     people, faithfulness, notices = _survey(checkpoint)
+    called = read_head_names(checkpoint)
+    if called.problems:  # the sentences name paths, which stay here
+        notices.append(_NAMES_LEFT_ASIDE)
     others = {} if baselines is None else baselines.lists(history, k, repeats=repeats)
     for name, path in baselines_beside(checkpoint).items():
         traced = trace_history(load_checkpoint(path).model, history, repeats=repeats)
@@ -169,6 +180,7 @@ def gather(
     return Content(
         checkpoint=checkpoint,
         names=Names(checkpoint.items),
+        called=called,
         subject=subject,
         k=k,
         trace=trace,
@@ -234,6 +246,7 @@ def document(content: Content) -> dict[str, Any]:
         top_k=content.k,
         held_out=held_out,
         value_names=checkpoint.value_names,
+        names=content.called.names,
     )
     ids([*trace.history, *content.lists["item"], *content.fused["item"]])
     steps = content.steps.lists.groupby("click")["item"]

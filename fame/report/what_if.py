@@ -8,7 +8,6 @@ import pandas as pd
 from fame.lens.experts import ExpertAccount
 from fame.lens.faithfulness import DRAWS, MEASURES
 from fame.lens.influence import list_order
-from fame.presentation.names import head_name
 from fame.presentation.palette import AGAINST, FOR, NEUTRAL, head_colour
 from fame.presentation.sentences import (
     checkpoint_sentence,
@@ -63,15 +62,15 @@ def _optional(ranks: pd.Series) -> list[int | None]:
 
 def desk_changes(content: Content) -> list[str]:
     """The changes made, one a line; experts and heads count from 1."""
-    change = content.subject.intervention
+    change, called = content.subject.intervention, content.called
     said = []
     if change.gate is not None:
         shares = ", ".join(
-            f"{head_name(head)} {percent(share)}" for head, share in enumerate(content.trace.gate)
+            f"{called.head(head)} {percent(share)}" for head, share in enumerate(content.trace.gate)
         )
         said.append(f"The gate is set to {shares}.")
-    said += [f"Expert {e + 1} of {head_name(h)} has all of its head." for h, e in change.solo]
-    said += [f"Expert {e + 1} of {head_name(h)} is muted." for h, e in change.muted]
+    said += [f"Expert {e + 1} of {called.head(h)} has all of its head." for h, e in change.solo]
+    said += [f"Expert {e + 1} of {called.head(h)} is muted." for h, e in change.muted]
     said += [
         f"{quoted(content.names.title(item))} is left out of the history."
         for item in content.subject.without
@@ -90,7 +89,7 @@ def influence(content: Content) -> Html | None:
         element("option", f"{rank}. {shortened(content.names.title(item), 60)}", value=rank - 1)
         for rank, item in enumerate(listed, 1)
     ]
-    head_names = [head_name(head) for head in range(heads)]
+    head_names = [content.called.head(head) for head in range(heads)]
     header = [
         element(
             "tr",
@@ -247,7 +246,9 @@ def steps(content: Content) -> Html:
     for row, click in enumerate(found.clicks.tolist()):
         title = content.names.title(int(history[click]))
         shares = found.gate[row].tolist()
-        said = ", ".join(f"{head_name(h)} {percent(share)}" for h, share in enumerate(shares))
+        said = ", ".join(
+            f"{content.called.head(h)} {percent(share)}" for h, share in enumerate(shares)
+        )
         stacks.append(
             element(
                 "span",
@@ -271,7 +272,9 @@ def steps(content: Content) -> Html:
         aria_label="After which click?",
     )
     legend = (
-        [head_chip(head) for head in range(content.trace.heads)] if content.trace.experts else []
+        [head_chip(head, content.called) for head in range(content.trace.heads)]
+        if content.trace.experts
+        else []
     )
     chart = element(
         "div",
@@ -327,7 +330,11 @@ def experts(content: Content) -> Html | None:
                     aria_pressed="true" if (head, expert) == first else "false",
                 )
             )
-        rows.append(element("div", head_chip(head), element("div", *cells), class_="experts-row"))
+        rows.append(
+            element(
+                "div", head_chip(head, content.called), element("div", *cells), class_="experts-row"
+            )
+        )
     panels = [_expert(content, account, pair == first) for pair, account in accounts.items()]
     lede = (
         "The filled part of a square is the expert's share within its head. What an expert does to "
@@ -354,7 +361,7 @@ def _expert(content: Content, account: ExpertAccount, shown: bool) -> Html:
     named = ", ".join(
         f"{quoted(names.title(int(read[place])))} ({percent(attention[place])})" for place in most
     )
-    name = f"Expert {account.expert + 1} of {head_name(account.head)}"
+    name = f"Expert {account.expert + 1} of {content.called.head(account.head)}"
     looks = element(
         "div",
         element("h3", "What it attends to"),

@@ -1,7 +1,7 @@
 """A home of its own for every test of the app, with made-up data and checkpoints."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -32,14 +32,19 @@ def home(pristine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
 
 @pytest.fixture
 def open_app(home: Path) -> Callable[..., AppTest]:
-    """Opens a page with an address, as ``open_app("views/lens.py", user="u1")``."""
+    """Opens a page with an address, as ``open_app("views/lens.py", user="u1")``.
 
-    def start(page: str = LENS, **address: str) -> AppTest:
+    ``unfolded`` names what is open that is closed at first.
+    """
+
+    def start(page: str = LENS, unfolded: Sequence[str] = (), **address: str) -> AppTest:
         app = AppTest.from_file(str(MAIN), default_timeout=60)
         if page != LENS:
             app.switch_page(page)
         for name, value in address.items():
             app.query_params[name] = value
+        for key in unfolded:
+            app.session_state[key] = True
         return app.run()
 
     return start

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 import charts
+from fame.presentation.names import UNNAMED, HeadNames
 from fame.presentation.palette import AGAINST, FOR, NEUTRAL, head_colour
 from tests.made_up import HTML_TITLE
 
@@ -26,7 +27,7 @@ def ledger(heads=3, items=4):
 
 def test_the_bars_of_an_item_sum_to_its_score():
     table = ledger()
-    figure = charts.ledger_bars(table)
+    figure = charts.ledger_bars(table, UNNAMED)
     bars = [trace for trace in figure.data if trace.type == "bar"]
     assert figure.layout.barmode == "relative"  # negative parts go to the left
     np.testing.assert_allclose(sum(np.array(bar.x) for bar in bars), table["score"])
@@ -36,13 +37,13 @@ def test_the_bars_of_an_item_sum_to_its_score():
 
 
 def test_equal_titles_stay_bars_of_their_own_and_the_held_out_item_is_marked():
-    figure = charts.ledger_bars(ledger())
+    figure = charts.ledger_bars(ledger(), UNNAMED)
     assert list(figure.layout.yaxis.tickvals) == [1, 2, 3, 4]
     assert ["◎" in label for label in figure.layout.yaxis.ticktext] == [False, True, False, False]
 
 
 def test_titles_are_escaped_in_labels_and_hover():
-    figure = charts.ledger_bars(ledger())
+    figure = charts.ledger_bars(ledger(), UNNAMED)
     for text in (figure.layout.yaxis.ticktext[0], figure.data[0].customdata[0][0]):
         assert "<b>x</b>" not in text
         assert "$" not in text
@@ -50,7 +51,7 @@ def test_titles_are_escaped_in_labels_and_hover():
 
 
 def test_one_head_needs_no_legend_and_no_sum():
-    figure = charts.ledger_bars(ledger(heads=1))
+    figure = charts.ledger_bars(ledger(heads=1), UNNAMED)
     assert len(figure.data) == 1
     assert not figure.layout.showlegend
 
@@ -59,7 +60,7 @@ def test_the_filled_area_of_a_square_is_the_share():
     router = pd.DataFrame(
         {"head": [0, 0, 1, 1], "expert": [0, 1, 0, 1], "share": [0.25, 0.75, 1.0, 0.0]}
     )
-    figure = charts.router_squares(router)
+    figure = charts.router_squares(router, UNNAMED)
     frames, filled = figure.data[::2], figure.data[1::2]
     for head, (frame, squares) in enumerate(zip(frames, filled, strict=True)):
         area = (np.array(squares.marker.size) / frame.marker.size) ** 2
@@ -154,7 +155,7 @@ def test_the_best_epoch_is_marked():
 
 @pytest.mark.parametrize("heads", [1, 2, 9])
 def test_backgrounds_are_left_to_the_theme(heads):
-    figure = charts.ledger_bars(ledger(heads))
+    figure = charts.ledger_bars(ledger(heads), UNNAMED)
     assert figure.layout.paper_bgcolor == figure.layout.plot_bgcolor == "rgba(0,0,0,0)"
 
 
@@ -173,15 +174,15 @@ def squares(values, parts=(-1, 0)):
 
 def test_the_area_of_a_square_is_the_influence_and_its_colour_the_direction():
     table = squares([[0.5, -0.25], [1.0, 0.0]])
-    frame, filled = charts.influence_squares(table, 1, 1.0, "score", signed=True).data
+    frame, filled = charts.influence_squares(table, UNNAMED, 1, 1.0, "score", signed=True).data
     area = (np.array(filled.marker.size) / frame.marker.size) ** 2
     np.testing.assert_allclose(area, [0.5, 0.25, 1.0, 0.0])
     assert list(filled.marker.color) == [FOR, AGAINST, FOR, FOR]
     assert list(filled.customdata) == [7, 7, 8, 8]  # what a click gives back
     assert "<b>x</b>" not in "".join(filled.text)
-    counts = charts.influence_squares(table.assign(value=1.0), 1, 1.0, "items", signed=False).data[
-        1
-    ]
+    counts = charts.influence_squares(
+        table.assign(value=1.0), UNNAMED, 1, 1.0, "items", signed=False
+    ).data[1]
     assert list(counts.marker.color) == [NEUTRAL, head_colour(0)] * 2
 
 
@@ -226,7 +227,7 @@ def test_attention_is_a_bar_a_click():
 
 
 def test_the_rank_of_a_row_does_not_stretch_the_ledger():
-    figure = charts.ledger_bars(ledger(items=2).assign(rank=[3, 4000]))
+    figure = charts.ledger_bars(ledger(items=2).assign(rank=[3, 4000]), UNNAMED)
     assert list(figure.data[0].y) == [1, 2]
     assert "<b>4000</b>" in figure.layout.yaxis.ticktext[1]
 
@@ -240,7 +241,7 @@ def test_agreement_has_a_dot_a_space_and_a_stroke_for_chance():
             "chance": [0.01] * 3 + [0.2] * 3,
         }
     )
-    figure = charts.agreement_dots(table)
+    figure = charts.agreement_dots(table, UNNAMED)
     markers = [trace for trace in figure.data if trace.mode == "markers"]
     dots = {trace.name: (trace.x, tuple(np.round(trace.y, 9))) for trace in markers}
     assert dots == {
@@ -252,3 +253,39 @@ def test_agreement_has_a_dot_a_space_and_a_stroke_for_chance():
     spans = next(trace for trace in figure.data if trace.mode == "lines")
     assert list(spans.x) == [0.1, 0.4, None, 0.2, 0.6, None]
     assert "<b>" not in figure.layout.yaxis.ticktext[0]
+
+
+HOSTILE = HeadNames(("<b>x</b>%{x} $5$", "Era", None))
+
+
+def test_charts_call_heads_by_their_names_which_are_text():
+    router = pd.DataFrame({"head": [0, 1, 2], "expert": [0, 0, 0], "share": [1.0, 1.0, 1.0]})
+    squares = pd.DataFrame({"row": 0, "item": 7, "title": "T", "part": [-1, 0, 1], "value": 1.0})
+    dots = pd.DataFrame({"facet": "F", "space": ["head_0", "head_1"], "share": 0.5, "chance": 0.1})
+    path = pd.DataFrame(
+        {"click": 1, "title": "T", "part": [0, 1], "share": 0.5, "listed": [[], []]}
+    )
+    names = [HOSTILE.head(0), HOSTILE.head(1)]
+    drawn = [
+        charts.ledger_bars(ledger(), HOSTILE),
+        charts.router_squares(router, HOSTILE),
+        charts.influence_squares(squares, HOSTILE, 2, 1.0, "items", signed=False),
+        charts.agreement_dots(dots, HOSTILE),
+        charts.share_path(path, names, ["#111111", "#222222"]),
+    ]
+    for figure in drawn:
+        spec = figure.to_json()
+        assert "<b>x" not in spec and "$5$" not in spec
+        assert "Era" in spec and "Head 1" not in spec and "Head 2" not in spec
+        for trace in figure.data:  # what is filled in is ours alone
+            assert "%{x} " not in (trace.hovertemplate or "")
+    assert "Head 3" in drawn[0].to_json() and "Head 3" in drawn[1].to_json()
+
+
+def test_a_long_name_leaves_room_and_is_whole_under_the_mouse():
+    called = HeadNames(("Everything about the year", None))
+    router = pd.DataFrame({"head": [0, 1], "expert": [0, 0], "share": [1.0, 1.0]})
+    figure = charts.router_squares(router, called)
+    label = figure.layout.yaxis.ticktext[0]
+    assert len(label) <= 14 and figure.layout.margin.l >= 8 * len(label)
+    assert figure.data[1].text[0].startswith(called.head(0))

@@ -5,8 +5,10 @@ import pandas as pd
 import pytest
 
 import tables
+from fame.lens.account import item_account
 from fame.lens.steps import history_steps
 from fame.lens.trace import trace_history
+from fame.presentation.names import UNNAMED, HeadNames
 from tests.tiny import TINY, random_model
 
 
@@ -43,8 +45,20 @@ def test_the_fused_list_sums_and_marks_the_held_out_item(items, trace):
     np.testing.assert_allclose(fused[tables.head_columns(fused)].sum(axis=1), fused["score"])
     assert set(fused["item"]) == {7, 8, 9}  # the history is in no list
     assert fused.loc[fused["held_out"], "item"].tolist() == [7]
-    download = tables.ledger_for_download(items, fused)
+    download = tables.ledger_for_download(items, fused, UNNAMED)
     np.testing.assert_allclose(download[["Head 1", "Head 2"]].sum(axis=1), download["Score"])
+
+
+def test_columns_of_the_ledger_are_called_as_the_heads_and_hide_no_other_column(items, trace):
+    fused = tables.fused_list(items, trace, 3, held_out=None, raw=False)
+    called = HeadNames(("Brand", "Era"))
+    download = tables.ledger_for_download(items, fused, called)
+    assert download["Brand"].tolist() == ["Y", "Y", "Y"]  # the catalogue's column
+    assert list(download.columns[-4:]) == ["Score", "Brand (head 1)", "Era", "Held out"]
+    sums = download[["Brand (head 1)", "Era"]].sum(axis=1)
+    np.testing.assert_allclose(sums, download["Score"])
+    account = tables.account_table(item_account(trace, 7, 3), called)
+    assert account["Head"].tolist() == ["Brand", "Era"]
 
 
 def test_head_lists_know_the_rank_in_the_fused_list(items, trace):

@@ -244,6 +244,9 @@ def test_facets_measures_lists_and_causes_where_the_data_is(
     assert set(answer["lists"]["region"]["head_0"]["history"]) == {"mean", "low", "high"}
     assert len(answer["causes"]["region"]) == 2
     assert [list(head) for head in answer["heads"]] == [["head", "name", "facet", "why"]] * 2
+    first = answer["experts"][0]
+    assert {"head", "expert", "load", "sharpness", "values"} <= set(first)
+    assert len(answer["expert_share"]) == 2 and 0 <= answer["expert_share"][0] <= 1
     stored = json.loads((copy / "facets.json").read_text())
     assert {key: stored[key] for key in answer} == answer
     # What the evidence calls the heads stands beside the gate, as long as it is of these weights.
@@ -254,9 +257,41 @@ def test_facets_measures_lists_and_causes_where_the_data_is(
     (copy / "facets.json").write_text(json.dumps(stored | {"weights": "0" * 64}))
     done = fame("trace", str(copy), "--items", "i1", "--json")
     assert json.loads(done.stdout)["names"] == [None, None]
-    assert "Heads have no names" in done.stderr and "other weights" in done.stderr
+    assert "Stored names of heads are left aside" in done.stderr
+    assert "other weights" in done.stderr
     said = fame("facets", str(copy), "--sample", "20", "--seed", "1").stdout
     assert f"Head 2 ({answer['heads'][1]['name'] or 'no name'}): " in said
+    assert f"load {first['load']:.1%}" in said and "share of person and expert" in said
+    assert "Experts as preferences inside facets: goal not reached." in said
+
+
+def test_a_person_names_heads_from_the_command_line(
+    fame: CommandLine, checkpoint: Path, tmp_path: Path
+) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(checkpoint, copy)
+    (copy / "facets.json").unlink(missing_ok=True)
+    done = fame("facets", str(copy), "--name", "1=Mood", "--name", "2=Maker = x", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == {"names": ["Mood", "Maker = x"]}
+    assert not (copy / "facets.json").exists()  # nothing was measured
+    assert traced(fame, copy, "--items", "i1")["names"] == ["Mood", "Maker = x"]
+    said = fame("facets", str(copy), "--name", "2=").stdout.splitlines()
+    assert said[0].startswith("Head 1 (Mood): A person chose this name")
+    assert said[1].startswith("Head 2 (no name): Nobody has looked")
+    for wrong, told in (
+        ("Mood", "A name is given as HEAD=NAME, like 1=Mood, not 'Mood'."),
+        ("0=Mood", "has heads 1 to 2 and no head 0"),
+        ("-1=Mood", "HEAD=NAME"),
+        ("1=" + "x" * 25, "at most 24 characters"),
+        ("1=a\nb", "one line"),
+    ):
+        done = fame("facets", str(copy), "--name", wrong)
+        assert done.returncode == 2 and not done.stdout, wrong
+        assert told in done.stderr and done.stderr.count("\n") == 1, done.stderr
+    done = fame("facets", str(copy), "--name", "1=A", "--name", "1=B")
+    assert done.returncode == 2 and "Head 1 is named twice" in done.stderr
+    assert traced(fame, copy, "--items", "i1")["names"] == ["Mood", None]
 
 
 def test_facets_without_the_data_measures_tables_and_says_so(
@@ -273,6 +308,7 @@ def test_facets_without_the_data_measures_tables_and_says_so(
     assert done.returncode == 0, done.stderr
     answer = json.loads(done.stdout)
     assert answer["lists"] is answer["causes"] is answer["heads"] is None
+    assert answer["experts"] is answer["expert_share"] is None
     assert answer["agreement"]["region"]["asked"] == 12 and answer["neighbours"] == 10
     assert (
         "Only tables were measured" in done.stderr

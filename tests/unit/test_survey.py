@@ -15,18 +15,26 @@ from fame.data.catalogue import values_by_facet
 from fame.data.sequences import Interactions, held_out
 from fame.errors import CheckpointError, DataError
 from fame.facets.causes import facet_causes
+from fame.facets.expert_lists import expert_lists
+from fame.facets.experts import ExpertsReport, ValueLift, expert_share, experts_report
 from fame.facets.lists import list_agreement
+from fame.facets.naming import NamedHead
 from fame.lens.faithfulness import DRAWS, MEASURES, bootstrap_mean, faithfulness_of_people
 from fame.lens.people import base_rates, everybodys_figures, most_routed, worth_showing
+from fame.lens.reading import read_histories
 from fame.survey import (
     FACETS,
     FAITHFULNESS,
     PEOPLE,
+    _own_facets,
+    expert_goals_of,
+    expert_values,
     read_facets,
     read_faithfulness,
     read_people,
     sasrec_beside,
     survey,
+    survey_experts,
     survey_facets,
 )
 from tests import planted
@@ -246,6 +254,66 @@ def test_facets_are_measured_named_and_read_back(faceted: Checkpoint, tmp_path: 
             for name, by_space in agreement.controls.items()
         }
     assert found.causes == facet_causes(faceted.model, histories, values, repeats="exclude", seed=3)
+    assert found.expert_lists == expert_lists(
+        faceted.model, histories, np.array(targets), repeats="exclude", seed=3
+    )
+    everybody = [PLANTED.split_user(person) for person in range(len(PLANTED))]
+    use = experts_report(
+        faceted.model,
+        [history.astype(np.int64) for history, _ in everybody],
+        np.array([target for _, target in everybody]),
+        expert_values(faceted.items),
+        own=[{"genres"}, {"year"}],
+        seed=3,
+    )
+    assert use == ExpertsReport(
+        found.expert_people, found.experts, found.expert_share, found.expert_share_interval
+    )
+
+
+def test_experts_are_measured_over_no_more_people_than_drawn(
+    faceted: Checkpoint, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("fame.survey.EXPERT_PEOPLE", 20)
+    use = survey_experts(faceted, PLANTED, seed=4)
+    drawn = np.sort(np.random.default_rng(4).choice(len(PLANTED), 20, replace=False))
+    histories = [PLANTED.split_user(person)[0].astype(np.int64) for person in drawn]
+    router = read_histories(faceted.model, histories).router.double().numpy()
+    assert (use.people, use.expert_share) == (20, expert_share(router).tolist())
+
+
+def test_a_year_has_its_decade_among_the_values_of_experts():
+    items = pd.DataFrame({"item_id": ["a", "b"], "title": ["a", "b"], "year": [1998, None]})
+    assert expert_values(items.astype({"year": "Int64"})) == {"year": [["1998", "1990s"], []]}
+    assert expert_values(items) == {"year": [["1998.0", "1990s"], []]}
+    named = items.assign(year=["old", "new"], brand=["x", None])
+    assert expert_values(named) == {"year": [["old"], ["new"]], "brand": [["x"], []]}
+
+
+def test_a_heads_own_facets_are_those_of_its_share_and_of_its_name(faceted: Checkpoint):
+    facets = ["brand", "category_1", "category_2", "sub_category_1", "year"]
+
+    def own(head_facets: str, *called: str | None) -> list[set[str]]:
+        config = replace(TINY, heads=head_facets.count("/") + 1, width=12, head_facets=head_facets)
+        made = replace(faceted, model_config=config)
+        named = [NamedHead(head, facet, facet, "") for head, facet in enumerate(called)]
+        return _own_facets(made, facets, named)
+
+    assert own("category/year,brand/") == [{"category_1", "category_2"}, {"year", "brand"}, set()]
+    assert own("category_2/", "year", None) == [{"category_2", "year"}, set()]
+    free = replace(faceted, model_config=TINY)
+    assert _own_facets(free, facets, [NamedHead(1, "Era", "year", "")]) == [set(), {"year"}]
+
+
+def test_the_goal_counts_heads_that_are_made_of_a_facet_or_called_after_one(faceted: Checkpoint):
+    found = read_facets(faceted)
+    assert found is not None
+    unnamed = [NamedHead(head, None, None, "") for head in range(2)]
+    assert expert_goals_of(faceted, replace(found, heads=unnamed)).named == [0, 1]
+    free = replace(faceted, model_config=TINY)
+    assert expert_goals_of(free, replace(found, heads=unnamed)).named == []
+    era = [unnamed[0], NamedHead(1, "Era", "year", "")]
+    assert expert_goals_of(free, replace(found, heads=era)).named == [1]
 
 
 def test_the_stored_facets_are_what_the_command_prints_and_hold_no_history(faceted: Checkpoint):
@@ -253,7 +321,7 @@ def test_the_stored_facets_are_what_the_command_prints_and_hold_no_history(facet
     facets = read_facets(faceted)
     assert facets is not None
     assert json.loads(text) == {
-        "format": 1, "weights": faceted.weights_hash, "data": PLANTED.fingerprint, **asdict(facets)
+        "format": 2, "weights": faceted.weights_hash, "data": PLANTED.fingerprint, **asdict(facets)
     }  # fmt: skip
     assert not any(f'"{one}"' in text for one in (*PLANTED.item_ids[1:], *PLANTED.user_ids))
 
@@ -277,6 +345,16 @@ def in_genres(document: dict, change: dict) -> str:
     return changed(document, {"lists": {**lists, "genres": {**lists["genres"], **change}}})
 
 
+def in_first_expert(document: dict, change: dict, part: str = "experts") -> str:
+    first, *others = document[part]
+    return changed(document, {part: [{**first, **change}, *others]})
+
+
+def with_value(document: dict, change: dict) -> str:
+    whole = {"value": "year=1990", "lift": 2.0, "low": 1.5, "high": 2.5, "control": 1.2}
+    return in_first_expert(document, {"values": [{**whole, "next": None, **change}]})
+
+
 NOT_WHOLE = "lacks some of its heads or of their figures"
 
 
@@ -285,7 +363,7 @@ NOT_WHOLE = "lacks some of its heads or of their figures"
     [
         (lambda d: "{", "not readable as JSON"),
         (lambda d: changed(d, {"more": 1}), "must hold"),
-        (lambda d: changed(d, {"format": 2}), "has format 2, not 1"),
+        (lambda d: changed(d, {"format": 1}), "has format 1, not 2"),
         (lambda d: changed(d, {"heads": d["heads"][:1]}), NOT_WHOLE),
         (lambda d: changed(d, {"heads": d["heads"][::-1]}), NOT_WHOLE),
         (lambda d: in_first_head(d, {"facet": "x"}), NOT_WHOLE),
@@ -302,6 +380,27 @@ NOT_WHOLE = "lacks some of its heads or of their figures"
         (lambda d: in_genres(d, {"controls": {"mine": {"head_0": {"mean": 1}}}}), NOT_WHOLE),
         (lambda d: changed(d, {"agreement": {"genres": {}}}), NOT_WHOLE),
         (lambda d: changed(d, {"agreement": None}), NOT_WHOLE),
+        (lambda d: changed(d, {"experts": d["experts"][:3]}), NOT_WHOLE),
+        (lambda d: changed(d, {"experts": d["experts"][::-1]}), NOT_WHOLE),
+        (lambda d: changed(d, {"expert_lists": []}), NOT_WHOLE),
+        (lambda d: changed(d, {"expert_share": [0.5]}), NOT_WHOLE),
+        (lambda d: changed(d, {"expert_share": [0.5, None]}), NOT_WHOLE),
+        (lambda d: changed(d, {"expert_share_interval": [[0.1, 0.2], None]}), NOT_WHOLE),
+        (lambda d: changed(d, {"expert_share_interval": [[0.1, 0.2], [0.1]]}), NOT_WHOLE),
+        (lambda d: changed(d, {"expert_share_interval": [[0.1, 0.2]]}), NOT_WHOLE),
+        (lambda d: in_first_expert(d, {"load": "all"}), NOT_WHOLE),
+        (lambda d: in_first_expert(d, {"sharpness": None}), NOT_WHOLE),
+        (lambda d: in_first_expert(d, {"dead": 0}), NOT_WHOLE),
+        (lambda d: in_first_expert(d, {"by_chance": "x"}), NOT_WHOLE),
+        (lambda d: in_first_expert(d, {"more": 1}), NOT_WHOLE),
+        (lambda d: with_value(d, {"value": "mood=x"}), NOT_WHOLE),
+        (lambda d: with_value(d, {"next": "x"}), NOT_WHOLE),
+        (lambda d: with_value(d, {"lift": None}), NOT_WHOLE),
+        (lambda d: with_value(d, {"control": None}), NOT_WHOLE),
+        (lambda d: in_first_expert(d, {"values": [{"value": "year=1990"}]}), NOT_WHOLE),
+        (lambda d: in_first_expert(d, {"without": None}, "expert_lists"), NOT_WHOLE),
+        (lambda d: in_first_expert(d, {"alone": None}, "expert_lists"), NOT_WHOLE),
+        (lambda d: in_first_expert(d, {"alone": {"stay": {"mean": 1}}}, "expert_lists"), NOT_WHOLE),
     ],
 )  # fmt: skip
 def test_damaged_facets_are_one_sentence(faceted: Checkpoint, tmp_path: Path, damage, message):
@@ -312,6 +411,16 @@ def test_damaged_facets_are_one_sentence(faceted: Checkpoint, tmp_path: Path, da
     assert str(tmp_path / FACETS) in str(caught.value) and "make it again" in str(caught.value)
 
 
+def test_a_stored_value_of_an_expert_is_read_back(faceted: Checkpoint, tmp_path: Path):
+    """What the damaged ones above differ from in one place."""
+    document = json.loads((faceted.path / FACETS).read_text())
+    (tmp_path / FACETS).write_text(with_value(document, {}))
+    found = read_facets(replace(faceted, path=tmp_path))
+    assert found is not None and found.experts[0].values == [
+        ValueLift("year=1990", 2.0, 1.5, 2.5, 1.2, None)
+    ]
+
+
 @pytest.mark.parametrize("config", [TINY_SASREC, replace(TINY, heads=1)])
 def test_facets_of_a_model_with_nothing_to_name_are_measured_too(config, tmp_path: Path):
     checkpoint = make_planted(tmp_path, config)
@@ -319,6 +428,16 @@ def test_facets_of_a_model_with_nothing_to_name_are_measured_too(config, tmp_pat
     assert found == read_facets(checkpoint)
     assert [head.name for head in found.heads] == [None] * (len(found.heads))
     assert len(found.heads) == (config.model == "fame")
+    assert len(found.experts) == len(found.expert_lists) == (config.model == "fame") * 3
+    assert len(found.expert_share) == (config.model == "fame")
+
+
+def test_heads_of_one_expert_share_nothing_and_are_read_back(tmp_path: Path):
+    checkpoint = make_planted(tmp_path, replace(TINY, experts=1))
+    found = survey_facets(checkpoint, PLANTED, sample=9)
+    assert found == read_facets(checkpoint)
+    assert found.expert_share == [None, None] == found.expert_share_interval
+    assert [lists.without for lists in found.expert_lists] == [None, None]
 
 
 def test_a_catalogue_without_facets_names_no_head(tmp_path: Path):
@@ -326,6 +445,8 @@ def test_a_catalogue_without_facets_names_no_head(tmp_path: Path):
     found = survey_facets(checkpoint, PLANTED, sample=9)
     assert found == read_facets(checkpoint) and not found.lists and not found.causes
     assert [head.why for head in found.heads] == ["No facet is known of the items."] * 2
+    assert all(isinstance(share, float) for share in found.expert_share)
+    assert [use.values for use in found.experts] == [[]] * 6
 
 
 def test_a_sasrec_of_the_same_data_beside_it_is_a_control(tmp_path: Path):

@@ -8,6 +8,8 @@ import pandas as pd
 import pytest
 
 from fame.facets.agreement import Agreement
+from fame.facets.expert_lists import ChangedLists, ExpertLists
+from fame.facets.experts import ExpertGoals, ExpertUse, ValueLift
 from fame.lens.account import item_account
 from fame.lens.compare import compare
 from fame.lens.faithfulness import (
@@ -21,6 +23,7 @@ from fame.lens.people import RULES, BaseRate, worth_showing
 from fame.lens.trace import trace_history
 from fame.models.sequence_model import Intervention
 from fame.presentation import sentences
+from fame.presentation.names import UNNAMED, HeadNames
 from fame.presentation.sentences import (
     account_sentence,
     agreement_sentence,
@@ -36,12 +39,11 @@ from fame.presentation.sentences import (
     held_out_sentence,
     history_sentence,
     most_routed_phrase,
-    overlap_sentence,
     rule_label,
     trust_sentence,
     without_head_sentence,
 )
-from fame.presentation.text import changes, quoted, shortened
+from fame.presentation.text import changes, points, quoted, shortened
 from tests.tiny import TINY, TINY_SASREC, random_model
 
 MODEL = random_model(TINY, 20)
@@ -84,12 +86,12 @@ def test_history_sentences(length, read, said):
 
 
 def test_gate_sentences():
-    assert gate_sentence([0.3, 0.7]) == "The gate gives Head 2 the largest share, 70 %."
-    assert gate_sentence([0.48, 0.52]) == (
+    assert gate_sentence([0.3, 0.7], UNNAMED) == "The gate gives Head 2 the largest share, 70 %."
+    assert gate_sentence([0.48, 0.52], UNNAMED) == (
         "The gate weighs both heads about evenly (48 % to 52 %)."
     )
-    assert "all 3 heads about evenly (33 % to 33 %)" in gate_sentence([1 / 3] * 3)
-    assert gate_sentence([1.0]) == "This model has one head, so nothing is mixed."
+    assert "all 3 heads about evenly (33 % to 33 %)" in gate_sentence([1 / 3] * 3, UNNAMED)
+    assert gate_sentence([1.0], UNNAMED) == "This model has one head, so nothing is mixed."
 
 
 @pytest.mark.parametrize(
@@ -124,16 +126,16 @@ def test_gate_sentences():
     ],
 )
 def test_what_the_largest_head_does(gate, changed, said):
-    assert without_head_sentence(gate, changed, 10) == said
+    assert without_head_sentence(gate, changed, 10, UNNAMED) == said
 
 
 def test_held_out_sentences():
     assert "“x”, stands at rank 9 of 100; Head 2 alone would have put it at 3." in (
-        held_out_sentence("x", 9, [12, 3], 100)
+        held_out_sentence("x", 9, [12, 3], 100, UNNAMED)
     )
-    assert "higher than any head alone" in held_out_sentence("x", 2, [12, 3], 100)
-    assert "where Head 2 alone puts it too" in held_out_sentence("x", 3, [12, 3], 100)
-    assert held_out_sentence("x", 3, [3], 1200).endswith("at rank 3 of 1,200.")
+    assert "higher than any head alone" in held_out_sentence("x", 2, [12, 3], 100, UNNAMED)
+    assert "where Head 2 alone puts it too" in held_out_sentence("x", 3, [12, 3], 100, UNNAMED)
+    assert held_out_sentence("x", 3, [3], 1200, UNNAMED).endswith("at rank 3 of 1,200.")
 
 
 def test_because_sentences():
@@ -149,18 +151,21 @@ def test_because_sentences():
 def test_account_sentences():
     trace = trace_history(MODEL, HISTORY)
     found = item_account(trace, 5, 4)
-    said = account_sentence(found, "A", "B")
+    said = account_sentence(found, "A", "B", UNNAMED)
     assert said.startswith(f"“A” stands at rank {found.rank} of 17, {abs(found.lead):.2f} ")
     assert f"Head 1 {found.by_head['lead'][0]:+.2f}, Head 2 {found.by_head['lead'][1]:+.2f}" in said
     assert ("ahead of “B”" in said) == (found.lead > 0)
     assert f"at rank {found.rival_rank}" in said
     assert "clicked before, so it is not recommended" in account_sentence(
-        item_account(trace, 3, 4), "A", "B"
+        item_account(trace, 3, 4), "A", "B", UNNAMED
     )
     alone = trace_history(MODEL, np.arange(1, 20))
-    assert account_sentence(item_account(alone, 20, 4), "A", "") == "“A” stands at rank 1 of 1."
+    assert (
+        account_sentence(item_account(alone, 20, 4), "A", "", UNNAMED)
+        == "“A” stands at rank 1 of 1."
+    )
     sasrec = trace_history(random_model(TINY_SASREC, 20), HISTORY)
-    assert "Head" not in account_sentence(item_account(sasrec, 5, 4), "A", "B")
+    assert "Head" not in account_sentence(item_account(sasrec, 5, 4), "A", "B", UNNAMED)
 
 
 def test_comparison_sentences():
@@ -284,11 +289,6 @@ def test_how_usual_it_is_what_a_list_shows():
     assert "among 22,363 people" in most_routed_phrase(22363)
 
 
-def test_overlap_sentence_counts_the_shared_items():
-    lists = pd.DataFrame({"head": [0, 0, 1, 1], "fused_rank": pd.array([1, None, 1, 2])})
-    assert "Head 2 alone would also have shown 2" in overlap_sentence(lists, 2)
-
-
 def test_trust_is_worded_by_the_figure():
     assert "6.0 on average" in trust_sentence(0.4, 15, "Head 1")
     verdicts = {trust_sentence(share, 15, "x").split(";")[1] for share in (0.1, 0.3, 0.6)}
@@ -296,9 +296,9 @@ def test_trust_is_worded_by_the_figure():
 
 
 def test_what_was_changed_is_said():
-    assert desk_sentence(Intervention(), 0) == ""
+    assert desk_sentence(Intervention(), 0, UNNAMED) == ""
     changed = Intervention(gate=(1.0, 3.0), muted=((0, 1),), solo=((1, 0),))
-    assert desk_sentence(changed, 1) == (
+    assert desk_sentence(changed, 1, UNNAMED) == (
         "1 item left out of the history; the gate set to Head 1 25 %, Head 2 75 %; expert 2 of "
         "Head 1 muted; expert 1 of Head 2 alone in its head"
     )
@@ -325,7 +325,7 @@ def test_every_list_of_people_tells_its_figures():
     )
     lists = worth_showing(people, ["a", "b"])
     assert set(lists) == set(RULES)
-    told = {name: figures_text(name, rows[0]) for name, rows in lists.items()}
+    told = {name: figures_text(name, rows[0], UNNAMED) for name, rows in lists.items()}
     assert told["one_head_rules"] == "Head 2 has 90 %"
     assert told["longest"] == "4,000 clicks"
     assert told["fusion_hits"] == "rank 3, best head 20"
@@ -377,9 +377,85 @@ def agreements(**by_facet: tuple[float, ...]) -> dict[str, Agreement]:
     ],
 )
 def test_agreement_says_which_head_is_ahead_in_what(found, said):
-    assert said in agreement_sentence(found)
+    assert said in agreement_sentence(found, UNNAMED)
 
 
 def test_a_head_ahead_in_one_of_two_facets_is_not_called_better():
     found = agreements(brand=(0.3, 0.15), genre=(0.4, 0.4))
-    assert "better view" not in agreement_sentence(found)
+    assert "better view" not in agreement_sentence(found, UNNAMED)
+
+
+def test_the_goal_of_experts_is_said_with_its_numbers():
+    def said(goals: ExpertGoals) -> str:
+        return sentences.goals_sentence(goals, HeadNames(("Genre", None)))
+
+    reached = said(ExpertGoals([0, 1], [], [], 5, 9))
+    assert "goal reached" in reached and "no expert is dead" in reached
+    assert "5 of 9 experts" in reached and "and 5 should" in reached
+    missed = said(ExpertGoals([0, 1], [0, 1], [(1, 2)], 1, 8))
+    assert "goal not reached. Genre and Head 2 have a share below 0.3" in missed
+    assert "dead: Head 2, expert 3." in missed and "1 of 8" in missed and "and 4 should" in missed
+    assert "Head 2 has a share below" in said(ExpertGoals([0, 1], [1], [], 8, 8))
+    assert "No head is a facet yet" in said(ExpertGoals([], [], [], 8, 8))
+    assert said(ExpertGoals([], [], [], 0, 0)) == "This model has no experts."
+
+
+def test_what_an_expert_serves_and_changes_is_said_with_its_numbers():
+    def changed(share: float) -> ChangedLists:
+        return ChangedLists(*[Estimate(share, share, share)] * 3)
+
+    values = [ValueLift("genres=War", 2.34, 2.0, 2.7, 1.2, None)]
+    use = ExpertUse(0, 1, 0.3, 0.5, False, values, 1.1)
+    assert sentences.served_phrase(use) == "War 2.3× (2.0 to 2.7)"
+    assert sentences.served_phrase(replace(use, values=[])).startswith("no value")
+    lists = ExpertLists(0, 1, changed(0.8), changed(0.96))
+    phrase = "alone 80 % of the first 10 items stay"
+    assert sentences.changed_phrase(lists) == f"{phrase}, without it 96 %"
+    assert sentences.changed_phrase(replace(lists, without=None)) == phrase
+    assert sentences.changed_phrase(replace(lists, without=changed(1.0))).endswith("nothing")
+
+
+# --- heads with names ---------------------------------------------------------------------------
+
+GENRE_ERA = HeadNames(("Genre", "Era"))
+
+
+def test_sentences_call_heads_by_their_names():
+    found = item_account(trace_history(MODEL, HISTORY), 5, 4)
+    leads = [
+        f"{name} {points(lead)}"
+        for name, lead in zip(("Genre", "Era"), found.by_head["lead"], strict=True)
+    ]
+    changed = Intervention(gate=(1.0, 3.0), muted=((0, 1),), solo=((1, 0),))
+    row = {"gate_head": 1, "gate": 0.9, "best_head": 0, "best_head_rank": 4, "rank": 30}
+    said = {
+        gate_sentence([0.3, 0.7], GENRE_ERA): "The gate gives Era the largest share, 70 %.",
+        without_head_sentence([0.39, 0.61], [4, 7], 10, GENRE_ERA): (
+            "Gate share of Era: 61 %; without it 7 of the 10 items change."
+        ),
+        without_head_sentence([0.48, 0.52], [3, 2], 10, GENRE_ERA): (
+            "The gate weighs both heads about evenly (48 % to 52 %); without Genre, 3 of the 10 "
+            "items change; without Era, 2 of the 10 items change."
+        ),
+        without_head_sentence([1.0, 0.0], [None, 0], 10, GENRE_ERA): (
+            "Genre has all of the gate, so the list is its own."
+        ),
+        held_out_sentence("x", 9, [12, 3], 100, GENRE_ERA): (
+            "What they really chose next, “x”, stands at rank 9 of 100; Era alone would have put "
+            "it at 3."
+        ),
+        held_out_sentence("x", 3, [12, 3], 100, GENRE_ERA): (
+            "What they really chose next, “x”, stands at rank 3 of 100, where Era alone puts it "
+            "too."
+        ),
+        desk_sentence(changed, 0, GENRE_ERA): (
+            "the gate set to Genre 25 %, Era 75 %; expert 2 of Genre muted; expert 1 of Era alone "
+            "in its head"
+        ),
+        figures_text("one_head_rules", row, GENRE_ERA): "Era has 90 %",
+        figures_text("one_head_better", row, GENRE_ERA): "Genre rank 4, fused 30",
+    }
+    assert {told: told for told in said} == said
+    assert f"({leads[0]}, {leads[1]})." in account_sentence(found, "A", "B", GENRE_ERA)
+    ahead = agreement_sentence(agreements(brand=(0.3, 0.15)), GENRE_ERA)
+    assert "Genre is ahead in brand (30 % to 15 %)." in ahead

@@ -9,12 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fame.lens.faithfulness import DeletionCurve
+from fame.presentation.names import UNNAMED, HeadNames
 from fame.presentation.palette import AGAINST, FOR, NEUTRAL, head_colour
 from fame.report.charts import (
     LedgerRow,
     Move,
     columns,
     deletion_chart,
+    head_chip,
     ledger_bars,
     share_bar,
     slope_chart,
@@ -53,7 +55,7 @@ def test_ledger_bars_end_at_the_sums_of_either_side():
         LedgerRow(1, "a", "A", np.array([3.0, 1.0])),
         LedgerRow(2, "b", "B", np.array([2.0, -1.0]), held_out=True),
     ]
-    html = ledger_bars(rows)
+    html = ledger_bars(rows, UNNAMED)
     parts, sums, zero = marks(html, "part"), marks(html, "sum"), marks(html, "zero")[0]["left"]
     unit = (sums[0]["left"] - zero) / 4  # of a point; A's score is 4
     assert [part["width"] / unit for part in parts] == pytest.approx([3, 1, 2, 1], abs=0.01)
@@ -65,7 +67,7 @@ def test_ledger_bars_end_at_the_sums_of_either_side():
 
 
 def test_a_ledger_of_one_head_has_no_sum_beside_its_bar():
-    assert not marks(ledger_bars([LedgerRow(1, "a", "A", np.array([-2.0]))]), "sum")
+    assert not marks(ledger_bars([LedgerRow(1, "a", "A", np.array([-2.0]))], UNNAMED), "sum")
 
 
 def test_a_squares_area_is_the_share():
@@ -74,10 +76,12 @@ def test_a_squares_area_is_the_share():
 
 
 def test_shares_and_columns_are_as_large_as_their_figures():
-    shares = re.findall(r"flex:([\d.]+)", share_bar([0.9, 0.1]))
+    shares = re.findall(r"flex:([\d.]+)", share_bar([0.9, 0.1], UNNAMED))
     assert [float(share) for share in shares] == [0.9, 0.1]
-    assert "Head 1" not in share_bar([0.0, 1.0])
-    assert "90 %" in share_bar([0.9, 0.1]) and ">10 %<" not in share_bar([0.9, 0.1])
+    assert "Head 1" not in share_bar([0.0, 1.0], UNNAMED)
+    assert "90 %" in share_bar([0.9, 0.1], UNNAMED) and ">10 %<" not in share_bar(
+        [0.9, 0.1], UNNAMED
+    )
     heights = re.findall(r"height:([\d.]+)%", columns(np.array([0.2, 0.4]), ["", ""], "red"))
     assert [float(height) for height in heights] == [50, 100]
     assert "height:0.0%" in columns(np.array([0.0]), [""], "red")
@@ -137,3 +141,12 @@ def test_slopes_join_the_places_of_an_item():
     assert float(second) < float(first)  # up
     assert "◎ &lt;D&gt;" in html
     assert 'class="label faded">A<' in groups[0][2].split("#3")[1]
+
+
+def test_heads_are_called_by_their_names_and_on_what_they_rest_is_told():
+    called = HeadNames(("<i>Genre", None), ("Named by evidence.", "Nothing names Head 2."))
+    html = ledger_bars([LedgerRow(1, "a", "A", np.array([-2.0, 1.0]))], called)
+    assert "&lt;i&gt;Genre put in −2.00" in html and "Head 2 put in +1.00" in html
+    assert "<i>Genre" not in html + share_bar([0.5, 0.5], called) + head_chip(0, called)
+    assert 'data-tip="Named by evidence."' in head_chip(0, called)
+    assert "Head 1" not in share_bar([1.0, 0.0], called)
