@@ -315,6 +315,18 @@ def head_names(checkpoint: Checkpoint) -> list[str | None]:
     return named or [None] * checkpoint.model.heads
 
 
+def heads_called(checkpoint: Checkpoint) -> list[str]:
+    """``[H]`` what people read for each head: its name by evidence, else its number.
+
+    Evidence that cannot be read names none: whoever asks for the evidence itself is told why.
+    """
+    try:
+        names = head_names(checkpoint)
+    except CheckpointError:
+        names = [None] * checkpoint.model.heads
+    return [name or head_name(head) for head, name in enumerate(names)]
+
+
 def _read_lists(stored: dict[str, Any], spaces: list[str]) -> dict[str, Any]:
     """One facet's lists as they were summed; raises where one is missing or more are there."""
     if set(stored) != {"people", "controls", *spaces}:

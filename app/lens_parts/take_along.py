@@ -85,5 +85,6 @@ def _trace(scene: Scene) -> str:
         top_k=scene.k,
         held_out=scene.person.held_out,
         value_names=scene.opened.value_names,
+        new=scene.new,
     )
     return json.dumps(answer, ensure_ascii=False, indent=2)
