@@ -59,16 +59,7 @@ def trace_answer(
     def named(item: int) -> dict[str, Any]:
         return {"item": str(ids[item - 1]), "title": str(titles[item - 1])}
 
-    every = [name for own in value_names for name in own]
-
-    def by_value(parts: ByValue) -> list[list[dict[str, Any]]]:
-        return [
-            [
-                {"value": None if value is None else every[value], "points": points}
-                for value, points in own
-            ]
-            for own in parts
-        ]
+    every = every_name(value_names)
 
     lists = head_table(trace, top_k, raw=raw)
     fused = fused_table(trace, top_k, raw=raw)
@@ -93,7 +84,7 @@ def trace_answer(
                 **named(item),
                 "score": score,
                 "by_head": by_head,
-                "by_value": by_value(value_ledger(trace, item, raw=raw)),
+                "by_value": named_parts(value_ledger(trace, item, raw=raw), every),
             }
             for item, score, by_head in zip(fused["item"], fused["score"], shares, strict=True)
         ],
@@ -111,6 +102,22 @@ def trace_answer(
             "score": placed.score,
             "rank": placed.rank,
             "rank_by_head": placed.rank_by_head,
-            "by_value": by_value(placed.by_value),
+            "by_value": named_parts(placed.by_value, every),
         }
     return answer
+
+
+def every_name(value_names: Sequence[Sequence[str]]) -> list[str]:
+    """``[A]`` the names of all heads' values, in the order of their numbers."""
+    return [name for own in value_names for name in own]
+
+
+def named_parts(parts: ByValue, every: Sequence[str]) -> list[list[dict[str, Any]]]:
+    """``[H]`` of ``{value, points}``: a value by its name, the item's own part as ``None``."""
+    return [
+        [
+            {"value": None if value is None else every[value], "points": points}
+            for value, points in own
+        ]
+        for own in parts
+    ]
