@@ -312,7 +312,11 @@ def train(
     data_name: Annotated[str, typer.Option("--data", help="A name out of `data list`.")],
     out: Annotated[Path, typer.Option(help="The folder of the run and its checkpoint.")],
     config: Annotated[
-        Path | None, typer.Option(help="A TOML file of settings, in place of the set's recipe.")
+        Path | None,
+        typer.Option(
+            help="A TOML file of settings, in place of the set's recipe, or of what is chosen for "
+            "a set without one."
+        ),
     ] = None,
     model: Annotated[
         str | None,
@@ -332,10 +336,15 @@ def train(
         bool, typer.Option(help="Make the UMAP projection when training has ended.")
     ] = True,
 ) -> None:
-    """Trains a model and leaves a checkpoint; Ctrl-C keeps the best epoch, --resume goes on."""
-    from fame.config import parse_setting
+    """Trains a model and leaves a checkpoint; Ctrl-C keeps the best epoch, --resume goes on.
+
+    For a data set without a recipe settings are chosen by what it looks like; what was chosen and
+    why is told, and kept in choice.json and the model card.
+    """
+    from fame.config import parse_setting, split_settings
+    from fame.experiments.choice import choose_settings
     from fame.experiments.model_card import render_card
-    from fame.experiments.recipes import build_configs, load_recipe, read_recipe
+    from fame.experiments.recipes import build_configs, has_recipe, load_recipe, read_recipe
     from fame.training.train import stored_settings
     from fame.training.train import train as run_training
 
@@ -343,17 +352,23 @@ def train(
     given = dict(parse_setting(setting) for setting in settings or [])
     given |= {key: value for key, value in flags.items() if value is not None}
     kind = str(given.get("model", "fame"))
+    split_settings(given, "The command line")
+    dataset, choice = None, None
     if config is not None:
         base, where = read_recipe(config, kind), str(config)
     elif resume and (stored := stored_settings(out)) is not None:
         base = {key: value for config in stored for key, value in config.to_dict().items()}
         where = str(out)
-    else:
+    elif has_recipe(data_name):
         base, where = load_recipe(data_name, kind), "The recipe"
+    else:
+        dataset = data.load(data_name, progress=StderrProgress())
+        choice = choose_settings(dataset, given)
+        base, where = choice.settings, f"What was chosen for {data_name}"
     model_config, train_config = build_configs(
         {**base, **given}, "The command line" if given else where
     )
-    dataset = data.load(data_name, progress=StderrProgress())
+    dataset = dataset or data.load(data_name, progress=StderrProgress())
     with _training_bar() as (on_step, on_phase):
         finished = run_training(
             dataset,
@@ -363,6 +378,7 @@ def train(
             resume=resume,
             projection=projection,
             card=render_card,
+            choice=None if choice is None else choice.to_dict(),
             on_step=on_step,
             on_phase=on_phase,
         )

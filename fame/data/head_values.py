@@ -80,6 +80,22 @@ def head_values(
     return HeadValues(tuple(names), np.concatenate(values).astype(np.int32), start.astype(np.int32))
 
 
+def facet_names(attributes: ItemAttributes) -> dict[str, tuple[str, ...]]:
+    """What a share of ``head_facets`` may name, and the columns that it then has.
+
+    ``category`` stands for ``category_1``, ``category_2``, .., unless a column is called so.
+    """
+    names: dict[str, tuple[str, ...]] = {}
+    for column in attributes.facets:
+        level = _LEVEL.fullmatch(column)
+        group = level["facet"] if level else column
+        if group in attributes.facets:
+            names[column] = (column,)
+        else:
+            names[group] = (*names.get(group, ()), column)
+    return names
+
+
 def values_named(text: str, names: Sequence[Sequence[str]]) -> list[list[int]]:
     """:func:`numbers_of` values of a text, which parts them by commas; a value may have commas."""
     return numbers_of([part.strip() for part in _NEXT_VALUE.split(text.strip(" ,"))], names)

@@ -6,7 +6,7 @@ import logging
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType
@@ -81,6 +81,7 @@ def train(
     resume: bool = False,
     projection: bool = True,
     card: Callable[[Checkpoint], str] | None = None,
+    choice: Mapping[str, Any] | None = None,
     on_step: Callable[[Progress], None] = ignore,
     on_phase: Callable[[str], None] = ignore,
 ) -> bool:
@@ -100,6 +101,8 @@ def train(
         projection: Whether to make the UMAP projection at the end.
         card: Writes the model card, in Markdown, of the finished checkpoint; without it there is
             none.
+        choice: What was chosen for a data set without a recipe, and why, to be kept beside the
+            checkpoint (:func:`fame.checkpoint.write_choice`); a resumed run has it already.
 
     Returns:
         Whether the run came to its end; ``False`` where it was interrupted.
@@ -131,7 +134,15 @@ def train(
                 logger.warning("No epoch of the run in %s had ended: it begins again.", out)
             return stack.enter_context(
                 recorded(
-                    run, dataset, model_config, train_config, workers, on_step, on_phase, values
+                    run,
+                    dataset,
+                    model_config,
+                    train_config,
+                    workers,
+                    on_step,
+                    on_phase,
+                    values,
+                    choice,
                 )
             )
 
