@@ -472,6 +472,8 @@ def _read_table(table: OwnTable, wishes: Wishes, told: Callable[[str], None]) ->
         )
 
     given = {role: getattr(wishes, role) for role in ("user", "item", "time", "rating")}
+    if not table.columns:
+        raise DataError(f"{label} is empty: it holds no interactions.")
     if len(table.columns) < 2:
         raise fault("there is one column, and a user and an item are needed; give --sep")
     roles = choose(
