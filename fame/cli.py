@@ -161,6 +161,9 @@ def data_import(
     item: Annotated[str | None, typer.Option(help="The column of items.")] = None,
     time_column: Annotated[str | None, typer.Option("--time", help="The column of times.")] = None,
     rating: Annotated[str | None, typer.Option(help="The column of ratings.")] = None,
+    event: Annotated[
+        str | None, typer.Option(help="The column of kinds of events, such as view or purchase.")
+    ] = None,
     sep: Annotated[
         str | None, typer.Option(help="What stands between columns: a character, '::' or tab.")
     ] = None,
@@ -176,6 +179,18 @@ def data_import(
     min_rating: Annotated[
         float | None, typer.Option(help="Drop interactions with a lower rating.")
     ] = None,
+    events: Annotated[
+        str | None,
+        typer.Option(metavar="KIND,KIND,...", help="Drop interactions of other kinds."),
+    ] = None,
+    session_gap: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME",
+            help="Make each session a history of its own: it ends where more time passes than this "
+            "between two clicks of a person. A number and s, m, h or d, like 30m.",
+        ),
+    ] = None,
     dedupe: Annotated[
         bool, typer.Option("--dedupe", help="Keep one of equal persons, items and times.")
     ] = False,
@@ -189,14 +204,23 @@ def data_import(
             help="Lines stand in order: they are the order, or with --time that of equal times.",
         ),
     ] = False,
+    facet: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="A facet although it looks like none: free text, ids, addresses or coordinates; "
+            "may be repeated.",
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Brings your own interactions in, and says what became of every row.
 
-    The content decides what a file is: text with any separator, JSON lines (also lists of events),
-    Parquet (also a folder of parts), RecBole's files, packed or not; a line "user item item ..."
-    for every user; a folder of MovieLens. Columns are found by name and shown before anything is
-    kept. Equal times come in a random order that the set fixes, unless --in-order asks otherwise.
+    The content decides what a file is: text with any separator, JSON (lines, arrays, lists of
+    events), Parquet (also a folder of parts), RecBole's files, packed or not; a line "user item
+    item ..." for every user; a folder of MovieLens. Columns are found by name and shown before
+    anything is kept. Equal times come in a random order that the set fixes, unless --in-order asks
+    otherwise.
     """
     if repeats not in (None, "recommend", "exclude"):
         raise FameError(f"--repeats must be recommend or exclude, not {repeats!r}.")
@@ -205,14 +229,18 @@ def data_import(
         item=item,
         time=time_column,
         rating=rating,
+        event=event,
         sep={"tab": "\t", "\\t": "\t"}.get(sep or "", sep),
         quotes=not no_quotes,
         timezone=timezone,
         core=core,
         min_rating=min_rating,
+        events=_listed(events, "--events"),
+        session_gap=session_gap,
         dedupe=dedupe,
         skip_bad=skip_bad,
         in_order=in_order,
+        facets=tuple(facet or ()),
     )
     data.import_file(
         path,
@@ -224,6 +252,14 @@ def data_import(
         told=lambda text: typer.echo(text, err=True),
     )
     _describe(data.load(name), as_json)
+
+
+def _listed(text: str | None, option: str) -> tuple[str, ...]:
+    """The values between commas; none where the option is not given."""
+    values = tuple(part.strip() for part in (text or "").split(",") if part.strip())
+    if text is not None and not values:
+        raise FameError(f"{option} needs at least one value.")
+    return values
 
 
 @data_app.command("generate")

@@ -23,8 +23,8 @@ from fame.data.opening import Opened
 from fame.data.times import looks_like_times
 from fame.errors import DataError
 
-# In place of '::' a byte that no text has (`fame.data.opening`) separates the columns, because Arrow
-# and Python's own reader want one character, and a value may have a ':' in it.
+# In place of '::' a byte that no text has (`fame.data.opening`) separates the columns: Arrow and
+# Python's own reader want one character, and a value may have a ':' in it.
 _UNIT = "\x1f"
 SEPARATORS = {",": "','", "\t": "tab", ";": "';'", "|": "'|'", "::": "'::'", " ": "space"}
 _ODD_COLONS = re.compile(rb"(?<!:):(?:::)+(?!:)")

@@ -43,9 +43,7 @@ def read(path: Path, content: str) -> tuple[list[dict[str, Any]], str, str] | No
         ("".join(f"{row!r}\n\n" for row in ROWS), "dictionaries of Python, one a line", "line"),
     ],
 )
-def test_every_form_gives_the_same_rows(
-    tmp_path: Path, content: str, form: str, unit: str
-) -> None:
+def test_every_form_gives_the_same_rows(tmp_path: Path, content: str, form: str, unit: str) -> None:
     assert read(tmp_path / "f", content) == (ROWS, form, unit)
 
 
@@ -114,9 +112,7 @@ def test_python_is_read_and_never_run(tmp_path: Path) -> None:
         ("{'a': 1}\n{'a': 1e999}\n", "f, line 2 holds what JSON has no words for"),
     ],
 )
-def test_what_does_not_go_on_as_it_began_is_named(
-    tmp_path: Path, content: str, words: str
-) -> None:
+def test_what_does_not_go_on_as_it_began_is_named(tmp_path: Path, content: str, words: str) -> None:
     with pytest.raises(DataError, match=words) as caught:
         read(tmp_path / "f", content)
     assert "\n" not in str(caught.value)
