@@ -614,6 +614,72 @@ def report(
 
 
 @app.command()
+def recommend(
+    checkpoint: CheckpointPath,
+    out: Annotated[Path, typer.Option(metavar="FILE.parquet", help="Where the lists go.")],
+    users: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="A user id a line, or a table with user_id. Default: everybody."
+        ),
+    ] = None,
+    top_k: Annotated[int, typer.Option(min=1, help="Length of every list.")] = 10,
+    data_name: Annotated[
+        str | None, typer.Option("--data", help="Default: the set it was trained on.")
+    ] = None,
+    split: Annotated[
+        str | None,
+        typer.Option(
+            metavar="test|valid",
+            help="Only what stands before that split's item, as `evaluate` and `trace` have it. "
+            "Default: all that a person did.",
+        ),
+    ] = None,
+    device: Device = "auto",
+    overwrite: Overwrite = False,
+    as_json: AsJson = False,
+) -> None:
+    """Writes the lists of some or all people, with what each head gave to every item.
+
+    One row an item: user, rank, item, title, score, head_0, head_1 and so on, which sum to the
+    score; and by_value where items are made of values. Scores are centred over items.
+    """
+    from fame.recommend import people_in, people_known, write_recommendations
+
+    if split not in (None, "test", "valid"):
+        raise FameError(f"--split must be test or valid, not {split!r}.")
+    if out.suffix.lower() != ".parquet":
+        raise FameError(f"{out}: lists are written as Parquet; give it a name ending in .parquet.")
+    check_file(out, overwrite=overwrite)
+    loaded = _load_checkpoint(checkpoint, device)
+    histories = _histories(loaded, data_name)
+    started = time.perf_counter()
+    people = people_known(histories, split) if users is None else people_in(users, histories)  # type: ignore[arg-type]
+    rows = write_recommendations(
+        loaded,
+        histories,
+        people,
+        top_k,
+        out,
+        split=split,  # type: ignore[arg-type]
+        on_progress=StderrProgress(),
+    )
+    answer = {
+        "file": str(out),
+        "users": len(people),
+        "without_history": len(histories) - len(people) if users is None else 0,
+        "rows": rows,
+        "seconds": time.perf_counter() - started,
+    }
+    if as_json:
+        print_json(answer)
+        return
+    typer.echo(f"{rows:,} rows for {len(people):,} people in {answer['seconds']:.1f} s: {out}")
+    if answer["without_history"]:
+        typer.echo(f"{answer['without_history']:,} people have nothing before the {split} item.")
+
+
+@app.command()
 def survey(
     checkpoint: CheckpointPath,
     sample: Annotated[

@@ -152,7 +152,24 @@ def import_file(
     wishes: Wishes | None = None,
     told: Callable[[str], None] | None = None,
 ) -> None:
-    """Brings a file of interactions into the cache as the data set ``name``.
+    """Brings a file of interactions into the cache as the data set ``name``; see :func:`read_file`.
+
+    Raises:
+        DataError: where the name cannot be given, or a file cannot be read.
+    """
+    _check_name(name, replace)
+    _keep(*read_file(path, name, items, repeats, wishes, told))
+
+
+def read_file(
+    path: Path,
+    name: str,
+    items: Path | None = None,
+    repeats: Repeats | None = None,
+    wishes: Wishes | None = None,
+    told: Callable[[str], None] | None = None,
+) -> tuple[Interactions, pd.DataFrame, About]:
+    """The histories in a file, the catalogue, and what there is to keep about them.
 
     What the file is, its content says: text with any separator, JSON lines (also with lists of
     events), Parquet (also a folder of parts), any of them packed by gzip, bzip2, zstd or zip;
@@ -162,33 +179,31 @@ def import_file(
         path: The file.
         name: What to call the set: small letters, digits, ``-`` and ``_``.
         items: A catalogue with ``item_id``, ``title`` and any facet columns, written likewise.
-        replace: Take the place of an imported set of that name.
         repeats: Whether the history's items may be recommended again; by default the share of
             repeated targets decides (:data:`fame.data.repeats.REPEATED_FROM`).
         wishes: Which columns to use, and what to drop.
         told: Given what the file was taken for, with its first rows, before anything is kept.
 
     Raises:
-        DataError: where the name cannot be given, or a file cannot be read.
+        DataError: where a file cannot be read.
     """
-    _check_name(name, replace)
     wishes = wishes or Wishes()
     if wishes.facets and items is None:
         raise DataError("--facet names a column of a catalogue; give that with --items.")
     own = None if items is None else own_items(items, wishes.quotes, wishes.facets)
     with _read_log(path, wishes, told or (lambda _: None)) as found:
-        _import(name, path, found, wishes, own, repeats)
+        return _ordered(name, path, found, wishes, own, repeats)
 
 
-def _import(
+def _ordered(
     name: str,
     path: Path,
     found: _Found,
     wishes: Wishes,
     own: OwnItems | None,
     repeats: Repeats | None,
-) -> None:
-    """Makes histories of what was found, and keeps them with a report."""
+) -> tuple[Interactions, pd.DataFrame, About]:
+    """Makes histories of what was found, and a report."""
     catalogue = found.items if own is None else own.frame
     notes = () if own is None else own.notes
     ties: Ties = "file" if wishes.in_order else "random"
@@ -250,7 +265,8 @@ def _import(
         repeated_targets=share,
         report=report.to_json(),
     )
-    _keep(data, described, about)
+    assert about.repeats is not None, "it was just chosen"
+    return dataclasses.replace(data, repeats=about.repeats), described, about
 
 
 def names() -> list[str]:
