@@ -166,6 +166,9 @@ def data_import(
     item: Annotated[str | None, typer.Option(help="The column of items.")] = None,
     time_column: Annotated[str | None, typer.Option("--time", help="The column of times.")] = None,
     rating: Annotated[str | None, typer.Option(help="The column of ratings.")] = None,
+    event: Annotated[
+        str | None, typer.Option(help="The column of kinds of events, such as view or purchase.")
+    ] = None,
     sep: Annotated[
         str | None, typer.Option(help="What stands between columns: a character, '::' or tab.")
     ] = None,
@@ -181,6 +184,18 @@ def data_import(
     min_rating: Annotated[
         float | None, typer.Option(help="Drop interactions with a lower rating.")
     ] = None,
+    events: Annotated[
+        str | None,
+        typer.Option(metavar="KIND,KIND,...", help="Drop interactions of other kinds."),
+    ] = None,
+    session_gap: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME",
+            help="Make each session a history of its own: it ends where more time passes than this "
+            "between two clicks of a person. A number and s, m, h or d, like 30m.",
+        ),
+    ] = None,
     dedupe: Annotated[
         bool, typer.Option("--dedupe", help="Keep one of equal persons, items and times.")
     ] = False,
@@ -194,14 +209,23 @@ def data_import(
             help="Lines stand in order: they are the order, or with --time that of equal times.",
         ),
     ] = False,
+    facet: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="A facet although it looks like none: free text, ids, addresses or coordinates; "
+            "may be repeated.",
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Brings your own interactions in, and says what became of every row.
 
-    The content decides what a file is: text with any separator, JSON lines (also lists of events),
-    Parquet (also a folder of parts), RecBole's files, packed or not; a line "user item item ..."
-    for every user; a folder of MovieLens. Columns are found by name and shown before anything is
-    kept. Equal times come in a random order that the set fixes, unless --in-order asks otherwise.
+    The content decides what a file is: text with any separator, JSON (lines, arrays, lists of
+    events), Parquet (also a folder of parts), RecBole's files, packed or not; a line "user item
+    item ..." for every user; a folder of MovieLens. Columns are found by name and shown before
+    anything is kept. Equal times come in a random order that the set fixes, unless --in-order asks
+    otherwise.
     """
     if repeats not in (None, "recommend", "exclude"):
         raise FameError(f"--repeats must be recommend or exclude, not {repeats!r}.")
@@ -210,14 +234,18 @@ def data_import(
         item=item,
         time=time_column,
         rating=rating,
+        event=event,
         sep={"tab": "\t", "\\t": "\t"}.get(sep or "", sep),
         quotes=not no_quotes,
         timezone=timezone,
         core=core,
         min_rating=min_rating,
+        events=_listed(events, "--events"),
+        session_gap=session_gap,
         dedupe=dedupe,
         skip_bad=skip_bad,
         in_order=in_order,
+        facets=tuple(facet or ()),
     )
     data.import_file(
         path,
@@ -229,6 +257,14 @@ def data_import(
         told=lambda text: typer.echo(text, err=True),
     )
     _describe(data.load(name), as_json)
+
+
+def _listed(text: str | None, option: str) -> tuple[str, ...]:
+    """The values between commas; none where the option is not given."""
+    values = tuple(part.strip() for part in (text or "").split(",") if part.strip())
+    if text is not None and not values:
+        raise FameError(f"{option} needs at least one value.")
+    return values
 
 
 @data_app.command("generate")
@@ -596,6 +632,72 @@ def report(
     typer.echo(f"The report is in {out}.", err=True)
     for notice in content.notices:
         typer.echo(notice, err=True)
+
+
+@app.command()
+def recommend(
+    checkpoint: CheckpointPath,
+    out: Annotated[Path, typer.Option(metavar="FILE.parquet", help="Where the lists go.")],
+    users: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="A user id a line, or a table with user_id. Default: everybody."
+        ),
+    ] = None,
+    top_k: Annotated[int, typer.Option(min=1, help="Length of every list.")] = 10,
+    data_name: Annotated[
+        str | None, typer.Option("--data", help="Default: the set it was trained on.")
+    ] = None,
+    split: Annotated[
+        str | None,
+        typer.Option(
+            metavar="test|valid",
+            help="Only what stands before that split's item, as `evaluate` and `trace` have it. "
+            "Default: all that a person did.",
+        ),
+    ] = None,
+    device: Device = "auto",
+    overwrite: Overwrite = False,
+    as_json: AsJson = False,
+) -> None:
+    """Writes the lists of some or all people, with what each head gave to every item.
+
+    One row an item: user, rank, item, title, score, head_0, head_1 and so on, which sum to the
+    score; and by_value where items are made of values. Scores are centred over items.
+    """
+    from fame.recommend import people_in, people_known, write_recommendations
+
+    if split not in (None, "test", "valid"):
+        raise FameError(f"--split must be test or valid, not {split!r}.")
+    if out.suffix.lower() != ".parquet":
+        raise FameError(f"{out}: lists are written as Parquet; give it a name ending in .parquet.")
+    check_file(out, overwrite=overwrite)
+    loaded = _load_checkpoint(checkpoint, device)
+    histories = _histories(loaded, data_name)
+    started = time.perf_counter()
+    people = people_known(histories, split) if users is None else people_in(users, histories)  # type: ignore[arg-type]
+    rows = write_recommendations(
+        loaded,
+        histories,
+        people,
+        top_k,
+        out,
+        split=split,  # type: ignore[arg-type]
+        on_progress=StderrProgress(),
+    )
+    answer = {
+        "file": str(out),
+        "users": len(people),
+        "without_history": len(histories) - len(people) if users is None else 0,
+        "rows": rows,
+        "seconds": time.perf_counter() - started,
+    }
+    if as_json:
+        print_json(answer)
+        return
+    typer.echo(f"{rows:,} rows for {len(people):,} people in {answer['seconds']:.1f} s: {out}")
+    if answer["without_history"]:
+        typer.echo(f"{answer['without_history']:,} people have nothing before the {split} item.")
 
 
 @app.command()
