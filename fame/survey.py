@@ -9,10 +9,10 @@ All name the weights they were made from. None holds a history.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import numpy as np
 
@@ -22,9 +22,17 @@ from fame.data.sequences import HeldOut, Interactions, held_out
 from fame.errors import CheckpointError, DataError
 from fame.facets.agreement import NEIGHBOURS, Agreement, facet_agreement
 from fame.facets.causes import facet_causes
+from fame.facets.codes import untrained_like
+from fame.facets.disentanglement import Disentanglement
 from fame.facets.lists import ListAgreement, list_agreement
+from fame.facets.measures import Measures, measure
+from fame.facets.measures import People as MeasuredPeople
 from fame.facets.naming import NamedHead, name_heads
+from fame.facets.probes import FacetProbes
+from fame.facets.redundancy import Redundancy
 from fame.facets.spaces import space_names
+from fame.facets.tables import TableAgreement
+from fame.facets.use import Use
 from fame.files import read_json, write_json
 from fame.lens.faithfulness import (
     DRAWS,
@@ -48,6 +56,7 @@ from fame.lens.people import (
 )
 from fame.models.registry import MODELS, spec_of
 from fame.presentation.names import facet_name, head_name
+from fame.typed_json import read_as
 
 PEOPLE, FAITHFULNESS, FACETS = "people.json", "faithfulness.json", "facets.json"
 FORMATS = {PEOPLE: 2, FAITHFULNESS: 2, FACETS: 1}
@@ -175,6 +184,8 @@ class Facets:
             (:class:`fame.facets.lists.ListAgreement`).
         causes: By facet ``[H]`` how far each head's list moves (:mod:`fame.facets.causes`).
         heads: What each head may be called, and why (:mod:`fame.facets.naming`).
+        tables, probes, disentanglement, redundancy, use: As of
+            :class:`fame.facets.measures.Measures`; ``None`` too where an older version measured.
     """
 
     neighbours: int
@@ -184,6 +195,14 @@ class Facets:
     lists: dict[str, dict[str, Any]]
     causes: dict[str, list[float]]
     heads: list[NamedHead]
+    tables: dict[str, TableAgreement] | None = None
+    probes: dict[str, FacetProbes] | None = None
+    disentanglement: Disentanglement | None = None
+    redundancy: Redundancy | None = None
+    use: Use | None = None
+
+
+_MEASURES = tuple(field.name for field in fields(Measures))  # keys that an older file lacks
 
 
 def survey_facets(
@@ -211,15 +230,18 @@ def survey_facets(
     on_progress("Looking at nearest items", None)
     agreement = facet_agreement(model, values)
     on_progress(f"Looking at the lists of {len(histories):,} people", None)
+    untrained = untrained_like(model, seed=seed)
+    train_count = checkpoint.items["train_count"].to_numpy()
     lists = list_agreement(
         model,
         histories,
         examples.targets[drawn],
         values,
-        checkpoint.items["train_count"].to_numpy(),
+        train_count,
         repeats=repeats,
         seed=seed,
         sasrec=None if sasrec is None else sasrec.model,
+        untrained=untrained,
     )
     on_progress("Exchanging values in their histories", None)
     known = {facet: values[facet] for facet in lists}
@@ -234,7 +256,21 @@ def survey_facets(
         seed=seed,
     )
     summed = {facet: _summed(found, seed) for facet, found in lists.items()}
-    facets = Facets(NEIGHBOURS, agreement, len(histories), seed, summed, causes, heads)
+    measures = measure(
+        model,
+        MeasuredPeople(everybody, examples.targets, data.user_ids[examples.users].tolist()),
+        drawn,
+        values,
+        train_count,
+        repeats=repeats,
+        untrained=untrained,
+        sasrec=None if sasrec is None else sasrec.model,
+        seed=seed,
+        on_progress=lambda text: on_progress(text, None),
+    )
+    facets = Facets(
+        NEIGHBOURS, agreement, len(histories), seed, summed, causes, heads, **vars(measures)
+    )
     _write(checkpoint, data, FACETS, asdict(facets))
     return facets
 
@@ -275,12 +311,15 @@ def read_facets(checkpoint: Checkpoint) -> Facets | None:
     Raises:
         CheckpointError: where the file is damaged, or was made from other weights.
     """
-    found = _read(checkpoint, FACETS, [field.name for field in fields(Facets)])
+    names = [field.name for field in fields(Facets)]
+    found = _read(checkpoint, FACETS, names, optional=_MEASURES)
     if found is None:
         return None
     file, document = found
     spaces = space_names(checkpoint.model)
     try:
+        types = get_type_hints(Facets)
+        measures = {name: read_as(types[name], document[name]) for name in _MEASURES}
         agreement = {name: Agreement(**stored) for name, stored in document["agreement"].items()}
         heads = [NamedHead(**stored) for stored in document["heads"]]
         lists = {name: _read_lists(stored, spaces) for name, stored in document["lists"].items()}
@@ -296,12 +335,48 @@ def read_facets(checkpoint: Checkpoint) -> Facets | None:
                 len(moved) == len(heads) and all(isinstance(one, float) for one in moved)
                 for moved in causes.values()
             )
+            and _fits(Measures(**measures), spaces, set(values_by_facet(checkpoint.items)))
         )
     except (TypeError, KeyError, AttributeError, ValueError):
         whole = False
     if not whole:
         raise _damaged(checkpoint, file, "lacks some of its heads or of their figures")
-    return Facets(**document | {"agreement": agreement, "lists": lists, "heads": heads})
+    return Facets(**document | {"agreement": agreement, "lists": lists, "heads": heads} | measures)
+
+
+def _fits(measures: Measures, spaces: list[str], facets: set[str]) -> bool:
+    """Whether measures are of a model with these spaces and of items with these facets."""
+    heads = len(spaces) - 1
+    by_facet: list[tuple[str, TableAgreement | FacetProbes]] = [
+        *(measures.tables or {}).items(),
+        *(measures.probes or {}).items(),
+    ]
+    apart, shared, used = measures.disentanglement, measures.redundancy, measures.use
+    pairs = [[first, second] for first in range(heads) for second in range(first + 1, heads)]
+    return (
+        {facet for facet, _ in by_facet} <= facets
+        and all(list(own.spaces) == spaces for _, own in by_facet)
+        and (
+            apart is None
+            or all(
+                [len(own.importance)] == [heads]
+                and {len(r) for r in own.importance} == {len(apart.facets)}
+                for own in (apart.own, *apart.controls.values())
+            )
+        )
+        and (shared is None or [pair.heads for pair in shared.pairs] == pairs)
+        and (
+            used is None
+            or (
+                len(used.gate) == heads
+                and all(
+                    len(figure.alone) == heads and len(figure.lost) == heads * (heads > 1)
+                    for cohort in used.cohorts
+                    for figure in cohort.accuracy.values()
+                )
+            )
+        )
+    )
 
 
 def head_names(checkpoint: Checkpoint) -> list[str | None]:
@@ -413,9 +488,13 @@ def _damaged(checkpoint: Checkpoint, file: Path, problem: str) -> CheckpointErro
 
 
 def _read(
-    checkpoint: Checkpoint, name: str, names: list[str]
+    checkpoint: Checkpoint, name: str, names: list[str], *, optional: Sequence[str] = ()
 ) -> tuple[Path, dict[str, Any]] | None:
-    """The named fields of a stored document that was made from these weights."""
+    """The named fields of a stored document that was made from these weights.
+
+    Args:
+        optional: Those that a file of an older version may lack; they are then ``None``.
+    """
     file = checkpoint.path / name
     if not file.is_file():
         return None
@@ -428,6 +507,7 @@ def _read(
         raise _damaged(checkpoint, file, f"must hold {', '.join(sorted(expected))}")
     if document["format"] != FORMATS[name]:
         raise _damaged(checkpoint, file, f"has format {document['format']!r}, not {FORMATS[name]}")
+    document = dict.fromkeys(optional) | document
     if set(document) != expected:
         raise _damaged(checkpoint, file, f"must hold {', '.join(sorted(expected))}")
     if document["weights"] != checkpoint.weights_hash:
