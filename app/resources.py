@@ -48,7 +48,17 @@ from fame.lens.trace import SequenceTrace, trace_history
 from fame.models.sequence_model import Intervention
 from fame.presentation.text import one_line
 from fame.projection import PROJECTION, Projection, read_projection
-from fame.survey import FAITHFULNESS, PEOPLE, Faithfulness, People, read_faithfulness, read_people
+from fame.survey import (
+    FACETS,
+    FAITHFULNESS,
+    PEOPLE,
+    Facets,
+    Faithfulness,
+    People,
+    read_facets,
+    read_faithfulness,
+    read_people,
+)
 from fame.training.runs import ACTIVE, LAUNCH_LOG, STATUS, RunFolder, launch, request_stop
 from tables import item_facts_of_all
 from text import for_plotly
@@ -306,6 +316,16 @@ def _faithfulness(weights: str, stamp: Stamp, _opened: Checkpoint) -> Faithfulne
 def faithfulness(opened: Checkpoint) -> Faithfulness | None:
     """Whether the checkpoint's explanations hold; ``None`` or an error as in :func:`people`."""
     return _faithfulness(opened.weights_hash, _stamp_of(opened, FAITHFULNESS), opened)
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _facets(weights: str, stamp: Stamp, _opened: Checkpoint) -> Facets | None:
+    return read_facets(_opened)
+
+
+def facets(opened: Checkpoint) -> Facets | None:
+    """Which heads are facets; ``None`` or an error as in :func:`people`."""
+    return _facets(opened.weights_hash, _stamp_of(opened, FACETS), opened)
 
 
 @st.cache_resource(max_entries=4, show_spinner="Reading the projection …")

@@ -24,8 +24,6 @@ from itertools import pairwise
 import numpy as np
 from scipy.sparse import csr_matrix
 from scipy.special import xlogy
-from sklearn.cluster import KMeans
-from sklearn.preprocessing import StandardScaler
 
 from fame.facets.codes import OWN
 from fame.facets.lists import PERMUTED, permuted_values
@@ -92,6 +90,8 @@ def importance(
 
     How well all heads tell the values together is the accuracy of the same regression as a probe.
     """
+    from sklearn.preprocessing import StandardScaler
+
     code = np.concatenate(codes, axis=1).astype(np.float64)
     ends = np.cumsum([0, *(own.shape[1] for own in codes)])
     explained_NH, hit_N = np.zeros((len(code), len(codes))), np.zeros(len(code))
@@ -139,6 +139,9 @@ def _concentrated(rows: np.ndarray) -> np.ndarray:
 
 def cells_of(code_NK: np.ndarray, *, seed: int = 0) -> np.ndarray:
     """``(N,)`` the cell of every code: :data:`CELLS` clusters by k-means, of standardised codes."""
+    from sklearn.cluster import KMeans
+    from sklearn.preprocessing import StandardScaler
+
     code = StandardScaler().fit_transform(code_NK.astype(np.float64))
     cells = min(CELLS, len(np.unique(code, axis=0)))
     return KMeans(cells, n_init=1, max_iter=50, random_state=seed).fit_predict(code)

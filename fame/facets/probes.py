@@ -23,18 +23,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.sparse import csr_matrix
-from sklearn.linear_model import Ridge
-from sklearn.model_selection import KFold
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from fame.facets.codes import OWN
 from fame.facets.estimates import bootstrap_means
 from fame.facets.lists import permuted_values
 from fame.lens.faithfulness import Estimate
+
+if TYPE_CHECKING:  # it takes a second to load, and who reads stored figures needs none of it
+    from sklearn.linear_model import Ridge
 
 FOLDS = 5
 FEWEST_ITEMS = 20  # of a value that is probed: four to test on in each fold
@@ -94,11 +94,15 @@ def probed_values(values_NW: csr_matrix) -> tuple[np.ndarray, np.ndarray]:
 
 def folds(items: int, *, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """:data:`FOLDS` times which items to train on and which to test on."""
+    from sklearn.model_selection import KFold
+
     yield from KFold(FOLDS, shuffle=True, random_state=seed).split(np.empty(items))
 
 
 def ridge(trained_on: int) -> Ridge:
     """The regression of a probe, for codes of variance 1."""
+    from sklearn.linear_model import Ridge
+
     return Ridge(alpha=_RIDGE * trained_on)
 
 
@@ -110,6 +114,9 @@ def probe_hits(code_NK: np.ndarray, label_NW: np.ndarray, *, seed: int = 0) -> n
         label_NW: 1 where an item has a value.
         seed: Of the folds.
     """
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
     hit_N = np.zeros(len(code_NK))
     for train, test in folds(len(code_NK), seed=seed):
         probe = make_pipeline(StandardScaler(), ridge(len(train)))
