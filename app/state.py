@@ -19,6 +19,7 @@ from urllib.parse import quote, unquote
 
 import streamlit as st
 
+from fame.presentation.facet_sentences import SHARED
 from fame.presentation.text import one_line, shortened
 
 MAX_ITEMS = 1000  # clicks that an address or an edited history may hold
@@ -148,6 +149,10 @@ def _step(text: str) -> int:
 PERSON, EXAMPLE, OWN = "person", "example", "own"
 PARTS = ("clicks", "item", "new", "experts", "mix", "truth", "others")  # of Lens, one of them open
 DESK = ("gate", "mute", "solo")
+QUESTIONS = (  # of Facets, all of them shown or one alone
+    *("names", "lists", "tables", "probes", "causes", "apart", "shared", "gate", "accuracy"),
+    "experts",
+)
 
 CHOICES: dict[str, Choice] = {
     "checkpoint": Choice("", _text),
@@ -176,6 +181,11 @@ CHOICES: dict[str, Choice] = {
     "new": Choice((), _values, _write_values),
     "overlay": Choice("on", _among("on", "off")),
     "run": Choice("", _text),
+    "question": Choice("all", _among("all", *QUESTIONS)),
+    "shared": Choice("overlap", _among(*SHARED)),
+    "pair": Choice(None, _pair, lambda pair: f"{pair[0]}:{pair[1]}"),
+    "cohort": Choice("all", _among("all", "length", "popularity")),
+    "figure": Choice("NDCG@10", _among("NDCG@10", "HR@10")),
 }
 
 _STORE, _ADDRESS, _NOTICES, _CHANGED = "choices", "address", "notices", "changed"

@@ -25,7 +25,7 @@ from fame.facets.spaces import space_names, space_vectors
 from fame.lens.answer import trace_answer
 from fame.lens.trace import Intervention, trace_history
 from fame.recommend import lists_table, recommended
-from fame.survey import head_names
+from fame.head_names import read_head_names
 from fame.training.loop import resolve_device
 
 
@@ -128,7 +128,7 @@ class Model:
             top_k=k,
             raw=raw,
             value_names=self.checkpoint.value_names,
-            names=head_names(self.checkpoint),
+            names=read_head_names(self.checkpoint).names,
         )
         return _tables(answer, self.checkpoint.items["title"].to_numpy()[clicks - 1])
 
