@@ -22,10 +22,10 @@ from fame.data.sequences import Split
 from fame.errors import ConfigError, FameError
 from fame.evaluate import evaluate
 from fame.facets.spaces import space_names, space_vectors
+from fame.head_names import read_head_names
 from fame.lens.answer import trace_answer
 from fame.lens.trace import Intervention, trace_history
 from fame.recommend import lists_table, recommended
-from fame.head_names import read_head_names
 from fame.training.loop import resolve_device
 
 
