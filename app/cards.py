@@ -280,6 +280,7 @@ _PHASES = {  # what a run is doing, in words and colour
     "training": ("Training", ACCENT),
     "evaluating": ("Ranking everybody's held-out item", ACCENT),
     "projecting": ("Laying out the items", ACCENT),
+    "naming": ("Looking which heads are facets", ACCENT),
     "finished": ("Finished", HEADS[2]),
     "stopped": ("Stopped", HELD_OUT),
     "failed": ("Failed", HEADS[5]),

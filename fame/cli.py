@@ -371,6 +371,9 @@ def train(
     projection: Annotated[
         bool, typer.Option(help="Make the UMAP projection when training has ended.")
     ] = True,
+    facets: Annotated[
+        bool, typer.Option(help="Look which heads are facets when training has ended.")
+    ] = True,
 ) -> None:
     """Trains a model and leaves a checkpoint; Ctrl-C keeps the best epoch, --resume goes on.
 
@@ -413,6 +416,7 @@ def train(
             out,
             resume=resume,
             projection=projection,
+            facets=facets,
             card=render_card,
             choice=None if choice is None else choice.to_dict(),
             on_step=on_step,
@@ -430,7 +434,11 @@ def _training_bar() -> Iterator[tuple[Callable[[Progress], None], Callable[[str]
     from tqdm import tqdm
     from tqdm.contrib.logging import logging_redirect_tqdm
 
-    phases = {"evaluating": "Ranking the test split", "projecting": "Projecting with UMAP"}
+    phases = {
+        "evaluating": "Ranking the test split",
+        "projecting": "Projecting with UMAP",
+        "naming": "Looking which heads are facets",
+    }
     with ExitStack() as stack:
         stack.enter_context(logging_redirect_tqdm([logging.getLogger()]))
         bar: tqdm | None = None

@@ -181,6 +181,7 @@ def _run(
             run.path,
             resume=run.can_resume(),
             projection=False,
+            facets=False,
             card=render_card,
             on_step=on_step,
         )

@@ -56,9 +56,16 @@ _TRAININGS_OWN = (
 )
 
 Phase = Literal[
-    "preparing", "training", "evaluating", "projecting", "finished", "stopped", "failed"
+    "preparing",
+    "training",
+    "evaluating",
+    "projecting",
+    "naming",
+    "finished",
+    "stopped",
+    "failed",
 ]
-ACTIVE: frozenset[str] = frozenset({"preparing", "training", "evaluating", "projecting"})
+ACTIVE: frozenset[str] = frozenset({"preparing", "training", "evaluating", "projecting", "naming"})
 
 
 @dataclass
@@ -216,8 +223,11 @@ class RunFolder:
         except (OSError, ValueError, TypeError):
             return None
         if status.phase in ACTIVE and not self.is_held():
-            status.phase = "stopped" if self.can_resume() else "failed"
             status.message = "The process ended without a word: it was killed, or the machine was."
+            if status.phase == "naming":  # the checkpoint was whole before that began
+                status.phase = "finished"
+            else:
+                status.phase = "stopped" if self.can_resume() else "failed"
         return status
 
     def write_history(self, rows: list[dict[str, float]]) -> None:
