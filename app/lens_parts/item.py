@@ -63,7 +63,8 @@ def _account(scene: Scene, index: int) -> None:
         if table[name].dtype.kind == "f" and name != "Gate share"
     }
     st.dataframe(table, hide_index=True, column_config=shares | numbers, key="account-table")
-    components.download(table, "Account as CSV", "account")
-    if scene.trace.values is not None:
-        parts = answer.value_table(scene, sides)
-        components.download(parts, "Account by value as CSV", "account-by-value")
+    with st.container(horizontal=True):
+        components.download(table, "Account as CSV", "account")
+        if scene.trace.values is not None:
+            parts = answer.value_table(scene, sides)
+            components.download(parts, "Account by value as CSV", "account-by-value")

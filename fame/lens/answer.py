@@ -62,6 +62,10 @@ def trace_answer(
     every = every_name(value_names)
 
     lists = head_table(trace, top_k, raw=raw)
+    columns = (lists[name].tolist() for name in ("head", "item", "score", "rank"))
+    by_head: list[list[dict[str, Any]]] = [[] for _ in range(trace.heads)]
+    for head, item, score, rank in zip(*columns, strict=True):
+        by_head[head].append({**named(item), "score": score, "rank": rank})
     fused = fused_table(trace, top_k, raw=raw)
     shares: Sequence[list[float]] = fused[[f"head_{h}" for h in range(trace.heads)]].values.tolist()
     answer: dict[str, Any] = {
@@ -70,23 +74,17 @@ def trace_answer(
         "gate": trace.gate.tolist(),
         "names": list(names) or [None] * trace.heads,
         "router": trace.router.tolist() if trace.experts else [],
-        "heads": [
-            [
-                {**named(item), "score": score, "rank": rank}
-                for item, score, rank in lists.loc[
-                    lists["head"] == head, ["item", "score", "rank"]
-                ].itertuples(index=False)
-            ]
-            for head in range(trace.heads)  # also where a history leaves nothing to recommend
-        ],
+        "heads": by_head,
         "fused": [
             {
                 **named(item),
                 "score": score,
-                "by_head": by_head,
+                "by_head": own,
                 "by_value": named_parts(value_ledger(trace, item, raw=raw), every),
             }
-            for item, score, by_head in zip(fused["item"], fused["score"], shares, strict=True)
+            for item, score, own in zip(
+                fused["item"].tolist(), fused["score"].tolist(), shares, strict=True
+            )
         ],
         "held_out": None,
         "ledger": "raw" if raw else "centred",
