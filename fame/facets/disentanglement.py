@@ -31,6 +31,7 @@ from fame.facets.probes import folds, probe_hits, probed_values, ridge
 
 CELLS = 20  # of a head, in place of the 20 bins that a single number is cut into elsewhere
 _SURE = 3  # standard errors
+_LEAST = 0.01  # of the variance of a facet's values that a head has to explain to count
 _TINY = 1e-12  # a variance to divide by, where all items trained on are alike
 
 
@@ -84,9 +85,9 @@ def importance(
         R_h = 1/W sum_w cov(Z_h b_wh, y_w),    y_w = sum_h Z_h b_wh by ridge regression
 
     with z and y of variance 1, on items that the regression was not trained on (the folds and the
-    ridge of :mod:`fame.facets.probes`). DCI divides by the sum of R however small it is, so what is
-    not surely above nothing, three standard errors over the items, counts 0: else it would make
-    noise look disentangled.
+    ridge of :mod:`fame.facets.probes`). DCI divides by the sum of R however small it is, so a head
+    that explains less than 1 %, or not surely more than nothing (three standard errors over the
+    items), counts 0: else noise would look disentangled.
 
     How well all heads tell the values together is the accuracy of the same regression as a probe.
     """
@@ -107,7 +108,8 @@ def importance(
         hit_N[test] = label_NW[test, fitted.predict(z).argmax(1)]
     mean_H = explained_NH.mean(0)
     error_H = explained_NH.std(0, ddof=1) / np.sqrt(len(code))
-    return np.where(mean_H > _SURE * error_H, mean_H, 0.0), float(hit_N.mean())
+    counts_H = mean_H > np.maximum(_SURE * error_H, _LEAST)
+    return np.where(counts_H, mean_H, 0.0), float(hit_N.mean())
 
 
 def dci(importance_HF: np.ndarray) -> tuple[float | None, float | None]:

@@ -68,34 +68,29 @@ def lead_sentence(
     names: Sequence[str],
     said: str,
 ) -> str:
-    """In which facets the best head is ahead of every control and of the other heads, surely.
+    """In which facets the best head is ahead of every control, and where a control is as good.
 
     Args:
         evidence: By facet, the estimates by space and by control and space.
-        said: What the shares are of, as the end of a sentence.
+        said: By what, as in "by its list".
     """
-    ahead, level = [], []
+    ahead, behind = [], []
     for facet, (spaces, controls) in evidence.items():
         heads = {int(s.removeprefix("head_")): e for s, e in spaces.items() if s != "all"}
         if not heads:
             return "This model has no heads of its own, so there is one row a facet."
         best = max(heads, key=lambda head: heads[head].mean)
         rival, figure = best_control(controls, best)
-        others = [one.high for head, one in heads.items() if head != best]
-        label = facet_label(facet)
-        if heads[best].low > max([figure.high, *others]):
-            ahead.append(
-                f"{label}: {names[best]} with {percent(heads[best].mean)}, best control "
-                f"{percent(figure.mean)} ({rival.lower()})"
-            )
+        pair = f"{percent(heads[best].mean)} against {percent(figure.mean)} of {rival.lower()}"
+        if heads[best].mean > figure.mean:
+            overlap = ", intervals overlap" if heads[best].low <= figure.high else ""
+            ahead.append(f"{facet_label(facet)}: {names[best]}, {pair}{overlap}")
         else:
-            level.append(label)
+            behind.append(f"{facet_label(facet)} ({names[best]}, {pair})")
+    rest = f"A control is as good as any head in {'; '.join(behind)}." if behind else ""
     if not ahead:
-        return (
-            f"In no facet is one head surely ahead of the other heads and of every control {said}."
-        )
-    rest = f" Not so in {', '.join(level)}." if level else " That is in every facet."
-    return f"One head is surely ahead of all else {said} in {'; '.join(ahead)}.{rest}"
+        return f"No head is ahead of every control {said}. {rest}"
+    return f"Best head and nearest control {said}: {'; '.join(ahead)}. {rest}".rstrip()
 
 
 def causes_sentence(causes: Mapping[str, Sequence[float]], names: Sequence[str]) -> str:
