@@ -13,7 +13,7 @@ from components import quiet
 from fame.checkpoint import Checkpoint
 from fame.errors import CheckpointError, FameError
 from fame.head_names import read_chosen_names
-from fame.presentation.names import LONGEST_NAME, HeadNames, head_name
+from fame.presentation.names import LONGEST_NAME, HeadNames
 from fame.presentation.palette import head_colour
 from text import for_markdown
 
@@ -58,11 +58,11 @@ def _form(opened: Checkpoint, called: HeadNames) -> None:
     with st.form(f"names-{opened.name}", border=False):
         for head, name in enumerate(chosen):
             st.text_input(
-                f"Your name for {for_markdown(head_name(head))}",
+                f"Your name for {for_markdown(called.head(head))}",
                 name or "",
                 max_chars=LONGEST_NAME,
                 key=_field(opened, head),
-                placeholder=called.head(head),
+                placeholder="" if name else called.head(head),
             )
         st.form_submit_button("Keep these names", on_click=_keep, args=(opened,))
     quiet("Without a name of yours a head has the one that evidence gives it, or its number.")

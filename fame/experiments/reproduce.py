@@ -35,7 +35,7 @@ from fame.experiments.variants import Variant
 from fame.files import check_folder, file_hash, telling_of, write_text
 from fame.metrics import FIGURES, summarise_ranks
 from fame.projection import PROJECTION, project, write_projection
-from fame.survey import FAITHFULNESS, PEOPLE
+from fame.survey import FACETS, FAITHFULNESS, PEOPLE
 from fame.training.loop import Progress, ignore
 from fame.training.runs import RunFolder
 from fame.training.train import train
@@ -279,7 +279,7 @@ def _check_shipped_alone(out: Path) -> None:
     """``FameError`` where a folder holds what replacing the checkpoint in it would lose."""
     check_ship(out)
     held = sorted(file.name for file in out.iterdir()) if out.is_dir() else []
-    parts = (*_SHIPPED, CARD, PROJECTION, PEOPLE, FAITHFULNESS)
+    parts = (*_SHIPPED, CARD, PROJECTION, PEOPLE, FAITHFULNESS, FACETS)
     if others := [name for name in held if name not in parts]:
         raise FameError(
             f"{out} holds {others[0]!r}, which is no part of a shipped checkpoint and would be "

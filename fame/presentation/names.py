@@ -57,7 +57,8 @@ class HeadNames:
 
     def head(self, head: int) -> str:
         """``Genre``, or ``Head 2`` where that has no name."""
-        return self.names[head] or head_name(head) if head < len(self.given) else head_name(head)
+        name = self.names[head] if head < len(self.given) else None
+        return name or head_name(head)
 
     def heads(self, heads: int) -> list[str]:
         """All of so many heads."""

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+import re
 from datetime import UTC, datetime
 from html.parser import HTMLParser
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from fame.data.sequences import held_out
 from fame.errors import FameError
 from fame.files import write_json
+from fame.head_names import NAMES, choose_names
 from fame.lens.answer import trace_answer
 from fame.lens.faithfulness import deletion_curves
 from fame.lens.influence import history_influence, item_effects
@@ -319,3 +321,25 @@ def test_every_word_in_the_glossary_is_explained(told):
     said = Page(render_report(told([7]), NOW)).text["words"]
     for term in page._TERMS:
         assert TERMS[term] in said
+
+
+def test_named_heads_are_called_by_their_names_in_all_of_it(tmp_path):
+    checkpoint = make(tmp_path / "named", TINY)
+    choose_names(checkpoint, {0: "Genre", 1: "<img src=x>*Era*"})
+    for subject in (SUBJECTS["person"], SUBJECTS["desk"]):
+        history = np.array(subject["history"])
+        content = content_module.gather(checkpoint, Subject(**subject | {"history": history}), k=5)
+        told = render_report(content, NOW)
+        assert not re.search(r"\bHead \d", told)
+        assert "<img" not in told.split("<script")[0] + Page(told).scripts[0][1]
+        found = Page(told)
+        for part in ("", "lists", "ledger", "held-out", "influence", "experts"):
+            assert "Genre" in found.text[part] and "<img src=x>*Era*" in found.text[part], part
+        assert found.document()["trace"]["names"] == ["Genre", "<img src=x>*Era*"]
+        tips = [attributes.get("data-tip") or "" for _, attributes in found.elements]
+        assert any(tip.startswith("A person chose this name") for tip in tips)
+    (checkpoint.path / NAMES).write_text("{")
+    damaged = content_module.gather(checkpoint, Subject(np.array([7])), k=5)
+    assert "Stored names of heads are out of date" in damaged.notices[-1]
+    told = render_report(damaged, NOW)
+    assert "Head 1" in told and str(tmp_path) not in told
