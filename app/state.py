@@ -335,9 +335,9 @@ def of_data(name: str) -> None:
 
 
 def of_history(checkpoint: str) -> None:
-    """Forgets left-out clicks that were of another person, and a desk that was of another model."""
+    """Forgets left-out clicks of another person, and desk and values of another model."""
     whose = (get("source"), get("user"), get("example"))
-    for mark, now, names in ((_WHOSE, whose, ("without",)), (_MODEL, checkpoint, DESK)):
+    for mark, now, names in ((_WHOSE, whose, ("without",)), (_MODEL, checkpoint, (*DESK, "new"))):
         before = st.session_state.get(mark)
         st.session_state[mark] = now
         if before not in (None, now):

@@ -150,7 +150,7 @@ def _new(opened: Checkpoint) -> list[list[int]] | None:
     try:
         return numbers_of(asked, opened.value_names)
     except DataError as error:
-        state.notice(f"{error} What the address asks for is left aside.")
+        state.notice(f"{error} It is left aside.")
     known = {name for own in opened.value_names for name in own}
     asked = tuple(name for name in asked if name in known)
     state.settle("new", asked)

@@ -195,7 +195,11 @@ def bench_lens(
                 label = f"{name}: {part}"
                 work[label] = call
                 histories = people.drawn_are if part == "account" else people.long_are
-                about[label] = {"items": len(opened.items), "histories": histories}
+                about[label] = {
+                    "items": len(opened.items),
+                    "values": sum(map(len, opened.value_names)),
+                    "histories": histories,
+                }
         turns = dict.fromkeys(work, repeats)
         for label, rounds in in_turns(work, turns, report.missing, say).items():
             figures = {key: figure_of(rounds, key) for key in rounds[0]}
@@ -220,8 +224,8 @@ def _empty_report() -> Report:
         },
         [
             "On the CPU; every round has the same people.",
-            f"account: trace, top {TOP_K} of all heads, fused list with its ledger, held-out "
-            f"ranks; {PEOPLE} people.",
+            f"account: trace, top {TOP_K} of all heads, fused list with its ledger, down to values "
+            f"where items are made of them, held-out ranks; {PEOPLE} people.",
             f"influence: the list without each of {LONG} clicks; {LONG_PEOPLE} people.",
             f"redraw: one person moves faders of the desk, {DESK_CLICKS} times, to mixes that are "
             "in no cache. It is the server's time up to the last message: the script's run with "

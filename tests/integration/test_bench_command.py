@@ -210,6 +210,7 @@ def test_pages_are_redrawn_for_one_and_for_many(tmp_path: Path, monkeypatch) -> 
     assert report["not_measured"] == {"sasrec: page": "SASRec has no mixing desk"}
     for row in report["rows"].values():
         assert 30 < row["items"] <= made_up.ITEMS and row["histories"] == "real"
+        assert row["values"] == 0  # as neither is made of any
         assert_quantiles(row, repeats=1)
 
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from fame.config import ModelConfig
 from fame.errors import FameError
 from fame.lens.trace import (
+    around,
     item_ranks,
     ledger,
     new_item,
@@ -194,6 +195,21 @@ def test_a_new_item_stands_where_it_would_stand_in_the_catalogue(
     assert [[value for value, _ in own] for own in found.by_value] == [[*v, None] for v in values]
     if raw:
         assert all(own[-1][1] == 0 for own in found.by_value)
+
+
+def test_what_stands_around_a_new_item_scores_more_and_less() -> None:
+    """Its neighbours are those that the whole ranking has there."""
+    trace = trace_history(random_model(TINY_VALUES, NUM_ITEMS), np.array([3, 1]))
+    allowed = np.flatnonzero(trace.candidates)
+    whole = sorted(allowed.tolist(), key=lambda item: -trace.scores[item])
+    for value in range(4):
+        rank = new_item(trace, [[value], []]).rank
+        for reach in (1, 3, 20):
+            above, below = around(trace, rank, reach)
+            assert above == whole[max(0, rank - 1 - reach) : rank - 1]
+            assert below == whole[rank - 1 : rank - 1 + reach]
+    assert around(trace, 1, 2) == ([], whole[:2])
+    assert around(trace, len(whole) + 1, 2) == (whole[-2:], [])
 
 
 def test_a_new_item_without_a_value_is_refused() -> None:
