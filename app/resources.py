@@ -54,8 +54,10 @@ from fame.survey import (
     FACETS,
     FAITHFULNESS,
     PEOPLE,
+    Facets,
     Faithfulness,
     People,
+    read_facets,
     read_faithfulness,
     read_people,
 )
@@ -327,6 +329,16 @@ def called(opened: Checkpoint) -> HeadNames:
     """What the heads of a checkpoint are called; what is wrong with stored names is in it."""
     stamp = _stamp_of(opened, FACETS) + _stamp_of(opened, NAMES)
     return _called(opened.hash, stamp, opened)
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _facets(checkpoint_hash: str, stamp: Stamp, _opened: Checkpoint) -> Facets | None:
+    return read_facets(_opened)
+
+
+def facets(opened: Checkpoint) -> Facets | None:
+    """What ``fame facets`` stored; ``None`` or an error as in :func:`people`."""
+    return _facets(opened.hash, _stamp_of(opened, FACETS), opened)
 
 
 def can_keep_names(opened: Checkpoint) -> bool:
