@@ -15,7 +15,8 @@ import streamlit as st
 from fame.models.registry import MODELS
 from fame.presentation.names import HeadNames
 from fame.presentation.palette import ACCENT, HEADS, HELD_OUT, NEUTRAL, head_colour
-from fame.presentation.text import percent
+from fame.presentation.text import percent, points
+from fame.presentation.values import HeadLine, ValueName, column_widths
 from fame.training.runs import Status
 from tables import item_facts, item_title
 from text import for_html
@@ -77,6 +78,20 @@ STYLE = f"""<style>
 .lens-rank b {{ font-size: 1.5rem; font-variant-numeric: tabular-nums; }}
 .lens-rank span.of {{ opacity: .72; font-size: .85rem; }}
 .lens-list .note {{ opacity: .66; font-size: .78rem; line-height: 1.3; min-height: 1rem; }}
+.lens-values .line {{ display: flex; gap: .5rem; align-items: baseline; padding: .3rem .35rem; }}
+.lens-values .line > :first-child {{ opacity: .6; min-width: 2.6rem; text-align: right; }}
+.lens-values .line > :last-child, .lens-values b, .lens-values .part
+  {{ font-variant-numeric: tabular-nums; }}
+.lens-values .what {{ flex: 1; min-width: 0; overflow-wrap: anywhere; }}
+.lens-values .heads {{ display: grid; gap: 0 1.4rem; font-size: .84rem; line-height: 1.4; }}
+.lens-values .lens-chip {{ display: inline; }}
+.lens-values .lens-chip i {{ margin-right: .4rem; vertical-align: -.05em; }}
+.lens-values .part {{ display: inline-block; max-width: 100%; }}
+.lens-values .part :is(small, i) {{ opacity: .72; font-style: normal; font-size: inherit; }}
+.lens-values .line.target {{ background: color-mix(in srgb, {HELD_OUT} 18%, transparent);
+  border-radius: .3rem; }}
+.lens-values .line.new {{ background: color-mix(in srgb, {ACCENT} 22%, transparent);
+  border-radius: .3rem; }}
 .lens-gone {{ text-decoration: line-through; opacity: .6; }}
 .lens-figures {{ display: flex; flex-wrap: wrap; gap: .4rem 1.8rem; }}
 .lens-figures b {{ font-size: 1.25rem; font-variant-numeric: tabular-nums; }}
@@ -194,6 +209,57 @@ def ranked_list(
     )
 
 
+@dataclass(frozen=True)
+class ValueRow:
+    """An item and its score by head and value; ``new`` marks one that is in no catalogue."""
+
+    rank: str
+    title: str
+    score: str
+    heads: Sequence[HeadLine]
+    held_out: bool = False
+    new: bool = False
+
+
+def value_rows(rows: Sequence[ValueRow], names: Sequence[str]) -> None:
+    """Scores down to the values that items are made of, below the items.
+
+    Args:
+        names: ``[H]`` what the heads are called.
+    """
+    told = []
+    for row in rows:
+        kind = "target" if row.held_out else "new" if row.new else ""
+        heads = "".join(f"<div>{_head_line(head, names[head.head])}</div>" for head in row.heads)
+        title = f"{'◎ ' if row.held_out else ''}{for_html(row.title)}"
+        told.append(
+            f'<div class="line {kind}"><span>{for_html(row.rank)}</span><div class="what">{title}'
+            f'<div class="heads" style="{column_widths(row.heads)}">{heads}</div></div>'
+            f"<span>{for_html(row.score)}</span></div>"
+        )
+    st.html(f'<div class="lens-values">{"".join(told)}</div>')
+
+
+def _head_line(line: HeadLine, name: str) -> str:
+    """As :meth:`HeadLine.sentence` says it; a value keeps its points beside it."""
+    parts = []
+    for part in line.parts:
+        if isinstance(part.name, ValueName):
+            tip, near = for_html(str(part.name)), for_html(part.name.near)
+            # The space that parts a level from the next one is lost where HTML ends with it.
+            above = f"<small>{near} </small>" if near else ""
+            what = f"{above}{for_html(part.name.label)}"
+        else:
+            tip, what = "", f"<i>{for_html(part.name)}</i>"
+        parts.append((tip, f"{what} {points(part.points)}"))
+    told = [
+        f'<span class="part" title="{tip}">{said}{"," if place < len(parts) else ""}</span>'
+        for place, (tip, said) in enumerate(parts, 1)
+    ]
+    start = f"{chip(name, head_colour(line.head))} <b>{points(line.points)}</b>"
+    return f"{start}{': ' if told else ''}{' '.join(told)}"
+
+
 def rank_card(label: str, colour: str, rank: int | None, candidates: int) -> str:
     """Where an item stands in one list, as HTML; ``None``: in none, it is in the history."""
     figure, remark = (
@@ -214,6 +280,7 @@ _PHASES = {  # what a run is doing, in words and colour
     "training": ("Training", ACCENT),
     "evaluating": ("Ranking everybody's held-out item", ACCENT),
     "projecting": ("Laying out the items", ACCENT),
+    "naming": ("Looking which heads are facets", ACCENT),
     "finished": ("Finished", HEADS[2]),
     "stopped": ("Stopped", HELD_OUT),
     "failed": ("Failed", HEADS[5]),

@@ -11,6 +11,7 @@ st.set_page_config(page_title="FAME Lens", page_icon=str(ICON), layout="wide")
 
 PAGES = {
     "views/lens.py": ("Lens", ":material/center_focus_strong:"),
+    "views/facets.py": ("Facets", ":material/category:"),
     "views/atlas.py": ("Atlas", ":material/scatter_plot:"),
     "views/train.py": ("Train", ":material/model_training:"),
 }

@@ -19,10 +19,12 @@ from urllib.parse import quote, unquote
 
 import streamlit as st
 
+from fame.presentation.facet_sentences import SHARED
 from fame.presentation.text import one_line, shortened
 
 MAX_ITEMS = 1000  # clicks that an address or an edited history may hold
 MAX_K = 50
+MAX_VALUES = 50  # of an item that nobody has clicked
 TOUR_STEPS = 5
 _PLAIN = 300  # characters up to which a list of items stays readable in the address
 _PACKED = "!"  # what a packed list begins with; in an id it is quoted
@@ -95,6 +97,20 @@ def _unpacked(text: str) -> str:
         raise ValueError("must be a list of items as this page writes it") from None
 
 
+def _values(text: str) -> tuple[str, ...]:
+    values = tuple(
+        dict.fromkeys(unquote(part.lstrip()) for part in text.split(",") if part.strip())
+    )
+    if len(values) > MAX_VALUES:
+        raise ValueError(f"may hold at most {MAX_VALUES} values, not {len(values):,}")
+    return values
+
+
+def _write_values(values: tuple[str, ...]) -> str:
+    """``column=value`` between commas; a comma of a value is quoted, so that it stays one value."""
+    return ",".join(quote(value, safe="= ") for value in values)
+
+
 def _weights(text: str) -> tuple[float, ...]:
     try:
         weights = tuple(float(part) for part in text.split(","))
@@ -131,8 +147,12 @@ def _step(text: str) -> int:
 
 
 PERSON, EXAMPLE, OWN = "person", "example", "own"
-PARTS = ("clicks", "item", "experts", "mix", "truth", "others")  # of Lens, one of them open
+PARTS = ("clicks", "item", "new", "experts", "mix", "truth", "others")  # of Lens, one of them open
 DESK = ("gate", "mute", "solo")
+QUESTIONS = (  # of Facets, all of them shown or one alone
+    *("names", "lists", "tables", "probes", "causes", "apart", "shared", "gate", "accuracy"),
+    "experts",
+)
 
 CHOICES: dict[str, Choice] = {
     "checkpoint": Choice("", _text),
@@ -158,8 +178,14 @@ CHOICES: dict[str, Choice] = {
     "colour": Choice("", _text),
     "value": Choice("", _text),
     "item": Choice("", _text),
+    "new": Choice((), _values, _write_values),
     "overlay": Choice("on", _among("on", "off")),
     "run": Choice("", _text),
+    "question": Choice("all", _among("all", *QUESTIONS)),
+    "shared": Choice("overlap", _among(*SHARED)),
+    "pair": Choice(None, _pair, lambda pair: f"{pair[0]}:{pair[1]}"),
+    "cohort": Choice("all", _among("all", "length", "popularity")),
+    "figure": Choice("NDCG@10", _among("NDCG@10", "HR@10")),
 }
 
 _STORE, _ADDRESS, _NOTICES, _CHANGED = "choices", "address", "notices", "changed"
@@ -304,7 +330,7 @@ def of_data(name: str) -> None:
     before = st.session_state.get(_DATA)
     st.session_state[_DATA] = name
     if before is not None and before != name:
-        for choice in ("user", "example", "items", "item", "colour", "value"):
+        for choice in ("user", "example", "items", "item", "colour", "value", "new"):
             settle(choice, CHOICES[choice].default)
 
 

@@ -6,7 +6,7 @@ A catalogue is the frame of a checkpoint: row i is item index i + 1, with ``item
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,13 +17,15 @@ from fame.data.catalogue import values_of
 from fame.facets.agreement import Agreement
 from fame.facets.neighbours import nearest_items
 from fame.lens.account import ItemAccount
+from fame.lens.answer import every_name
 from fame.lens.compare import Comparison
 from fame.lens.faithfulness import DeletionCurve, MeasuredFaithfulness
 from fame.lens.steps import Steps
-from fame.lens.trace import SequenceTrace, fused_table, head_table, item_ranks
+from fame.lens.trace import SequenceTrace, fused_table, head_table, item_ranks, value_ledger
 from fame.presentation.facts import facet_text, item_facts_of_all
 from fame.presentation.names import HeadNames, facet_label
 from fame.presentation.text import one_line
+from fame.presentation.values import OWN, ValueName
 from fame.training.runs import Status
 
 
@@ -91,6 +93,35 @@ def ledger_for_download(
         table[name] = fused[column].to_numpy()
     table["Held out"] = fused["held_out"].to_numpy()
     return table
+
+
+def value_table(
+    items: pd.DataFrame,
+    trace: SequenceTrace,
+    ranked: Iterable[tuple[int | None, int]],
+    value_names: Sequence[Sequence[str]],
+    heads: Sequence[str],
+    *,
+    raw: bool = False,
+) -> pd.DataFrame:
+    """The ledger down to values as a person reads it: a row an item, head and value.
+
+    Args:
+        ranked: Ranks and items; no rank for what is no candidate.
+        value_names: ``[H]`` the names of the values, as of the checkpoint.
+        heads: ``[H]`` what the heads are called.
+    """
+    every = every_name(value_names)
+    rows = []
+    for rank, item in ranked:
+        about = (rank, items["item_id"].iat[item - 1], item_title(items, item))
+        for head, parts in zip(heads, value_ledger(trace, item, raw=raw), strict=True):
+            for value, given in parts:
+                facet = "" if value is None else facet_label(every[value].partition("=")[0])
+                name = OWN if value is None else str(ValueName.of(every[value]))
+                rows.append((*about, head, facet, name, given))
+    columns = ["Rank", "Item", "Title", "Head", "Facet", "Value", "Points"]
+    return pd.DataFrame(rows, columns=columns).astype({"Rank": "Int64"})
 
 
 def head_columns(fused: pd.DataFrame) -> list[str]:

@@ -5,6 +5,7 @@
 ``items.parquet``      item id, title, facet columns, training count; row i is item index i + 1
 ``metrics.json``       figures with their protocol, for exactly these weights and configurations
 ``values.json``        where items are made of values: the names of each head's values
+``choice.json``        where the data set had no recipe: what was chosen for it, and why
 ``projection.parquet`` UMAP of every head's sub-embeddings and of the whole embedding
 ``people.json``        people worth showing: user ids and figures (:mod:`fame.survey`)
 ``faithfulness.json``  whether explanations hold, over many people (:mod:`fame.survey`)
@@ -53,9 +54,11 @@ from fame.models.item_values import ValueIndex
 from fame.models.registry import build_model, made_of_values
 from fame.models.sequence_model import SequenceModel
 
-FORMAT = 3
+FORMAT = 4
 CONFIG, WEIGHTS, ITEMS = "config.json", "model.safetensors", "items.parquet"
 METRICS, CARD, VALUES = "metrics.json", "README.md", "values.json"
+CHOICE = "choice.json"
+_CHOICE_FIELDS = {"settings": dict, "why": str, "like": str, "columns": list}
 _SEAL = "sha256"  # under which a JSON file holds the hash of the rest of its content
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _ATTEMPTS = 5  # to read a folder of which a training replaces a file meanwhile
@@ -260,6 +263,30 @@ def write_metrics(path: Path, metrics: Mapping[str, Any]) -> None:
     """Writes ``metrics.json``, tied to the weights and configurations that lie there now."""
     ties = {"weights": file_hash(path / WEIGHTS), "configuration": read_description(path).stated}
     _write_sealed(path / METRICS, {**ties, **metrics})
+
+
+def write_choice(path: Path, choice: Mapping[str, Any]) -> None:
+    """Writes ``choice.json``: settings chosen for a data set without a recipe, and why."""
+    _write_sealed(path / CHOICE, choice)
+
+
+def read_choice(path: Path) -> dict[str, Any] | None:
+    """What :func:`write_choice` wrote: ``settings``, ``why``, ``like``, ``columns``.
+
+    ``None`` where nothing was chosen: the settings came from a recipe or from a person.
+    """
+    file = path / CHOICE
+    if not file.is_file():
+        return None
+    document = _read_json(file)
+    _check_keys(document, {*_CHOICE_FIELDS, _SEAL}, str(file))
+    _check_seal(file, document, "restore it from its source, or remove it")
+    del document[_SEAL]
+    for name, kind in _CHOICE_FIELDS.items():
+        if not isinstance(document[name], kind):
+            wanted = {dict: "a table", str: "text", list: "a list"}[kind]
+            raise _wrong(f"{file}, field {name!r}", wanted, document[name])
+    return document
 
 
 @contextmanager

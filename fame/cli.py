@@ -166,6 +166,9 @@ def data_import(
     item: Annotated[str | None, typer.Option(help="The column of items.")] = None,
     time_column: Annotated[str | None, typer.Option("--time", help="The column of times.")] = None,
     rating: Annotated[str | None, typer.Option(help="The column of ratings.")] = None,
+    event: Annotated[
+        str | None, typer.Option(help="The column of kinds of events, such as view or purchase.")
+    ] = None,
     sep: Annotated[
         str | None, typer.Option(help="What stands between columns: a character, '::' or tab.")
     ] = None,
@@ -181,6 +184,18 @@ def data_import(
     min_rating: Annotated[
         float | None, typer.Option(help="Drop interactions with a lower rating.")
     ] = None,
+    events: Annotated[
+        str | None,
+        typer.Option(metavar="KIND,KIND,...", help="Drop interactions of other kinds."),
+    ] = None,
+    session_gap: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME",
+            help="Make each session a history of its own: it ends where more time passes than this "
+            "between two clicks of a person. A number and s, m, h or d, like 30m.",
+        ),
+    ] = None,
     dedupe: Annotated[
         bool, typer.Option("--dedupe", help="Keep one of equal persons, items and times.")
     ] = False,
@@ -194,14 +209,23 @@ def data_import(
             help="Lines stand in order: they are the order, or with --time that of equal times.",
         ),
     ] = False,
+    facet: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="A facet although it looks like none: free text, ids, addresses or coordinates; "
+            "may be repeated.",
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Brings your own interactions in, and says what became of every row.
 
-    The content decides what a file is: text with any separator, JSON lines (also lists of events),
-    Parquet (also a folder of parts), RecBole's files, packed or not; a line "user item item ..."
-    for every user; a folder of MovieLens. Columns are found by name and shown before anything is
-    kept. Equal times come in a random order that the set fixes, unless --in-order asks otherwise.
+    The content decides what a file is: text with any separator, JSON (lines, arrays, lists of
+    events), Parquet (also a folder of parts), RecBole's files, packed or not; a line "user item
+    item ..." for every user; a folder of MovieLens. Columns are found by name and shown before
+    anything is kept. Equal times come in a random order that the set fixes, unless --in-order asks
+    otherwise.
     """
     if repeats not in (None, "recommend", "exclude"):
         raise FameError(f"--repeats must be recommend or exclude, not {repeats!r}.")
@@ -210,14 +234,18 @@ def data_import(
         item=item,
         time=time_column,
         rating=rating,
+        event=event,
         sep={"tab": "\t", "\\t": "\t"}.get(sep or "", sep),
         quotes=not no_quotes,
         timezone=timezone,
         core=core,
         min_rating=min_rating,
+        events=_listed(events, "--events"),
+        session_gap=session_gap,
         dedupe=dedupe,
         skip_bad=skip_bad,
         in_order=in_order,
+        facets=tuple(facet or ()),
     )
     data.import_file(
         path,
@@ -229,6 +257,14 @@ def data_import(
         told=lambda text: typer.echo(text, err=True),
     )
     _describe(data.load(name), as_json)
+
+
+def _listed(text: str | None, option: str) -> tuple[str, ...]:
+    """The values between commas; none where the option is not given."""
+    values = tuple(part.strip() for part in (text or "").split(",") if part.strip())
+    if text is not None and not values:
+        raise FameError(f"{option} needs at least one value.")
+    return values
 
 
 @data_app.command("generate")
@@ -312,7 +348,11 @@ def train(
     data_name: Annotated[str, typer.Option("--data", help="A name out of `data list`.")],
     out: Annotated[Path, typer.Option(help="The folder of the run and its checkpoint.")],
     config: Annotated[
-        Path | None, typer.Option(help="A TOML file of settings, in place of the set's recipe.")
+        Path | None,
+        typer.Option(
+            help="A TOML file of settings, in place of the set's recipe, or of what is chosen for "
+            "a set without one."
+        ),
     ] = None,
     model: Annotated[
         str | None,
@@ -331,11 +371,19 @@ def train(
     projection: Annotated[
         bool, typer.Option(help="Make the UMAP projection when training has ended.")
     ] = True,
+    facets: Annotated[
+        bool, typer.Option(help="Look which heads are facets when training has ended.")
+    ] = True,
 ) -> None:
-    """Trains a model and leaves a checkpoint; Ctrl-C keeps the best epoch, --resume goes on."""
-    from fame.config import parse_setting
+    """Trains a model and leaves a checkpoint; Ctrl-C keeps the best epoch, --resume goes on.
+
+    For a data set without a recipe settings are chosen by what it looks like; what was chosen and
+    why is told, and kept in choice.json and the model card.
+    """
+    from fame.config import parse_setting, split_settings
+    from fame.experiments.choice import choose_settings
     from fame.experiments.model_card import render_card
-    from fame.experiments.recipes import build_configs, load_recipe, read_recipe
+    from fame.experiments.recipes import build_configs, has_recipe, load_recipe, read_recipe
     from fame.training.train import stored_settings
     from fame.training.train import train as run_training
 
@@ -343,17 +391,23 @@ def train(
     given = dict(parse_setting(setting) for setting in settings or [])
     given |= {key: value for key, value in flags.items() if value is not None}
     kind = str(given.get("model", "fame"))
+    split_settings(given, "The command line")
+    dataset, choice = None, None
     if config is not None:
         base, where = read_recipe(config, kind), str(config)
     elif resume and (stored := stored_settings(out)) is not None:
         base = {key: value for config in stored for key, value in config.to_dict().items()}
         where = str(out)
-    else:
+    elif has_recipe(data_name):
         base, where = load_recipe(data_name, kind), "The recipe"
+    else:
+        dataset = data.load(data_name, progress=StderrProgress())
+        choice = choose_settings(dataset, given)
+        base, where = choice.settings, f"What was chosen for {data_name}"
     model_config, train_config = build_configs(
         {**base, **given}, "The command line" if given else where
     )
-    dataset = data.load(data_name, progress=StderrProgress())
+    dataset = dataset or data.load(data_name, progress=StderrProgress())
     with _training_bar() as (on_step, on_phase):
         finished = run_training(
             dataset,
@@ -362,7 +416,9 @@ def train(
             out,
             resume=resume,
             projection=projection,
+            facets=facets,
             card=render_card,
+            choice=None if choice is None else choice.to_dict(),
             on_step=on_step,
             on_phase=on_phase,
         )
@@ -378,7 +434,11 @@ def _training_bar() -> Iterator[tuple[Callable[[Progress], None], Callable[[str]
     from tqdm import tqdm
     from tqdm.contrib.logging import logging_redirect_tqdm
 
-    phases = {"evaluating": "Ranking the test split", "projecting": "Projecting with UMAP"}
+    phases = {
+        "evaluating": "Ranking the test split",
+        "projecting": "Projecting with UMAP",
+        "naming": "Looking which heads are facets",
+    }
     with ExitStack() as stack:
         stack.enter_context(logging_redirect_tqdm([logging.getLogger()]))
         bar: tqdm | None = None
@@ -583,6 +643,72 @@ def report(
 
 
 @app.command()
+def recommend(
+    checkpoint: CheckpointPath,
+    out: Annotated[Path, typer.Option(metavar="FILE.parquet", help="Where the lists go.")],
+    users: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="A user id a line, or a table with user_id. Default: everybody."
+        ),
+    ] = None,
+    top_k: Annotated[int, typer.Option(min=1, help="Length of every list.")] = 10,
+    data_name: Annotated[
+        str | None, typer.Option("--data", help="Default: the set it was trained on.")
+    ] = None,
+    split: Annotated[
+        str | None,
+        typer.Option(
+            metavar="test|valid",
+            help="Only what stands before that split's item, as `evaluate` and `trace` have it. "
+            "Default: all that a person did.",
+        ),
+    ] = None,
+    device: Device = "auto",
+    overwrite: Overwrite = False,
+    as_json: AsJson = False,
+) -> None:
+    """Writes the lists of some or all people, with what each head gave to every item.
+
+    One row an item: user, rank, item, title, score, head_0, head_1 and so on, which sum to the
+    score; and by_value where items are made of values. Scores are centred over items.
+    """
+    from fame.recommend import people_in, people_known, write_recommendations
+
+    if split not in (None, "test", "valid"):
+        raise FameError(f"--split must be test or valid, not {split!r}.")
+    if out.suffix.lower() != ".parquet":
+        raise FameError(f"{out}: lists are written as Parquet; give it a name ending in .parquet.")
+    check_file(out, overwrite=overwrite)
+    loaded = _load_checkpoint(checkpoint, device)
+    histories = _histories(loaded, data_name)
+    started = time.perf_counter()
+    people = people_known(histories, split) if users is None else people_in(users, histories)  # type: ignore[arg-type]
+    rows = write_recommendations(
+        loaded,
+        histories,
+        people,
+        top_k,
+        out,
+        split=split,  # type: ignore[arg-type]
+        on_progress=StderrProgress(),
+    )
+    answer = {
+        "file": str(out),
+        "users": len(people),
+        "without_history": len(histories) - len(people) if users is None else 0,
+        "rows": rows,
+        "seconds": time.perf_counter() - started,
+    }
+    if as_json:
+        print_json(answer)
+        return
+    typer.echo(f"{rows:,} rows for {len(people):,} people in {answer['seconds']:.1f} s: {out}")
+    if answer["without_history"]:
+        typer.echo(f"{answer['without_history']:,} people have nothing before the {split} item.")
+
+
+@app.command()
 def survey(
     checkpoint: CheckpointPath,
     sample: Annotated[
@@ -781,9 +907,10 @@ def reproduce(
     models: Annotated[
         str,
         typer.Option(
-            help="Rows, joined by commas: fame, paper (the paper's equations), sasrec; no-experts, "
-            "no-facets, uniform-gate, neither; heads x experts such as 4x2, or 4x2-clicks from "
-            "clicks alone; bsarec; or the groups models, others, clicks, wide, ablations, sweep."
+            help="Rows, joined by commas: fame, paper (the paper's equations), sasrec; fame-start "
+            "(facets are where items start, not what they are), and that as no-experts, no-facets, "
+            "uniform-gate, neither, heads x experts such as 4x2, or 4x2-clicks from clicks alone; "
+            "bsarec; or the groups models, former, others, clicks, wide, ablations, sweep."
         ),
     ] = "models",
     seeds: Annotated[int, typer.Option(min=1, help="Runs of every model, seeds from 0.")] = 5,
@@ -833,7 +960,8 @@ def reproduce(
         typer.echo("Stopped; go on with the same command.", err=True)
         raise typer.Exit(130)
     if ship is not None:
-        seed = make_checkpoint(dataset, Row.of(wanted[0], dataset, seeds, given), results, ship)
+        row = Row.of(wanted[0], dataset, seeds, given, results)
+        seed = make_checkpoint(dataset, row, results, ship)
         typer.echo(f"The checkpoint of seed {seed} is in {ship}.", err=True)
     if as_json:
         print_json(summary)

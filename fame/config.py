@@ -23,6 +23,7 @@ Score = Literal["dot", "cosine", "fused-cosine"]
 Positions = Literal["absolute", "relative"]
 GateKind = Literal["learned", "uniform"]
 ItemStart = Literal["random", "catalogue"]
+ExpertView = Literal["all", "own"]
 
 # Settings that came after runs and checkpoints had been stored, by the format of ``config.json``
 # (fame/checkpoint.py) that has them first, with the value that all runs before them had. That is
@@ -32,6 +33,7 @@ ItemStart = Literal["random", "catalogue"]
 ADDED_SETTINGS: Mapping[int, Mapping[str, Any]] = {
     2: {"filter_weight": 0.7, "frequency_cutoff": 5},
     3: {"head_facets": "", "own_bound": 0.6},
+    4: {"expert_view": "all", "expert_loss_weight": 0.0},
 }
 
 
@@ -129,6 +131,10 @@ class ModelConfig(_Config):
         own_bound: How long what an item has for itself may be in such a head, as a share of what
             its values give it; 0 = values alone, so that items of the same values are one to that
             head; a number larger than anything = no bound.
+        expert_view: What the experts of a head read: ``all`` of the backbone's states, as in the
+            paper, or the head's ``own`` slice of them. With ``own`` nothing that a head says of a
+            history depends on what the history's items are to other heads; only for items made of
+            values (``head_facets``) and one block, since a block before it would mix the slices.
         filter_weight: BSARec's alpha: the share of a block's frequency filter in its states, beside
             attention; 0 leaves the filter away. Other models have none.
         frequency_cutoff: BSARec's c: how many of the ``max_length`` frequencies of a sequence pass
@@ -149,6 +155,7 @@ class ModelConfig(_Config):
     facets: Switch = "on"
     head_facets: str = ""
     own_bound: float = 0.6
+    expert_view: ExpertView = "all"
     filter_weight: float = 0.7
     frequency_cutoff: int = 5
 
@@ -186,6 +193,12 @@ class ModelConfig(_Config):
                     f"head_facets={self.head_facets} names no column, or one twice, in the share "
                     f"{','.join(share)!r} of head {head}; write columns as brand,year."
                 )
+        if self.expert_view == "own" and not (shares and self.layers == 1):
+            lacks = "layers=1" if shares else "head_facets"
+            raise ConfigError(
+                f"expert_view=own lets a head read its own slice of the items alone, which needs "
+                f"{lacks}; set that, or expert_view=all."
+            )
         if shares and not any(shares):
             raise ConfigError(
                 f"head_facets={self.head_facets} names no column for any head; leave it empty."
@@ -236,6 +249,9 @@ class TrainConfig(_Config):
         label_smoothing: Share of the target's probability spread over the whole catalogue.
         head_loss_weight: Weight of the mean cross-entropy of each head's own ranking, beside the
             fused one: it keeps every head a recommender by itself. Baselines have no such heads.
+        expert_loss_weight: Weight of what the routers' weights lack to tell as much as they can of
+            whose history they read: routers are then sharp for each history and even over all, so
+            that experts part the histories among them.
         patience: Epochs without a better validation NDCG@10 before training ends; 0 = never.
         seed: Of initialisation, batches and dropout.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
@@ -256,6 +272,7 @@ class TrainConfig(_Config):
     negatives: int = 0
     label_smoothing: float = 0.0
     head_loss_weight: float = 0.5
+    expert_loss_weight: float = 0.0
     patience: int = 10
     seed: int = 0
     device: str = "auto"
@@ -278,6 +295,7 @@ class TrainConfig(_Config):
                 f"negatives ({self.negatives}) leaves most of it out; set one of them to 0."
             )
         self._check_range("head_loss_weight", 0, 100)
+        self._check_range("expert_loss_weight", 0, 100)
         if self.start_facets and self.item_start == "random":
             raise ConfigError(
                 f"start_facets={self.start_facets} deals out what the catalogue says, and items "

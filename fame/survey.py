@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import numpy as np
 import pandas as pd
@@ -24,6 +24,8 @@ from fame.data.sequences import HeldOut, Interactions, held_out
 from fame.errors import CheckpointError, DataError
 from fame.facets.agreement import NEIGHBOURS, Agreement, facet_agreement
 from fame.facets.causes import facet_causes
+from fame.facets.codes import untrained_like
+from fame.facets.disentanglement import Disentanglement
 from fame.facets.expert_lists import ChangedLists, ExpertLists, expert_lists
 from fame.facets.experts import (
     ExpertGoals,
@@ -34,8 +36,14 @@ from fame.facets.experts import (
     experts_report,
 )
 from fame.facets.lists import ListAgreement, list_agreement
+from fame.facets.measures import Measures, measure
+from fame.facets.measures import People as MeasuredPeople
 from fame.facets.naming import NamedHead, name_heads
+from fame.facets.probes import FacetProbes
+from fame.facets.redundancy import Redundancy
 from fame.facets.spaces import space_names
+from fame.facets.tables import TableAgreement
+from fame.facets.use import Use
 from fame.files import read_json, write_json
 from fame.lens.faithfulness import (
     DRAWS,
@@ -59,6 +67,7 @@ from fame.lens.people import (
 )
 from fame.models.registry import MODELS, spec_of
 from fame.presentation.names import facet_name, head_name
+from fame.typed_json import read_as
 
 PEOPLE, FAITHFULNESS, FACETS = "people.json", "faithfulness.json", "facets.json"
 FORMATS = {PEOPLE: 2, FAITHFULNESS: 2, FACETS: 2}
@@ -193,6 +202,8 @@ class Facets:
         expert_share_interval: ``[H]`` low and high.
         expert_lists: ``[H E]`` the lists of the people drawn with each expert alone in its head and
             without it (:mod:`fame.facets.expert_lists`).
+        tables, probes, disentanglement, redundancy, use: As of
+            :class:`fame.facets.measures.Measures`; ``None`` too where an older version measured.
     """
 
     neighbours: int
@@ -207,6 +218,14 @@ class Facets:
     expert_share: list[float | None]
     expert_share_interval: list[list[float] | None]
     expert_lists: list[ExpertLists]
+    tables: dict[str, TableAgreement] | None = None
+    probes: dict[str, FacetProbes] | None = None
+    disentanglement: Disentanglement | None = None
+    redundancy: Redundancy | None = None
+    use: Use | None = None
+
+
+_MEASURES = tuple(field.name for field in fields(Measures))  # keys that an older file lacks
 
 
 def survey_facets(
@@ -234,15 +253,18 @@ def survey_facets(
     on_progress("Looking at nearest items", None)
     agreement = facet_agreement(model, values)
     on_progress(f"Looking at the lists of {len(histories):,} people", None)
+    untrained = untrained_like(model, seed=seed)
+    train_count = checkpoint.items["train_count"].to_numpy()
     lists = list_agreement(
         model,
         histories,
         examples.targets[drawn],
         values,
-        checkpoint.items["train_count"].to_numpy(),
+        train_count,
         repeats=repeats,
         seed=seed,
         sasrec=None if sasrec is None else sasrec.model,
+        untrained=untrained,
     )
     on_progress("Exchanging values in their histories", None)
     known = {facet: values[facet] for facet in lists}
@@ -261,6 +283,18 @@ def survey_facets(
     use = survey_experts(checkpoint, data, named=heads, seed=seed)
     on_progress(f"Changing the experts of {len(histories):,} people", None)
     changed = expert_lists(model, histories, examples.targets[drawn], repeats=repeats, seed=seed)
+    measures = measure(
+        model,
+        MeasuredPeople(everybody, examples.targets, data.user_ids[examples.users].tolist()),
+        drawn,
+        values,
+        train_count,
+        repeats=repeats,
+        untrained=untrained,
+        sasrec=None if sasrec is None else sasrec.model,
+        seed=seed,
+        on_progress=lambda text: on_progress(text, None),
+    )
     facets = Facets(
         neighbours=NEIGHBOURS,
         agreement=agreement,
@@ -274,6 +308,7 @@ def survey_facets(
         expert_share=use.expert_share,
         expert_share_interval=use.expert_share_interval,
         expert_lists=changed,
+        **vars(measures),
     )
     _write(checkpoint, data, FACETS, asdict(facets))
     return facets
@@ -390,12 +425,15 @@ def read_facets(checkpoint: Checkpoint) -> Facets | None:
     Raises:
         CheckpointError: where the file is damaged, or was made from other weights.
     """
-    found = _read(checkpoint, FACETS, [field.name for field in fields(Facets)])
+    names = [field.name for field in fields(Facets)]
+    found = _read(checkpoint, FACETS, names, optional=_MEASURES)
     if found is None:
         return None
     file, document = found
     spaces = space_names(checkpoint.model)
     try:
+        types = get_type_hints(Facets)
+        measures = {name: read_as(types[name], document[name]) for name in _MEASURES}
         agreement = {name: Agreement(**stored) for name, stored in document["agreement"].items()}
         heads = [NamedHead(**stored) for stored in document["heads"]]
         lists = {name: _read_lists(stored, spaces) for name, stored in document["lists"].items()}
@@ -412,13 +450,49 @@ def read_facets(checkpoint: Checkpoint) -> Facets | None:
                 len(moved) == len(heads) and all(isinstance(one, float) for one in moved)
                 for moved in causes.values()
             )
+            and _fits(Measures(**measures), spaces, set(values_by_facet(checkpoint.items)))
         )
     except (TypeError, KeyError, AttributeError, ValueError):
         whole = False
     if not whole:
         raise _damaged(checkpoint, file, "lacks some of its heads or of their figures")
     read = {"agreement": agreement, "lists": lists, "heads": heads}
-    return Facets(**document | read | experts)
+    return Facets(**document | read | experts | measures)
+
+
+def _fits(measures: Measures, spaces: list[str], facets: set[str]) -> bool:
+    """Whether measures are of a model with these spaces and of items with these facets."""
+    heads = len(spaces) - 1
+    by_facet: list[tuple[str, TableAgreement | FacetProbes]] = [
+        *(measures.tables or {}).items(),
+        *(measures.probes or {}).items(),
+    ]
+    apart, shared, used = measures.disentanglement, measures.redundancy, measures.use
+    pairs = [[first, second] for first in range(heads) for second in range(first + 1, heads)]
+    return (
+        {facet for facet, _ in by_facet} <= facets
+        and all(list(own.spaces) == spaces for _, own in by_facet)
+        and (
+            apart is None
+            or all(
+                [len(own.importance)] == [heads]
+                and {len(r) for r in own.importance} == {len(apart.facets)}
+                for own in (apart.own, *apart.controls.values())
+            )
+        )
+        and (shared is None or [pair.heads for pair in shared.pairs] == pairs)
+        and (
+            used is None
+            or (
+                len(used.gate) == heads
+                and all(
+                    len(figure.alone) == heads and len(figure.lost) == heads * (heads > 1)
+                    for cohort in used.cohorts
+                    for figure in cohort.accuracy.values()
+                )
+            )
+        )
+    )
 
 
 def _read_experts(document: dict[str, Any], checkpoint: Checkpoint) -> dict[str, Any]:
@@ -576,9 +650,13 @@ def _damaged(checkpoint: Checkpoint, file: Path, problem: str) -> CheckpointErro
 
 
 def _read(
-    checkpoint: Checkpoint, name: str, names: list[str]
+    checkpoint: Checkpoint, name: str, names: list[str], *, optional: Sequence[str] = ()
 ) -> tuple[Path, dict[str, Any]] | None:
-    """The named fields of a stored document that was made from these weights."""
+    """The named fields of a stored document that was made from these weights.
+
+    Args:
+        optional: Those that a file of an older version may lack; they are then ``None``.
+    """
     file = checkpoint.path / name
     if not file.is_file():
         return None
@@ -591,6 +669,7 @@ def _read(
         raise _damaged(checkpoint, file, f"must hold {', '.join(sorted(expected))}")
     if document["format"] != FORMATS[name]:
         raise _damaged(checkpoint, file, f"has format {document['format']!r}, not {FORMATS[name]}")
+    document = dict.fromkeys(optional) | document
     if set(document) != expected:
         raise _damaged(checkpoint, file, f"must hold {', '.join(sorted(expected))}")
     if document["weights"] != checkpoint.weights_hash:

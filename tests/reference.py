@@ -32,6 +32,7 @@ Choices beside the paper's, each an entry that is absent where it was not chosen
     uniform_gate         in place of gate
     values[h]            in place of an item's own slice in head h: a dict with vectors (A, K), of
                          (for every item the numbers of its values) and bound; None: a free head
+    norm_by_slice        True where the embedding's norm is over each head's slice by itself
     merged               FAME without facets: a standard last block whose attention holds the
                          experts; a dict with output, attention_norm, inner, ...
 """
@@ -98,12 +99,19 @@ def attend(
 
 def embed(parameters: dict, history: list[int]) -> list[Tensor]:
     """The last T clicks, each as item plus position, normalised; the oldest is position 0."""
-    items, norm = item_vectors(parameters), parameters["embedding_norm"]
+    items = item_vectors(parameters)
     if "max_length" in parameters:
-        return [layer_norm(items[item], norm) for item in history[-parameters["max_length"] :]]
-    positions = parameters["position_embedding"]
-    read = history[-len(positions) :]
-    return [layer_norm(items[item] + positions[t], norm) for t, item in enumerate(read)]
+        rows = [items[item] for item in history[-parameters["max_length"] :]]
+    else:
+        positions = parameters["position_embedding"]
+        read = history[-len(positions) :]
+        rows = [items[item] + positions[t] for t, item in enumerate(read)]
+    gain, bias = parameters["embedding_norm"]
+    if not parameters.get("norm_by_slice"):
+        return [layer_norm(row, (gain, bias)) for row in rows]
+    slices = len(parameters["sub_embedding"])
+    norms = list(zip(gain.chunk(slices), bias.chunk(slices), strict=True))
+    return [torch.cat(list(map(layer_norm, row.chunk(slices), norms))) for row in rows]
 
 
 def standard_block(block: dict, states: list[Tensor], heads: int) -> list[Tensor]:
@@ -378,3 +386,26 @@ def figure(ranks: list[int | None], name: str) -> float:
         if own is not None and (not k or own <= int(k)):
             total += {"HR": 1.0, "NDCG": 1 / math.log2(own + 1), "MRR": 1 / own}[measure]
     return total / len(ranks)
+
+
+def unsaid_by_routers(routers: list[list[Tensor]]) -> Tensor:
+    """1 less what routers' weights tell of whose history they read, as a share of the most that
+    they could: the mean over heads.
+
+    routers: of every target and head the weights of the experts, (E,).
+    """
+    heads, experts = len(routers[0]), len(routers[0][0])
+    unsaid = []
+    for h in range(heads):
+        own = [weights[h] for weights in routers]
+        mean = sum(own[1:], start=own[0]) / len(own)
+        one_by_one = [entropy(weights) for weights in own]
+        told = entropy(mean) - sum(one_by_one[1:], start=one_by_one[0]) / len(own)
+        unsaid.append(1 - told / math.log(experts))
+    return sum(unsaid[1:], start=unsaid[0]) / heads
+
+
+def entropy(shares: Tensor) -> Tensor:
+    """In nats."""
+    terms = [-share * torch.log(share) for share in shares]
+    return sum(terms[1:], start=terms[0])

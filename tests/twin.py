@@ -71,14 +71,20 @@ def twin_parameters(
     def part(index: int) -> slice:
         return slice(index * K, (index + 1) * K)
 
+    def of_head(head: int, name: str, index: int) -> tuple[Tensor, Tensor]:
+        matrix, bias = linear(name, part(index))
+        if config.expert_view == "own":  # nothing comes of the other slices
+            matrix = F.pad(matrix, (0, 0, head * K, (H - 1 - head) * K))
+        return matrix, bias
+
     def mixture(name: str) -> dict:
         own = {
             "query": [
-                [linear(f"{name}.query", part(head * E + expert)) for expert in range(E)]
+                [of_head(head, f"{name}.query", head * E + expert) for expert in range(E)]
                 for head in range(H)
             ],
-            "key": [linear(f"{name}.key", part(head)) for head in range(H)],
-            "value": [linear(f"{name}.value", part(head)) for head in range(H)],
+            "key": [of_head(head, f"{name}.key", head) for head in range(H)],
+            "value": [of_head(head, f"{name}.value", head) for head in range(H)],
             "router": [
                 (leaves[f"{name}.router_weight"][head], leaves[f"{name}.router_bias"][head])
                 for head in range(H)
@@ -113,6 +119,8 @@ def twin_parameters(
     if index is not None:
         parameters["values"] = values_by_head(leaves["values.vectors"], config, index)
         maps = [F.pad(own, (h * K, (H - 1 - h) * K)) for h, own in enumerate(maps)]
+    if config.expert_view == "own":
+        parameters["norm_by_slice"] = True
     gate = {"uniform_gate": True} if config.gate == "uniform" else {"gate": linear("gate")}
     return (
         parameters

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -16,9 +18,11 @@ from cards import Line
 from fame.errors import CheckpointError
 from fame.lens.compare import new_without_head
 from fame.lens.influence import because
+from fame.lens.trace import fused_scores, value_ledger
 from fame.presentation import sentences
 from fame.presentation.palette import NEUTRAL, head_colour
-from fame.presentation.text import count, percent, shortened
+from fame.presentation.text import count, percent, points, shortened
+from fame.presentation.values import BY_VALUE, head_lines
 from lens_parts import scene as change
 from lens_parts.scene import Scene
 from text import for_markdown
@@ -185,6 +189,8 @@ def line(scene: Scene, row, note: str = "") -> Line:
         tag, hint = f"#{row.fused_rank}", f"Rank {row.fused_rank} of the fused list"
     elif tables.unseen(scene.opened.items, row.item):
         tag, hint = "unseen", "Nobody clicked it in training, so the model learnt nothing of it"
+        if scene.trace.values is not None:
+            hint = "Nobody clicked it in training, so the model knows its values alone"
     return Line(
         rank=row.rank,
         title=row.title,
@@ -231,22 +237,61 @@ def ledger(scene: Scene) -> None:
         else "The bar is the score that ranks the item. ◎ marks the held-out item."
     )
     components.quiet(how)
+    if trace.values is not None:
+        components.quiet(BY_VALUE)
+        by_value(scene, _ranked(fused), raw=raw)
     if state.presenting():
         return
     numbers = st.expander("The same as numbers", key="ledger-numbers", on_change="rerun")
     if numbers.open:
         with numbers:
-            _ledger_table(scene, fused)
+            _ledger_table(scene, fused, raw=raw)
 
 
-def _ledger_table(scene: Scene, fused: pd.DataFrame) -> None:
+def by_value(scene: Scene, ranked: Sequence[tuple[int | None, int]], *, raw: bool = False) -> None:
+    """Items (rank, item) with their scores by head and value."""
+    rows = [value_row(scene, rank, item, raw=raw) for rank, item in ranked]
+    cards.value_rows(rows, scene.head_names)
+
+
+def value_row(scene: Scene, rank: int | None, item: int, *, raw: bool = False) -> cards.ValueRow:
+    """An item's score by head and value."""
+    return cards.ValueRow(
+        rank="–" if rank is None else f"{rank:,}",
+        title=tables.item_title(scene.opened.items, item),
+        score=points(float(fused_scores(scene.trace, raw=raw)[item])),
+        heads=head_lines(value_ledger(scene.trace, item, raw=raw), scene.opened.value_names),
+        held_out=item == scene.person.held_out,
+    )
+
+
+def _ledger_table(scene: Scene, fused: pd.DataFrame, *, raw: bool) -> None:
     table = tables.ledger_for_download(scene.opened.items, fused, scene.called)
     numbers = {
         name: st.column_config.NumberColumn(format="%.4f")
         for name in table.columns[table.columns.get_loc("Score") : -1]
     }
+    numbers |= {"Points": st.column_config.NumberColumn(format="%.4f")}
     st.dataframe(table, hide_index=True, column_config=numbers, key="ledger-table")
     components.download(table, "Ledger as CSV", "ledger")
+    if scene.trace.values is not None:
+        parts = value_table(scene, _ranked(fused), raw=raw)
+        st.dataframe(parts, hide_index=True, column_config=numbers, key="value-table")
+        components.download(parts, "Ledger by value as CSV", "ledger-by-value")
+
+
+def _ranked(fused: pd.DataFrame) -> list[tuple[int, int]]:
+    return list(zip(fused["rank"].tolist(), fused["item"].tolist(), strict=True))
+
+
+def value_table(
+    scene: Scene, ranked: Sequence[tuple[int | None, int]], *, raw: bool = False
+) -> pd.DataFrame:
+    """Items (rank, item) by head and value, for a download."""
+    opened = scene.opened
+    return tables.value_table(
+        opened.items, scene.trace, ranked, opened.value_names, scene.head_names, raw=raw
+    )
 
 
 # --- what they really chose ---------------------------------------------------------------------

@@ -10,6 +10,8 @@ import resources
 import tables
 from fame.lens.account import item_account
 from fame.presentation import sentences
+from fame.presentation.values import BY_VALUE
+from lens_parts import answer
 from lens_parts.scene import Scene
 from pickers import item_search
 
@@ -36,6 +38,9 @@ def _account(scene: Scene, index: int) -> None:
         components.quiet(
             "Nobody clicked this item in training, so the model has learnt nothing of it: its "
             "place is what the random start left."
+            if scene.trace.values is None
+            else "Nobody clicked this item in training: what the model knows of it are its values, "
+            "and its own part is what the random start left."
         )
     if account.rival is None:
         return
@@ -45,6 +50,11 @@ def _account(scene: Scene, index: int) -> None:
         "Both scores, head by head. The difference between the two bars of a head is its lead: "
         "the leads add up to the distance between the items."
     )
+    if scene.trace.values is not None:
+        ranks = {index: account.rank, account.rival: account.rival_rank}
+        sides = [(ranks[side], side) for side in pair["item"].tolist()]
+        components.quiet(BY_VALUE)
+        answer.by_value(scene, sides)
     table = tables.account_table(account, scene.called)
     shares = {"Gate share": st.column_config.NumberColumn(format="percent")}
     numbers = {
@@ -53,4 +63,8 @@ def _account(scene: Scene, index: int) -> None:
         if table[name].dtype.kind == "f" and name != "Gate share"
     }
     st.dataframe(table, hide_index=True, column_config=shares | numbers, key="account-table")
-    components.download(table, "Account as CSV", "account")
+    with st.container(horizontal=True):
+        components.download(table, "Account as CSV", "account")
+        if scene.trace.values is not None:
+            parts = answer.value_table(scene, sides)
+            components.download(parts, "Account by value as CSV", "account-by-value")

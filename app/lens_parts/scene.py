@@ -9,7 +9,8 @@ import numpy as np
 import resources
 import state
 from fame.checkpoint import Checkpoint
-from fame.errors import FameError
+from fame.data.head_values import numbers_of
+from fame.errors import DataError, FameError
 from fame.lens.compare import Comparison, compare
 from fame.lens.trace import SequenceTrace
 from fame.models.sequence_model import Intervention
@@ -32,6 +33,8 @@ class Scene:
         trace: What the model says, all changes made.
         real: What it says of the history as it really was, with nothing changed.
         called: What the heads are called.
+        new: ``[H]`` the values, by number, of an item that nobody has clicked; ``None`` where none
+            was asked for.
     """
 
     opened: Checkpoint
@@ -43,6 +46,12 @@ class Scene:
     trace: SequenceTrace
     real: SequenceTrace
     called: HeadNames
+    new: list[list[int]] | None
+
+    @property
+    def head_names(self) -> list[str]:
+        """``[H]`` what the heads are called."""
+        return self.called.heads(self.trace.heads)
 
     @property
     def edited(self) -> bool:
@@ -66,6 +75,7 @@ def set_up(opened: Checkpoint, person: Person, k: int) -> Scene | None:
     state.of_history(opened.name)
     desk = _desk(opened)
     _expert(opened)
+    new = _new(opened)
     if not len(person.history):
         return None
     without = _without(opened, person.history)
@@ -81,6 +91,7 @@ def set_up(opened: Checkpoint, person: Person, k: int) -> Scene | None:
         trace=resources.trace(opened, history, desk),
         real=resources.trace(opened, original),
         called=resources.called(opened),
+        new=new,
     )
 
 
@@ -129,6 +140,21 @@ def _expert(opened: Checkpoint) -> None:
         return
     state.notice(f"{opened.name!r} has no expert {pair[0]}:{pair[1]}; it is left aside.")
     state.settle("expert", None)
+
+
+def _new(opened: Checkpoint) -> list[list[int]] | None:
+    """The values of an item to be composed; one that the checkpoint does not know is told."""
+    asked = state.get("new")
+    if not asked:
+        return None
+    try:
+        return numbers_of(asked, opened.value_names)
+    except DataError as error:
+        state.notice(f"{error} What the address asks for is left aside.")
+    known = {name for own in opened.value_names for name in own}
+    asked = tuple(name for name in asked if name in known)
+    state.settle("new", asked)
+    return numbers_of(asked, opened.value_names) if asked else None
 
 
 # --- callbacks ---------------------------------------------------------------------------------

@@ -86,5 +86,6 @@ def _trace(scene: Scene) -> str:
         held_out=scene.person.held_out,
         value_names=scene.opened.value_names,
         names=scene.called.names,
+        new=scene.new,
     )
     return json.dumps(answer, ensure_ascii=False, indent=2)

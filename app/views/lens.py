@@ -8,7 +8,7 @@ import pickers
 import state
 from fame.checkpoint import Checkpoint
 from fame.models.registry import spec_of
-from lens_parts import answer, clicks, desk, experts, item, mix, others, tour, truth
+from lens_parts import answer, clicks, desk, experts, item, mix, new_item, others, tour, truth
 from lens_parts.scene import Scene, set_up
 from lens_parts.take_along import take_along
 from pickers import Person
@@ -21,11 +21,12 @@ LEDE = (
 # What this page keeps in its address, beside the person.
 OWN = (
     *("without", "gate", "mute", "solo", "scores"),
-    *("part", "of", "item", "expert", "mix", "tour", "present"),
+    *("part", "of", "item", "new", "expert", "mix", "tour", "present"),
 )
 PARTS = {  # in the order of state.PARTS: what the button says, what draws it, whether heads need be
     "clicks": ("Which clicks?", clicks.clicks, False),
     "item": ("Any item", item.item, False),
+    "new": ("Something new", new_item.new_item, False),
     "experts": ("Experts", experts.experts, True),
     "mix": ("Over time", mix.mix, True),
     "truth": ("Is it true?", truth.truth, False),
@@ -108,6 +109,8 @@ def _closer(scene: Scene, several: bool) -> None:
             "them, no desk and no router; choose a FAME checkpoint in the sidebar to see those."
         )
     offered = [name for name, (_, _, heads) in PARTS.items() if several or not heads]
+    if not scene.opened.value_names:  # there is nothing to make something new of
+        offered.remove("new")
     if state.get("part") not in offered:
         state.settle("part", offered[0])
     with st.container(key="closer", horizontal=True, vertical_alignment="center"):

@@ -1,7 +1,7 @@
 """Data sets: named ones and a person's own, as histories and a catalogue."""
 
 from fame.data.catalogue import facet_columns, read_items, write_items
-from fame.data.dataset import Dataset, SetInfo, list_sets, load
+from fame.data.dataset import Dataset, SetInfo, list_sets, load, read_log
 from fame.data.imports import Wishes, import_file
 from fame.data.sequences import Interactions
 
@@ -15,5 +15,6 @@ __all__ = [
     "list_sets",
     "load",
     "read_items",
+    "read_log",
     "write_items",
 ]

@@ -33,9 +33,15 @@ _KNOWN: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
          "eventtimestamp", "utctime", "day"),
     ),
     "rating": (("rating", "ratings"), ("overall", "stars", "score", "rate", "ratingscore")),
+    "event": (
+        ("event", "eventtype"),
+        ("events", "eventname", "type", "action", "actiontype", "behavior", "behaviour",
+         "behaviortype", "behaviourtype", "interaction", "interactiontype", "activity"),
+    ),
 }  # fmt: skip
 # Of two that say the same, the one that is meant.
 _RATHER = (("parentasin", "asin"), ("unixreviewtime", "reviewtime"), ("userid", "sessionid"))
+_MOST_EVENTS = 30  # of more than so many kinds it is no column of kinds
 _NO_TIME = {"zone", "timezone", "offset", "id", "birth"}
 
 
@@ -47,10 +53,17 @@ class Roles:
     item: str
     time: str | None
     rating: str | None
+    event: str | None = None
+
+    @property
+    def named(self) -> dict[str, str | None]:
+        """By role the column, for a person: that of events only where there is one."""
+        found = {name: getattr(self, name) for name in ("user", "item", "time", "rating")}
+        return found if self.event is None else found | {"event": self.event}
 
     @property
     def used(self) -> list[str]:
-        return [name for name in (self.user, self.item, self.time, self.rating) if name is not None]
+        return [name for name in self.named.values() if name is not None]
 
 
 def plain(column: str) -> str:
@@ -102,7 +115,7 @@ def choose(
             raise fault(f"there is no column {name[:40]!r}, as --{role} says")
     asked = [name for name in given.values() if name is not None]
     if len(set(asked)) < len(asked):
-        raise fault("--user, --item, --time and --rating have to name different columns")
+        raise fault("--user, --item, --time, --rating and --event have to name different columns")
     user, item = (given.get(role) for role in ("user", "item"))
     if header:
         taken = set(asked)
@@ -132,7 +145,17 @@ def choose(
             rating = found[0] if len(found) == 1 else None
         elif time is not None and left and left[0] == columns[2]:
             rating = left[0]
-    return Roles(user, item, time, rating)
+    event = given.get("event")
+    if event is None and header:
+        found = _named([name for name in rest if name not in (time, rating)], "event")
+        event = found[0] if len(found) == 1 and _few(sample[found[0]]) else None
+    return Roles(user, item, time, rating, event)
+
+
+def _few(values: Sequence[str]) -> bool:
+    """Whether values are kinds of events: few, and words rather than numbers."""
+    present = {value for value in values if value}
+    return 0 < len(present) <= _MOST_EVENTS and not _numbers(sorted(present))
 
 
 def time_columns(columns: Sequence[str], sample: Mapping[str, Sequence[str]]) -> list[str]:

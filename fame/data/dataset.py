@@ -6,7 +6,7 @@ import logging
 import os
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -20,7 +20,7 @@ from fame.data.fetch import Bundle, Folder, Progress
 from fame.data.histories import build_histories
 from fame.data.registry import SETS, Format, NamedSet
 from fame.data.repeats import ChosenBy, repeated_share, repeats_sentence
-from fame.data.sequences import Interactions, Split, held_out
+from fame.data.sequences import Interactions, Repeats, Split, held_out
 from fame.errors import DataError
 
 Place = Literal["local", "cached", "imported", "remote"]
@@ -142,6 +142,33 @@ def load(name: str, *, offline: bool = False, progress: Progress | None = None) 
     return dataset
 
 
+def read_log(
+    path: Path | str,
+    items: Path | str | None = None,
+    *,
+    name: str = "log",
+    repeats: Repeats | None = None,
+    wishes: imports.Wishes | None = None,
+    told: Callable[[str], None] | None = None,
+) -> Dataset:
+    """A person's own log as a data set, read and not kept; see :func:`imports.read_file`.
+
+    Args:
+        path: The file, or a folder of MovieLens or of Parquet parts.
+        items: A catalogue.
+        name: What the set is called, in checkpoints too.
+        repeats: Whether what a person has had may be recommended again; the file decides by itself.
+        wishes: Which columns to use, and what to drop.
+        told: Given what the file was taken for, with its first rows.
+
+    Raises:
+        DataError: where a file cannot be read.
+    """
+    catalogue = None if items is None else Path(items)
+    found = imports.read_file(Path(path), name, catalogue, repeats, wishes, told)
+    return _own(*found)
+
+
 def _place(named: NamedSet) -> Place:
     if _local(named):
         return "local"
@@ -239,6 +266,9 @@ def _check(named: NamedSet, data: Interactions, published: bool) -> None:
 
 
 def _load_imported(name: str) -> Dataset:
-    data, items, about = imports.read(name)
-    assert about.repeats_by is not None, "read() makes up for it"
+    return _own(*imports.read(name))
+
+
+def _own(data: Interactions, items: pd.DataFrame, about: imports.About) -> Dataset:
+    assert about.repeats_by is not None, "who reads it makes up for it"
     return Dataset(data, items, f"imported from {about.file}", about.repeats_by, about.report)

@@ -7,7 +7,7 @@ Shapes: ``V`` items with the padding id 0 · ``H`` heads, ``G`` of them with a s
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from itertools import chain
@@ -80,14 +80,35 @@ def head_values(
     return HeadValues(tuple(names), np.concatenate(values).astype(np.int32), start.astype(np.int32))
 
 
+def facet_names(attributes: ItemAttributes) -> dict[str, tuple[str, ...]]:
+    """What a share of ``head_facets`` may name, and the columns that it then has.
+
+    ``category`` stands for ``category_1``, ``category_2``, .., unless a column is called so.
+    """
+    names: dict[str, tuple[str, ...]] = {}
+    for column in attributes.facets:
+        level = _LEVEL.fullmatch(column)
+        group = level["facet"] if level else column
+        if group in attributes.facets:
+            names[column] = (column,)
+        else:
+            names[group] = (*names.get(group, ()), column)
+    return names
+
+
 def values_named(text: str, names: Sequence[Sequence[str]]) -> list[list[int]]:
-    """The numbers of the values that a text names, ``[H]``, each head's ascending.
+    """:func:`numbers_of` values of a text, which parts them by commas; a value may have commas."""
+    return numbers_of([part.strip() for part in _NEXT_VALUE.split(text.strip(" ,"))], names)
+
+
+def numbers_of(asked: Iterable[str], names: Sequence[Sequence[str]]) -> list[list[int]]:
+    """The numbers of values by their names, ``[H]``, each head's ascending.
 
     A head gets what it knows of them. A year brings its decade, and a level of a category those
     above it, as they do in a catalogue.
 
     Args:
-        text: ``column=value`` once or several times, with commas between; a value may have commas.
+        asked: ``column=value``; empty ones count for nothing.
         names: ``[H]`` the names of each head's values, in the order of their numbers.
 
     Raises:
@@ -99,7 +120,7 @@ def values_named(text: str, names: Sequence[Sequence[str]]) -> list[list[int]]:
             "This checkpoint knows items one by one and not by their values, so it cannot rank a "
             "new one; train a model with head_facets."
         )
-    asked = [part.strip() for part in _NEXT_VALUE.split(text.strip(" ,")) if part.strip()]
+    asked = [name for name in asked if name]
     if not asked:
         some = " and ".join(own[0] for own in names if own)
         raise DataError(f"A new item needs at least one value to be ranked by, such as {some}.")

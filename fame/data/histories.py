@@ -39,6 +39,39 @@ def build_histories(
     return counted_histories(name, log, core=core, filters=filters, ties=ties, count=False)[0]
 
 
+def by_session(log: Log, gap: float) -> Log:
+    """The log with a user for every session: of ``ann`` become ``ann/1``, ``ann/2`` and so on.
+
+    A person's session ends where more than ``gap`` lies between a click and the next one.
+
+    Args:
+        log: Interactions with times.
+        gap: In the unit of those times.
+    """
+    assert log.times is not None, "sessions are cut by times"
+    users, ids = _encode(log.users)
+    order = _by_user_and_time(users, log.times)
+    owner, when = users[order], log.times[order]
+    of_another = np.ones(len(order), dtype=bool)
+    of_another[1:] = owner[1:] != owner[:-1]
+    # Differences of whole numbers may leave 64 bits; as decimal numbers they are exact enough.
+    begins = of_another.copy()
+    begins[1:] |= np.diff(when.astype(np.float64)) > gap
+    session = np.cumsum(begins) - 1
+    first = np.flatnonzero(begins)
+    number = np.arange(len(first)) - np.maximum.accumulate(
+        np.where(of_another[first], np.arange(len(first)), 0)
+    )
+    names = [
+        f"{ids[user]}/{own + 1}"
+        for user, own in zip(owner[first].tolist(), number.tolist(), strict=True)
+    ]
+    codes = np.empty(len(order), dtype=np.int32)
+    codes[order] = session
+    cut = pa.DictionaryArray.from_arrays(pa.array(codes), pa.array(names, pa.large_string()))
+    return Log(pa.chunked_array([cut]), log.items, log.times)
+
+
 def counted_histories(
     name: str,
     log: Log,

@@ -7,6 +7,7 @@ import json
 import re
 import tempfile
 import zoneinfo
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -22,7 +23,7 @@ import pyarrow.parquet as pq
 from fame.data.catalogue import align, read_items, write_items
 from fame.data.columns import Roles, choose, listed, time_columns
 from fame.data.fetch import cache_folder
-from fame.data.histories import Ties, counted_histories
+from fame.data.histories import Ties, by_session, counted_histories
 from fame.data.opening import Opened, opened
 from fame.data.own_items import MISSING, OwnItems, own_items
 from fame.data.readers import Log, read_sequences
@@ -46,6 +47,8 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 # From this share of titled items on, nothing is said of the others.
 _ENOUGH_TITLES = 0.9
 _SHOWN = 5  # rows before anything is kept
+_GAP = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)\s*([smhd])")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
 @dataclass(frozen=True)
@@ -53,29 +56,37 @@ class Wishes:
     """How a file is to be read and cleaned, where the file and what is usual do not decide.
 
     Attributes:
-        user, item, time, rating: Names of columns.
+        user, item, time, rating, event: Names of columns.
         sep: What separates columns, and ``quotes`` whether ``"`` holds values together.
         timezone: The zone of dates that say none, like ``Europe/Paris``; otherwise UTC.
         core: Users and items with fewer interactions are dropped until none is left.
         min_rating: Interactions with a lower rating, or with none, are dropped.
+        events: Interactions of other kinds are dropped; empty keeps all.
+        session_gap: Each of a person's sessions becomes a history of its own, and ends where more
+            time passes than this: a number and s, m, h or d, like ``30m``.
         dedupe: Keep one of the clicks with the same person, item and time.
         skip_bad: So many rows may be dropped because they cannot be read.
         in_order: Lines stand in order: without ``time`` they are the order, with it they order
             equal times.
+        facets: Columns of the catalogue that are facets although they look like none.
     """
 
     user: str | None = None
     item: str | None = None
     time: str | None = None
     rating: str | None = None
+    event: str | None = None
     sep: str | None = None
     quotes: bool = True
     timezone: str | None = None
     core: int = 0
     min_rating: float | None = None
+    events: tuple[str, ...] = ()
+    session_gap: str | None = None
     dedupe: bool = False
     skip_bad: int = 0
     in_order: bool = False
+    facets: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.sep is not None and self.sep != "::" and len(self.sep.encode()) != 1:
@@ -90,6 +101,17 @@ class Wishes:
         for name in ("core", "skip_bad"):
             if getattr(self, name) < 0:
                 raise DataError(f"--{name.replace('_', '-')} may not be less than 0.")
+        if self.session_gap is not None and not self.gap_seconds:
+            raise DataError(
+                f"--session-gap is a number above 0 and s, m, h or d, like 30m, not "
+                f"{self.session_gap[:40]!r}."
+            )
+
+    @property
+    def gap_seconds(self) -> float:
+        """``session_gap`` in seconds; 0 where none can be read."""
+        found = _GAP.fullmatch((self.session_gap or "").strip())
+        return float(found[1]) * _SECONDS[found[2]] if found else 0.0
 
     @property
     def asked(self) -> dict[str, Any]:
@@ -130,7 +152,24 @@ def import_file(
     wishes: Wishes | None = None,
     told: Callable[[str], None] | None = None,
 ) -> None:
-    """Brings a file of interactions into the cache as the data set ``name``.
+    """Brings a file of interactions into the cache as the data set ``name``; see :func:`read_file`.
+
+    Raises:
+        DataError: where the name cannot be given, or a file cannot be read.
+    """
+    _check_name(name, replace)
+    _keep(*read_file(path, name, items, repeats, wishes, told))
+
+
+def read_file(
+    path: Path,
+    name: str,
+    items: Path | None = None,
+    repeats: Repeats | None = None,
+    wishes: Wishes | None = None,
+    told: Callable[[str], None] | None = None,
+) -> tuple[Interactions, pd.DataFrame, About]:
+    """The histories in a file, the catalogue, and what there is to keep about them.
 
     What the file is, its content says: text with any separator, JSON lines (also with lists of
     events), Parquet (also a folder of parts), any of them packed by gzip, bzip2, zstd or zip;
@@ -140,31 +179,31 @@ def import_file(
         path: The file.
         name: What to call the set: small letters, digits, ``-`` and ``_``.
         items: A catalogue with ``item_id``, ``title`` and any facet columns, written likewise.
-        replace: Take the place of an imported set of that name.
         repeats: Whether the history's items may be recommended again; by default the share of
             repeated targets decides (:data:`fame.data.repeats.REPEATED_FROM`).
         wishes: Which columns to use, and what to drop.
         told: Given what the file was taken for, with its first rows, before anything is kept.
 
     Raises:
-        DataError: where the name cannot be given, or a file cannot be read.
+        DataError: where a file cannot be read.
     """
-    _check_name(name, replace)
     wishes = wishes or Wishes()
-    own = None if items is None else own_items(items, wishes.quotes)
+    if wishes.facets and items is None:
+        raise DataError("--facet names a column of a catalogue; give that with --items.")
+    own = None if items is None else own_items(items, wishes.quotes, wishes.facets)
     with _read_log(path, wishes, told or (lambda _: None)) as found:
-        _import(name, path, found, wishes, own, repeats)
+        return _ordered(name, path, found, wishes, own, repeats)
 
 
-def _import(
+def _ordered(
     name: str,
     path: Path,
     found: _Found,
     wishes: Wishes,
     own: OwnItems | None,
     repeats: Repeats | None,
-) -> None:
-    """Makes histories of what was found, and keeps them with a report."""
+) -> tuple[Interactions, pd.DataFrame, About]:
+    """Makes histories of what was found, and a report."""
     catalogue = found.items if own is None else own.frame
     notes = () if own is None else own.notes
     ties: Ties = "file" if wishes.in_order else "random"
@@ -177,8 +216,11 @@ def _import(
     else:
         order = "in order of time, equal times in a random order fixed by the set"
     filters = f"{_filters(wishes)}; {order}"
+    logged = found.log
+    if wishes.session_gap is not None:
+        logged = _sessions(found, path, wishes)
     data, counted = counted_histories(
-        name, found.log, core=wishes.core, filters=filters, ties=ties, dedupe=wishes.dedupe
+        name, logged, core=wishes.core, filters=filters, ties=ties, dedupe=wishes.dedupe
     )
     dropped = dict(found.dropped)
     for reason, rows in counted.dropped.items():
@@ -223,7 +265,8 @@ def _import(
         repeated_targets=share,
         report=report.to_json(),
     )
-    _keep(data, described, about)
+    assert about.repeats is not None, "it was just chosen"
+    return dataclasses.replace(data, repeats=about.repeats), described, about
 
 
 def names() -> list[str]:
@@ -362,6 +405,7 @@ class _Found:
         kept: ``(N,)`` the row of the file of every interaction; ``None`` where all are kept.
         dropped: By reason, the rows that are not in ``log``, ascending, from 0.
         told: Turns rows by reason into their numbers in the file.
+        second: How many of the log's times make a second; ``None`` where nobody knows.
         items: The catalogue that came with it.
     """
 
@@ -374,6 +418,7 @@ class _Found:
     columns: Mapping[str, str | None] = dataclasses.field(default_factory=dict)
     ignored: tuple[str, ...] = ()
     times: dict[str, Any] | None = None
+    second: int | None = None
     notes: tuple[str, ...] = ()
     items: pd.DataFrame | None = None
 
@@ -381,13 +426,29 @@ class _Found:
 def _filters(wishes: Wishes) -> str:
     """What is dropped, in words."""
     parts = []
+    if wishes.events:
+        parts.append(f"events {' and '.join(wishes.events)}")
     if wishes.min_rating is not None:
         parts.append(f"ratings from {wishes.min_rating:g}")
+    if wishes.session_gap is not None:
+        parts.append(f"a history for each session, with more than {wishes.session_gap} between")
     if wishes.dedupe:
         parts.append("exact duplicates once")
     if wishes.core > 1:
         parts.append(f"{wishes.core}-core on users and items")
     return ", ".join(parts) or "none"
+
+
+def _sessions(found: _Found, path: Path, wishes: Wishes) -> Log:
+    if found.log.times is None:
+        raise DataError(f"--session-gap needs times, and {path} has none.")
+    if found.second is None:
+        form = found.times["form"] if found.times else "numbers of no known unit"
+        raise DataError(
+            f"--session-gap needs times of a known unit, and those of {path} are {form}; write "
+            "them as dates, or as seconds since 1970."
+        )
+    return by_session(found.log, wishes.gap_seconds * found.second)
 
 
 @contextmanager
@@ -423,8 +484,8 @@ def _rows_told(
 
 
 def _no_columns(label: str, wishes: Wishes) -> None:
-    for name in ("user", "item", "time", "rating", "min_rating"):
-        if getattr(wishes, name) is not None:
+    for name in ("user", "item", "time", "rating", "event", "min_rating", "events"):
+        if getattr(wishes, name) not in (None, ()):
             raise DataError(f"{label} has no columns that --{name.replace('_', '-')} could name.")
 
 
@@ -448,12 +509,18 @@ def _read_folder(folder: Path, form: Format, wishes: Wishes, told: Callable[[str
                 items = form.read_items(stream, str(folder / form.items))
     except OSError as error:
         raise DataError(f"{folder} cannot be read ({error.strerror}).") from error
-    times = None
+    times = second = None
     if log.times is not None:
         read = read_times(pa.chunked_array([log.times]), str)
-        times = _times_told(read.form, read.span)
+        times, second = _times_told(read.form, read.span), read.second
     return _Found(
-        log, len(log.items), f"MovieLens, {form.log}", _rows_told("row"), times=times, items=items
+        log,
+        len(log.items),
+        f"MovieLens, {form.log}",
+        _rows_told("row"),
+        times=times,
+        second=second,
+        items=items,
     )
 
 
@@ -471,7 +538,9 @@ def _read_table(table: OwnTable, wishes: Wishes, told: Callable[[str], None]) ->
             f"{listed(table.columns)}."
         )
 
-    given = {role: getattr(wishes, role) for role in ("user", "item", "time", "rating")}
+    given = {role: getattr(wishes, role) for role in ("user", "item", "time", "rating", "event")}
+    if not table.columns:
+        raise DataError(f"{label} is empty: it holds no interactions.")
     if len(table.columns) < 2:
         raise fault("there is one column, and a user and an item are needed; give --sep")
     roles = choose(
@@ -484,11 +553,15 @@ def _read_table(table: OwnTable, wishes: Wishes, told: Callable[[str], None]) ->
     )
     if wishes.min_rating is not None and roles.rating is None:
         raise fault("no column holds ratings for --min-rating; say with --rating which one does")
+    if wishes.events and roles.event is None:
+        raise fault("no column holds kinds of events for --events; say with --event which one does")
     ignored = tuple(name for name in table.columns if name not in roles.used)
     told(_shown(table, roles, ignored))
     others = [name for name in (roles.time,) if name is not None]
     if wishes.min_rating is not None and roles.rating is not None:
         others.append(roles.rating)
+    if roles.event is not None:
+        others.append(roles.event)
     read = table.read([roles.user, roles.item], others, wishes.skip_bad)
     if not len(read.table):
         raise DataError(f"{label} is empty: it holds no interactions.")
@@ -545,6 +618,20 @@ def _cleaned(
         ids = _ids(rows[column], label, column).unify_dictionaries()
         rows = rows.set_column(rows.column_names.index(column), column, ids)
         drop(f"no {role} id", _missing(ids))
+    notes = _order_notes(table, roles, ignored, wishes)
+    if roles.event is not None:
+        kinds = _texts(rows[roles.event], label, roles.event)
+        counts = Counter(
+            {own["values"]: own["counts"] for own in pc.value_counts(kinds).to_pylist()}
+        )
+        shown = ", ".join(f"{kind[:40] or 'none'} {many:,}" for kind, many in counts.most_common(8))
+        shown += ", ..." if len(counts) > 8 else ""
+        if lacking := [kind for kind in wishes.events if kind not in counts]:
+            raise DataError(f"{label}: no row has {roles.event} = {lacking[0]!r}; it has {shown}.")
+        if wishes.events:
+            drop("another kind of event", ~pc.is_in(kinds, pa.array(wishes.events)).to_numpy())
+        elif len(counts) > 1:
+            notes += (f"all kinds of {roles.event} are kept ({shown}); --events keeps some alone",)
     if wishes.min_rating is not None and roles.rating is not None:
         ratings = _ratings(rows[roles.rating], lambda row: place(row), roles.rating)
         drop("no rating", np.isnan(ratings))
@@ -584,10 +671,11 @@ def _cleaned(
         lambda own: dropped_rows(own, table.unit, places),
         kept=at,
         dropped=dropped,
-        columns=asdict(roles),
+        columns=roles.named,
         ignored=ignored,
         times=None if roles.time is None else _times_told(when.form, when.span),
-        notes=_order_notes(table, roles, ignored, wishes),
+        second=None if roles.time is None else when.second,
+        notes=notes,
     )
 
 
@@ -645,6 +733,16 @@ def _ids(column: pa.ChunkedArray, label: str, name: str) -> pa.ChunkedArray:
     except pa.ArrowException:
         pass
     raise DataError(f"{label}: column {name!r} holds {kind}; ids are text or whole numbers.")
+
+
+def _texts(column: pa.ChunkedArray, label: str, name: str) -> pa.ChunkedArray:
+    """``(N,)`` values as text, empty where there is none."""
+    try:
+        return column.cast(pa.string()).fill_null("")
+    except pa.ArrowException as error:
+        raise DataError(
+            f"{label}: column {name!r} holds {column.type}, which is no kind of an event."
+        ) from error
 
 
 def _ratings(column: pa.ChunkedArray, place: Callable[[int], str], name: str) -> np.ndarray:

@@ -41,6 +41,7 @@ class Opened:
     Attributes:
         label: What to call it in an error: the path it was given by.
         path: Where it lies, unpacked and in UTF-8 without a mark, its lines ending in a newline.
+        folder: A place for what has to be written to read it; gone with the block.
         kind: Whether it is text or Parquet.
         how: How it was written, in words.
         quotes: Whether there is a ``"`` in it.
@@ -49,6 +50,7 @@ class Opened:
 
     label: str
     path: Path
+    folder: Path
     kind: Literal["text", "parquet"]
     how: str
     quotes: bool = False
@@ -73,12 +75,14 @@ def opened(path: Path) -> Iterator[Opened]:
             with plain.open("rb") as stream:
                 begins = stream.read(4)
             if begins == b"PAR1":
-                yield Opened(label, plain, "parquet", ", ".join(["Parquet", *packed]))
+                how = ", ".join(["Parquet", *packed])
+                yield Opened(label, plain, Path(folder), "parquet", how)
                 return
             text, encoding, quotes, returns = _as_text(plain, label, Path(folder))
         except OSError as error:
             raise DataError(f"{label} cannot be read ({error.strerror or error}).") from error
-        yield Opened(label, text, "text", ", ".join([encoding, *packed]), quotes, returns)
+        how = ", ".join([encoding, *packed])
+        yield Opened(label, text, Path(folder), "text", how, quotes, returns)
 
 
 def _unpacked(path: Path, label: str, folder: Path) -> tuple[Path, list[str]]:

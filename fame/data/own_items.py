@@ -7,13 +7,16 @@ import html
 import json
 import math
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from fame.data.catalogue import facet_columns
 from fame.data.columns import is_known, listed, plain
+from fame.data.no_facets import why_no_facet
 from fame.data.tables import OwnTable, open_table
 from fame.errors import DataError
 
@@ -42,23 +45,26 @@ class OwnItems:
     notes: tuple[str, ...]
 
 
-def own_items(path: Path, quotes: bool = True) -> OwnItems:
+def own_items(path: Path, quotes: bool = True, facets: Collection[str] = ()) -> OwnItems:
     """Reads a catalogue: ``item_id``, ``title`` and any facet columns.
 
     A column of numbers is a number. One in which ``|`` separates values, or in which all values are
     JSON arrays or Python's lists, is a list; any other is a category. A missing value is missing.
+    What tells all items apart is no facet (:mod:`fame.data.no_facets`).
 
     Args:
         quotes: Whether ``"`` holds a value together in text.
+        facets: Columns that are facets whatever they hold.
 
     Raises:
-        DataError: where a column is lacking, or an id is missing or stands there twice.
+        DataError: where a column is lacking, or an id is missing or stands there twice with
+            something else beside it.
     """
     with open_table(path, quotes) as table:
-        return _catalogue(table)
+        return _catalogue(table, facets)
 
 
-def _catalogue(table: OwnTable) -> OwnItems:
+def _catalogue(table: OwnTable, facets: Collection[str]) -> OwnItems:
     label = table.label
     names = list(table.columns)
     item = _first_of(names, _ID_NAMES) or next((n for n in names if is_known(n, "item")), None)
@@ -74,19 +80,39 @@ def _catalogue(table: OwnTable) -> OwnItems:
         raise DataError(f"{label} is empty: it describes no item.")
     if item not in values or title not in values:
         raise DataError(f"{label}: {item!r} and {title!r} may not be inside other columns.")
+    for name in facets:
+        if name not in values:
+            raise DataError(
+                f"{label}, {table.header_place}: there is no column {name[:40]!r}, as --facet says;"
+                f" it has {listed(names)}."
+            )
+    notes: list[str] = []
     ids = [_text(value) for value in values[item]]
-    seen: set[str] = set()
+    first: dict[str, int] = {}
+    again: list[int] = []
     for row, own in enumerate(ids):
-        if own is None or own.strip() in MISSING or own in seen:
-            wrong = "no item_id" if own is None or own.strip() in MISSING else (
-                f"the item_id {own[:40]!r}, which stands there before"
-            )  # fmt: skip
-            raise DataError(f"{label}, {table.unit} {table.places([row])[0]} has {wrong}.")
-        seen.add(own)
+        if own is None or own.strip() in MISSING:
+            raise DataError(f"{label}, {table.unit} {table.places([row])[0]} has no item_id.")
+        before = first.setdefault(own, row)
+        if before == row:
+            continue
+        if any(column[before] != column[row] for column in values.values()):
+            raise DataError(
+                f"{label}, {table.unit} {table.places([row])[0]} has the item_id {own[:40]!r}, "
+                "which stands there before with other values; keep one of the two."
+            )
+        again.append(row)
+    if again:
+        values = {
+            name: [own for row, own in enumerate(column) if first[str(ids[row])] == row]
+            for name, column in values.items()
+        }
+        ids = list(first)
+        notes.append(f"{len(again):,} rows say what one before them says and are left out")
     titles = [_title(_text(value)) for value in values[title]]
     frame = pd.DataFrame({"item_id": ids, "title": titles}, dtype="string")
-    notes: list[str] = []
     labels: set[str] = set()
+    none: dict[str, list[str]] = {}
     for name in values:
         if name in (item, title):
             continue
@@ -95,6 +121,14 @@ def _catalogue(table: OwnTable) -> OwnItems:
             continue
         facet = _facet_name(name, labels, notes)
         frame[facet] = _facet(values[name], seq=name.endswith("_seq") and ":" in name)
+        kind = facet_columns(frame[["item_id", facet]])[facet]
+        why = None if name in facets else why_no_facet(name, frame[facet], kind)
+        if why is not None:
+            none.setdefault(why, []).append(name)
+            frame = frame.drop(columns=facet)
+    if none:
+        told = "; ".join(f"{listed(own)} ({why})" for why, own in none.items())
+        notes.append(f"no facets: {told}; --facet COLUMN takes one all the same")
     return OwnItems(label, frame, tuple(notes))
 
 
@@ -194,8 +228,14 @@ def _members(value: Any) -> list[str]:
     if value is None or (isinstance(value, float) and value != value):
         return []
     entries = value if isinstance(value, (list, tuple)) else [value]
+    while any(isinstance(entry, (list, tuple)) for entry in entries):  # paths of categories
+        entries = [
+            own
+            for entry in entries
+            for own in (entry if isinstance(entry, (list, tuple)) else [entry])
+        ]
     texts = [_text(entry) for entry in entries]
-    return [text.strip() for text in texts if text is not None and text.strip()]
+    return list(dict.fromkeys(text.strip() for text in texts if text is not None and text.strip()))
 
 
 def _written_list(text: str) -> list[Any] | None:

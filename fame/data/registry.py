@@ -41,6 +41,7 @@ class NamedSet:
         core: Least number of interactions of a user and of an item; 0 keeps everything.
         filters: The filter and the rule for equal times, in words.
         fingerprint: What ``Interactions.fingerprint`` has to be; None where nobody has seen it yet.
+        thing: What people call one of its items.
     """
 
     name: str
@@ -52,6 +53,7 @@ class NamedSet:
     core: int
     filters: str
     fingerprint: str | None = None
+    thing: str = "item"
 
 
 _DAT = Format("ratings.dat", movielens.ratings_dat, "movies.dat", movielens.movies_dat)
@@ -106,6 +108,7 @@ _SETS = (
         core=5,
         filters=_FIVE_CORE,
         fingerprint="65f0605686f8cf3bd27865eac37bdde14f6b5c2e90c2d0a1085e5fe5d20eac4f",
+        thing="film",
     ),
     NamedSet(
         name="ml-1m",
@@ -121,6 +124,7 @@ _SETS = (
         core=5,
         filters=_FIVE_CORE,
         fingerprint="a979c03970e828a27092531105c6a8389cbf21b20fe59c6ab790607a8970d72d",
+        thing="film",
     ),
     NamedSet(
         name="ml-20m",
@@ -135,6 +139,7 @@ _SETS = (
         ),
         core=0,
         filters=f"none; {_IN_TIME}",
+        thing="film",
     ),
     NamedSet(
         name="ml-latest-small",
@@ -151,6 +156,7 @@ _SETS = (
         core=5,
         filters=_FIVE_CORE,
         fingerprint="5956341148ccdd382d395c9ee7b6aed3296061e44cdba2b599f0484f847b7366",
+        thing="film",
     ),
     _s3rec(
         "beauty",
@@ -179,3 +185,8 @@ _SETS = (
 )
 
 SETS: dict[str, NamedSet] = {named.name: named for named in _SETS}
+
+
+def thing_of(name: str) -> str:
+    """What people call one item of a data set: ``film``, else ``item``."""
+    return SETS[name].thing if name in SETS else "item"

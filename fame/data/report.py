@@ -23,7 +23,8 @@ class ImportReport:
         form: What the file was taken for.
         rows: Interactions read; ``rows == kept + sum of the dropped``.
         dropped: By reason, ``{"rows": how many, "unit": "line" or "row", "first": numbers}``.
-        columns: The columns of user, item, time and rating; ``None`` where there is none.
+        columns: The columns of user, item, time, rating and, where there is one, event; ``None``
+            where there is none.
         ignored: The columns that are not used.
         order: How a person's clicks are ordered.
         times: What times were written as, the first and the last; ``None`` without times.
@@ -88,8 +89,7 @@ def titled(items: pd.DataFrame) -> int:
 
 def chosen(roles: Roles, form: str | None) -> str:
     """Which column is which, in one line; ``form`` is what times were written as."""
-    time = roles.time or "none"
-    told = {"user": roles.user, "item": roles.item, "time": time, "rating": roles.rating or "none"}
+    told = {role: name or "none" for role, name in roles.named.items()}
     if form:
         told["time"] += f" ({form})"
     return ", ".join(f"{role} = {name}" for role, name in told.items())
@@ -127,7 +127,10 @@ def report_lines(report: Mapping[str, Any]) -> dict[str, str]:
         kind = "" if own["kind"] == "number" else f"{own['values']:,} values, "
         lines[f"  {name}"] = f"{kind}known of {own['items']:,} items"
     if report["options"]:
-        asked = [f"{name.replace('_', '-')} {value}" for name, value in report["options"].items()]
+        asked = [
+            f"{name.replace('_', '-')} {','.join(value) if isinstance(value, list) else value}"
+            for name, value in report["options"].items()
+        ]
         lines["asked for"] = ", ".join(asked)
     for number, note in enumerate(report["notes"], start=1):
         lines["note" if number == 1 else f"note {number}"] = note

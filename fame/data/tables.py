@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.json as pj
 import pyarrow.parquet as pq
 
+from fame.data.jsonforms import JsonRows, json_rows
 from fame.data.opening import Opened, opened
 from fame.data.readers import TEXT_IDS
 from fame.data.texttables import TextTable, text_table
@@ -90,8 +90,8 @@ def table_in(file: Opened, separator: str | None = None, quotes: bool = True) ->
     """The table that a file holds; see :func:`fame.data.texttables.text_table`."""
     if file.kind == "parquet":
         return _ParquetTable.of([file.path], file.label, file.how)
-    if _begins_as_json(file):
-        return _JsonTable.of(file)
+    if (rows := json_rows(file)) is not None:
+        return _JsonTable.of(rows, file.how)
     return _Text(text_table(file, separator, quotes))
 
 
@@ -295,36 +295,42 @@ def _parts(folder: Path) -> list[Path]:
 
 @dataclass(frozen=True)
 class _JsonTable:
-    file: Opened
+    rows: JsonRows
     form: str
     columns: tuple[str, ...]
     sample: Mapping[str, list[str]]
     leaves: _Leaves
     schema: pa.Schema
     header: bool = True
-    header_place: str = "line 1"
     breaks: int = 0
-    unit: str = "line"
 
     @property
     def label(self) -> str:
-        return self.file.label
+        return self.rows.label
+
+    @property
+    def unit(self) -> str:
+        return self.rows.unit
+
+    @property
+    def header_place(self) -> str:
+        return f"{self.unit} 1"
 
     @classmethod
-    def of(cls, file: Opened) -> _JsonTable:
-        rows: list[dict[str, Any]] = []
+    def of(cls, rows: JsonRows, how: str) -> _JsonTable:
+        first: list[dict[str, Any]] = []
         size = 0
-        for row, length in _objects(file):
-            rows.append(row)
+        for row, length in rows.objects():
+            first.append(row)
             size += length
-            if len(rows) == _SAMPLE or size > _HEAD:
+            if len(first) == _SAMPLE or size > _HEAD:
                 break
-        with _told(file.label, "JSON lines"):
-            schema = _schema(rows)
+        with _told(rows.label, rows.form):
+            schema = _schema(first)
         leaves = _Leaves.of(schema)
         columns = tuple(leaves.paths)
-        sample = {name: _first(rows, leaves.paths[name]) for name in columns}
-        return cls(file, f"JSON lines, {file.how}", columns, sample, leaves, schema)
+        sample = {name: _first(first, leaves.paths[name]) for name in columns}
+        return cls(rows, f"{rows.form}, {how}", columns, sample, leaves, schema)
 
     def read(self, ids: Sequence[str], others: Sequence[str], skip_bad: int) -> Rows:
         names = [*ids, *others]
@@ -334,57 +340,33 @@ class _JsonTable:
         block = _HEAD
         while True:
             try:
-                with pa.OSFile(str(self.file.path)) as stream:
+                with pa.OSFile(str(self.rows.path)) as stream:
                     read = pj.ReadOptions(block_size=block)
                     table = pj.read_json(stream, read, options)
                 break
             except pa.ArrowInvalid as error:
-                if "straddling" in str(error) and block < self.file.path.stat().st_size:
+                if "straddling" in str(error) and block < self.rows.path.stat().st_size:
                     block = min(8 * block, 2**31 - 1)
                     continue
-                for _ in _objects(self.file):  # raises where a line is no object
+                for _ in self.rows.objects():  # raises where a line is no object
                     pass
                 reason = str(error).splitlines()[0][:120].rstrip(".")
                 raise DataError(
-                    f"{self.label} cannot be read as JSON lines ({reason}); give a column values "
-                    "of one kind in all lines."
+                    f"{self.label} cannot be read as {self.rows.form} ({reason}); give a column "
+                    "values of one kind throughout."
                 ) from error
-        with _told(self.label, "JSON lines"):
+        with _told(self.label, self.rows.form):
             return self.leaves.take(table, names, self.label)
 
     def values(self) -> dict[str, list[Any]]:
-        rows = [row for row, _ in _objects(self.file)]
+        rows = [row for row, _ in self.rows.objects()]
         names = list(dict.fromkeys(name for row in rows for name in row))
         return {name: [row.get(name) for row in rows] for name in names}
 
     def places(self, rows: Sequence[int]) -> list[int]:
-        with self.file.path.open("rb") as stream:
+        with self.rows.path.open("rb") as stream:
             lines = [number for number, line in enumerate(stream, start=1) if line.strip()]
         return [lines[row] for row in rows]
-
-
-def _begins_as_json(file: Opened) -> bool:
-    with file.path.open("rb") as stream:
-        return stream.read(1 << 12).lstrip()[:1] == b"{"
-
-
-def _objects(file: Opened) -> Iterator[tuple[dict[str, Any], int]]:
-    """The object of every line that is not blank, and its length."""
-    with file.path.open("rb") as stream:
-        for number, line in enumerate(stream, start=1):
-            if not line.strip():
-                continue
-            try:
-                row = json.loads(line)
-            except (ValueError, RecursionError) as error:
-                reason = getattr(error, "msg", None) or "it cannot be read"
-                raise DataError(
-                    f"{file.label}, line {number} is no JSON object ({reason}); every line has to "
-                    "be one of its own."
-                ) from error
-            if not isinstance(row, dict):
-                raise DataError(f"{file.label}, line {number} is no JSON object.")
-            yield row, len(line)
 
 
 def _schema(rows: list[dict[str, Any]]) -> pa.Schema:

@@ -12,7 +12,7 @@ import csv as quoted_csv
 import re
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -23,7 +23,11 @@ from fame.data.opening import Opened
 from fame.data.times import looks_like_times
 from fame.errors import DataError
 
+# In place of '::' a byte that no text has (`fame.data.opening`) separates the columns: Arrow and
+# Python's own reader want one character, and a value may have a ':' in it.
+_UNIT = "\x1f"
 SEPARATORS = {",": "','", "\t": "tab", ";": "';'", "|": "'|'", "::": "'::'", " ": "space"}
+_ODD_COLONS = re.compile(rb"(?<!:):(?:::)+(?!:)")
 _HEAD = 1 << 20  # bytes that are looked at before anything is decided
 _SAMPLE = 1_000
 _CHUNK = 1 << 23
@@ -65,7 +69,8 @@ class TextTable:
 
     @property
     def _between(self) -> str:
-        return SEPARATORS.get(self.separator, repr(self.separator))
+        own = "::" if self.separator == _UNIT else self.separator
+        return SEPARATORS.get(own, repr(own))
 
     def read(self, wanted: Mapping[str, pa.DataType], skip_bad: int) -> tuple[pa.Table, np.ndarray]:
         """Some columns, and which rows (from 0, of all) have too many or too few values.
@@ -75,11 +80,8 @@ class TextTable:
         Raises:
             DataError: where more than ``skip_bad`` rows are such, or the file cannot be read.
         """
-        # '::' is two separators to Arrow, around a column that is empty.
-        doubled = len(self.separator) == 2
-        step = 2 if doubled else 1
-        names = [str(place) for place in range(step * len(self.columns) - (step - 1))]
-        keys = {name: str(step * self.columns.index(name)) for name in wanted}
+        names = [str(place) for place in range(len(self.columns))]
+        keys = {name: str(self.columns.index(name)) for name in wanted}
         bad: list[csv.InvalidRow] = []
 
         def on_bad(row: csv.InvalidRow) -> str:
@@ -95,7 +97,7 @@ class TextTable:
                     stream,
                     csv.ReadOptions(use_threads=threads, column_names=names, block_size=block),
                     csv.ParseOptions(
-                        delimiter=self.separator[0],
+                        delimiter=self.separator,
                         quote_char='"' if self.quotes else False,
                         newlines_in_values=self.breaks > 0,
                         invalid_row_handler=on_bad,
@@ -119,19 +121,11 @@ class TextTable:
                 self._parsed(parse, threads=False)
             row = max(bad, key=lambda own: own.number or 0)
             line = self.lines([(row.number or 1) - 1])[0]
-            got, expected = row.actual_columns, row.expected_columns
-            if doubled:
-                got, expected = (got + 1) // 2, len(self.columns)
-                if got == expected or row.actual_columns % 2 == 0:
-                    raise DataError(
-                        f"{self.file.label}, line {line}: a ':' stands within a value, which "
-                        "cannot be told from the '::' between columns; write the file with tabs."
-                    ) from error
             lost = f" (after {skip_bad:,} that --skip-bad drops)" if skip_bad else ""
             raise DataError(
-                f"{self.file.label}, line {line}: {expected} columns are expected, not {got}, with "
-                f"{self._between} between them{lost}; mend "
-                "the line, or give --sep or --skip-bad N."
+                f"{self.file.label}, line {line}: {row.expected_columns} columns are expected, not "
+                f"{row.actual_columns}, with {self._between} between them{lost}; mend the line, or "
+                "give --sep or --skip-bad N."
             ) from error
         rows = np.array([(row.number or 1) - 1 for row in bad], dtype=np.int64)
         return table.rename_columns(list(wanted)), rows
@@ -191,12 +185,7 @@ def text_table(file: Opened, separator: str | None = None, quotes: bool = True) 
     Raises:
         DataError: where a quote is not closed or stands within a value, or no table can be seen.
     """
-    with file.path.open("rb") as stream:
-        head = stream.read(_HEAD)
-        whole = len(head) < _HEAD
-        if not whole:
-            head += stream.readline()  # whatever its length, to its end
-    lines = head.decode("utf-8", errors="replace").split("\n")
+    lines = _first_lines(file)
     first = next((place for place, line in enumerate(lines) if line.strip()), None)
     if first is None:
         raise DataError(f"{file.label} is empty: a header and interactions are needed.")
@@ -206,6 +195,9 @@ def text_table(file: Opened, separator: str | None = None, quotes: bool = True) 
         first = next((i for i in range(first + 1, len(lines)) if lines[i].strip()), first)
     if separator is None:
         separator = _separator(lines[first:], file.quotes and quotes)
+    if separator == "::":
+        file, separator, quotes = _one_separator(file), _UNIT, False
+        lines = _first_lines(file)
     has_quotes = file.quotes and quotes
     breaks = _checked(file, separator) if has_quotes else 0
     if file.returns and not has_quotes:
@@ -235,6 +227,32 @@ def text_table(file: Opened, separator: str | None = None, quotes: bool = True) 
         has_quotes,
         breaks,
     )
+
+
+def _first_lines(file: Opened) -> list[str]:
+    with file.path.open("rb") as stream:
+        head = stream.read(_HEAD)
+        if len(head) == _HEAD:
+            head += stream.readline()  # whatever its length, to its end
+    return head.decode("utf-8", errors="replace").split("\n")
+
+
+def _one_separator(file: Opened) -> Opened:
+    """The file with one character in place of every '::'.
+
+    Raises:
+        DataError: where a ':' stands beside one, so that nobody can tell to which side it belongs.
+    """
+    target = file.folder / "columns"
+    with file.path.open("rb") as stream, target.open("wb") as out:
+        for number, line in enumerate(stream, start=1):
+            if b":::" in line and _ODD_COLONS.search(line):
+                raise DataError(
+                    f"{file.label}, line {number}: a ':' stands beside the '::' between columns, "
+                    "and to which side it belongs cannot be told; write the file with tabs."
+                )
+            out.write(line.replace(b"::", _UNIT.encode()))
+    return replace(file, path=target)
 
 
 def is_sequences(file: Opened) -> bool:
@@ -275,7 +293,7 @@ def _separator(lines: list[str], quotes: bool) -> str:
 def _rows(lines: list[str], separator: str, quotes: bool) -> list[list[str]]:
     # A carriage return inside a value is kept apart from the end of a line, or refused, elsewhere.
     kept = [line.rstrip("\r").replace("\r", " ") for line in lines]
-    if quotes and len(separator) == 1:
+    if quotes and separator != "::":
         reader = quoted_csv.reader((f"{line}\n" for line in kept), delimiter=separator)
         return [row for row in reader if row]
     return [line.split(separator) for line in kept if line]
@@ -319,10 +337,8 @@ def _checked(file: Opened, separator: str) -> int:
     behind a quote that has just closed (a doubled one); what closes, at the end of one or before
     the next quote.
     """
-    before = {ord("\n"), ord("\r"), ord(separator[-1]), ord('"')}
-    after = {ord("\n"), ord("\r"), ord(separator[0]), ord('"')}
-    opens = np.isin(np.arange(256), list(before))
-    closes = np.isin(np.arange(256), list(after))
+    beside = {ord("\n"), ord("\r"), ord(separator), ord('"')}
+    is_edge = np.isin(np.arange(256), list(beside))
     count, lines, inside = 0, 1, 0
     last, opened_at = ord("\n"), 0
     size, done = file.path.stat().st_size, 0
@@ -344,7 +360,7 @@ def _checked(file: Opened, separator: str) -> int:
             own, behind = around[1:-1], around[2:]
             at, ends = np.flatnonzero(own == ord('"')), np.flatnonzero(own == ord("\n"))
             opening = (count + np.arange(len(at))) % 2 == 0
-            wrong = np.where(opening, ~opens[around[at]], ~closes[behind[at]])
+            wrong = ~is_edge[np.where(opening, around[at], behind[at])]
             if wrong.any():
                 place = int(np.argmax(wrong))
                 line = lines + int(np.searchsorted(ends, at[place]))

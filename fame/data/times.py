@@ -49,11 +49,13 @@ class Times:
         numbers: ``(N,)`` to sort by.
         form: What they were written as, in words.
         span: First and last as dates; ``None`` where the numbers have no known unit.
+        second: How many of them make a second; ``None`` likewise, and where they are days.
     """
 
     numbers: np.ndarray
     form: str
     span: tuple[str, str] | None
+    second: int | None = None
 
 
 def looks_like_times(values: Sequence[str]) -> bool:
@@ -95,7 +97,7 @@ def read_times(
                 break  # below, where zones are put on
             numbers = times.cast(pa.int64()).to_numpy()
             zone = "with zones" if kind.tz else "without a zone, taken as UTC"
-            return Times(numbers, f"dates, {zone}", _span(numbers, "ns"))
+            return Times(numbers, f"dates, {zone}", _span(numbers, "ns"), _UNITS["ns"])
         numbers = times.to_numpy()
         if np.isfinite(numbers).all():
             return _of_numbers(numbers)
@@ -105,7 +107,7 @@ def read_times(
     else:
         found = _dates(texts, timezone)
         if found is not None:
-            return Times(found[0], found[1], _span(found[0], "ns"))
+            return Times(found[0], found[1], _span(found[0], "ns"), _UNITS["ns"])
         wrong = pd.to_datetime(texts, format="ISO8601", utc=True, errors="coerce").isna()
         for form in _FORMS:  # that of the first value is the one that was meant
             if pd.notna(pd.to_datetime(texts.iloc[0], format=form, utc=True, errors="coerce")):
@@ -193,7 +195,7 @@ def _in_zone(numbers: np.ndarray, timezone: str) -> np.ndarray:
 def _of_numbers(numbers: np.ndarray) -> Times:
     first, last = float(numbers.min()), float(numbers.max())
     if unit := _unit(first, last):
-        return Times(numbers, f"{_WORDS[unit]} since 1970", _span(numbers, unit))
+        return Times(numbers, f"{_WORDS[unit]} since 1970", _span(numbers, unit), _UNITS[unit])
     if first >= 19000101 and last <= 21001231:
         ends = [str(int(number)) for number in (first, last)]
         if all(pd.notna(pd.to_datetime(end, format="%Y%m%d", errors="coerce")) for end in ends):

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from fame.baselines import COUNTING
-from fame.checkpoint import Checkpoint
+from fame.checkpoint import Checkpoint, read_choice
 from fame.config import ModelConfig, ModelName, TrainConfig
 from fame.data.repeats import repeats_sentence
-from fame.experiments.recipes import load_recipe
+from fame.experiments.recipes import has_recipe, load_recipe
 from fame.experiments.results import (
     Comparison,
     DataKey,
@@ -24,13 +24,19 @@ BASELINE: ModelName = "sasrec"  # what every other model is laid beside
 
 
 def train_command(checkpoint: Checkpoint) -> str:
-    """The command that trains this checkpoint again: what differs from the recipe is spelt out."""
+    """The command that trains this checkpoint again.
+
+    What differs from the recipe is spelt out; everything, where there is none and settings would be
+    chosen.
+    """
     recipe = {
         **ModelConfig().to_dict(),
         **TrainConfig().to_dict(),
         **load_recipe(checkpoint.data.name, checkpoint.model_config.model),
     }
     settings = {**checkpoint.model_config.to_dict(), **checkpoint.train_config.to_dict()}
+    if not has_recipe(checkpoint.data.name):  # what is left out would be chosen
+        recipe = dict.fromkeys(recipe)
     command = (
         f"python -m fame train --data {checkpoint.data.name} --out checkpoints/{checkpoint.name}"
     )
@@ -87,6 +93,12 @@ def _start(training: TrainConfig) -> list[str]:
         "Item embeddings started near each other where the catalogue's titles and facets share",
         "words, not from noise; to rank, the model reads clicks alone.",
     ]
+
+
+def _choice(checkpoint: Checkpoint) -> list[str]:
+    """What was chosen for a data set without a recipe."""
+    choice = read_choice(checkpoint.path)
+    return [] if choice is None else ["", "## Why these settings", "", choice["why"]]
 
 
 def _share(value: float) -> str:
@@ -207,6 +219,7 @@ def render_card(checkpoint: Checkpoint) -> str:
         f"{metrics['best_epoch']}. {metrics['train_seconds']:.0f} s of training on "
         f"{metrics['device']}.",
         *_start(checkpoint.train_config),
+        *_choice(checkpoint),
         "",
         "## Data",
         "",

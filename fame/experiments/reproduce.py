@@ -56,11 +56,18 @@ class Row:
     keys: tuple[RunKey, ...]
 
     @classmethod
-    def of(cls, variant: Variant, dataset: Dataset, seeds: int, settings: dict[str, Any]) -> Row:
+    def of(
+        cls,
+        variant: Variant,
+        dataset: Dataset,
+        seeds: int,
+        settings: dict[str, Any],
+        results: Results,
+    ) -> Row:
         data = data_key(dataset)
         configs = variant.configs(data.data, **settings)
-        runs = [dataclasses.replace(configs[1], seed=seed) for seed in range(seeds)]
-        keys = [RunKey.of(data, variant.name, configs[0], run) for run in runs]
+        key = results.stored_as(RunKey.of(data, variant.name, *configs), variant.formerly)
+        keys = [dataclasses.replace(key, seed=seed) for seed in range(seeds)]
         return cls(variant, configs, tuple(keys))
 
 
@@ -102,7 +109,7 @@ def reproduce(
         raise FameError("reproduce trains in one process; start it without `accelerate launch`.")
     code_commit()  # asked for now, because the repository may go on while this trains
     data = dataset.interactions
-    table = [Row.of(variant, dataset, seeds, settings or {}) for variant in variants]
+    table = [Row.of(variant, dataset, seeds, settings or {}, results) for variant in variants]
     counting, identity = {}, data_key(dataset)
     for name, ranks in baseline_ranks(data, "test").items():
         counting[name] = summarise_ranks(ranks)
@@ -174,6 +181,7 @@ def _run(
             run.path,
             resume=run.can_resume(),
             projection=False,
+            facets=False,
             card=render_card,
             on_step=on_step,
         )

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -160,6 +160,14 @@ class Results:
         rows = self.rows()
         named = {name: value for name, value in key.columns.items() if name != "seed"}
         return rows[(rows[list(named)] == pd.Series(named)).all(axis=1)].sort_values("seed")
+
+    def stored_as(self, key: RunKey, others: Sequence[str]) -> RunKey:
+        """A key by the name that its runs are stored under: its own, or one of ``others``.
+
+        Runs of the same data, settings and code are the same runs, whatever they were called.
+        """
+        keys = [replace(key, model=name) for name in (key.model, *others)]
+        return next((named for named in keys if len(self.select(named))), key)
 
     def has(self, key: RunKey) -> bool:
         return (

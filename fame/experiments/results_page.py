@@ -22,6 +22,7 @@ from fame.experiments.results import Comparison, DataKey, Results, RunKey, paire
 from fame.experiments.variants import (
     ABLATIONS,
     CLICKS_ALONE,
+    FORMER,
     MODELS,
     OTHERS,
     WIDE,
@@ -48,15 +49,29 @@ class _Line:
     rows: pd.DataFrame
 
 
-def _lines(results: Results, data: DataKey, wanted: Sequence[Variant]) -> list[_Line]:
-    """The rows of the table that were run by their recipes."""
-    lines = []
+def _key(results: Results, data: DataKey, candidate: Variant) -> RunKey:
+    """What the runs of a row are known by."""
+    key = RunKey.of(data, candidate.name, *candidate.configs(data.data))
+    return results.stored_as(key, candidate.formerly)
+
+
+def _lines(
+    results: Results, data: DataKey, wanted: Sequence[Variant], told: Sequence[_Line] = ()
+) -> list[_Line]:
+    """The rows of the table that were run by their recipes.
+
+    Args:
+        told: Rows that stand in the table already: where a recipe makes two rows the same, their
+            runs are shown once.
+    """
+    lines: list[_Line] = []
+    keys = {line.key for line in told}
     for candidate in wanted:
-        shape, training = candidate.configs(data.data)
-        key = RunKey.of(data, candidate.name, shape, training)
+        key = _key(results, data, candidate)
         rows = results.select(key)
-        if len(rows):
-            lines.append(_Line(candidate, shape, key, rows))
+        if len(rows) and key not in keys:
+            lines.append(_Line(candidate, candidate.configs(data.data)[0], key, rows))
+            keys.add(key)
     return lines
 
 
@@ -131,12 +146,17 @@ class _Benchmark:
 def _benchmark(results: Results, data: DataKey) -> _Benchmark:
     main = _lines(results, data, MODELS)
     from_clicks = map(variant, grids(results.rows(), data.data, from_clicks=True))
-    groups = {
-        "others": _lines(results, data, OTHERS),
-        "clicks": _lines(results, data, [*CLICKS_ALONE, *from_clicks]),
-        "wide": _lines(results, data, WIDE),
+    wanted = {
+        "others": OTHERS,
+        "clicks": [*CLICKS_ALONE, *from_clicks],
+        "former": FORMER,  # behind those from clicks alone: some recipes had no other start
+        "wide": WIDE,
     }
-    shown = [*main, *chain.from_iterable(groups.values())]
+    groups: dict[str, list[_Line]] = {}
+    shown = [*main]
+    for name, rows in wanted.items():
+        groups[name] = _lines(results, data, rows, told=shown)
+        shown += groups[name]
     pairs = list(_pairs(results, shown))
     return _Benchmark(data, _title(data.data), main, groups, shown, pairs)
 
@@ -146,9 +166,9 @@ def _title(name: str) -> str:
 
 
 def _pairs(results: Results, table: Sequence[_Line]) -> Iterator[tuple[_Line, _Line, Comparison]]:
-    by_name = {line.variant.name: line for line in table}
+    by_key = {line.key: line for line in table}
     for line in table:
-        base = by_name.get(line.variant.base)
+        base = by_key.get(_key(results, line.key.data, variant(line.variant.base)))
         if base is None or base is line:
             continue
         comparison = paired_comparison(results, line.key, base.key)
@@ -178,14 +198,18 @@ def _section(results: Results, benchmark: _Benchmark) -> list[str]:
 
 
 def _changed(results: Results, benchmark: _Benchmark) -> list[str]:
-    """FAME with one thing changed, each row beside FAME's runs of the same seeds; folded away."""
+    """FAME with one thing changed, each row beside FAME's runs of the same seeds; folded away.
+
+    It is the FAME of :data:`FORMER`, by whatever name the table above has that.
+    """
     data = benchmark.data
     wanted = [*ABLATIONS, *map(variant, grids(results.rows(), data.data))]
-    changed = _lines(results, data, wanted)
-    fame = next((line for line in benchmark.main if line.variant == variant("fame")), None)
+    changed = _lines(results, data, wanted, told=benchmark.shown)
+    start = _key(results, data, FORMER[0])
+    fame = next((line for line in benchmark.shown if line.key == start), None)
     if not changed or fame is None:
         return []
-    title = "FAME with one thing changed: without its parts, and heads x experts"
+    title = f"{fame.variant.label}, with one thing changed: without its parts, and heads x experts"
     # A blank line after the summary makes Markdown of what is folded.
     lines = ["", "<details>", f"<summary>{title}</summary>", ""]
     lines += [_head("over FAME of the same seeds, HR@10"), _row(fame, "")]
@@ -280,9 +304,13 @@ def glance_markdown(results: Results) -> str:
     compared = {"": ("fame", "sasrec"), ", from clicks alone": ("fame-clicks", "sasrec-clicks")}
     for data in chain.from_iterable(found for _, found in _data_sets(results)):
         counting = _counting(results, data)
+        told: set[RunKey] = set()
         for suffix, names in compared.items():
             table = _lines(results, data, [variant(name) for name in names])
-            for _, _, found in _pairs(results, table):
+            for line, _, found in _pairs(results, table):
+                if line.key in told:
+                    continue
+                told.add(line.key)
                 cells = (
                     f"{_title(data.data)}{suffix}",
                     str(found.seeds),

@@ -1,8 +1,9 @@
 """The rows of the table: which models are compared, and how each differs from FAME as shipped.
 
 A data set's recipe (:mod:`fame.experiments.recipes`) gives the settings of FAME, of the paper's
-equations and of SASRec, which has a row beside each of them; everything else is FAME's with one
-thing changed.
+equations and of SASRec, which has a row beside each of them. Everything else is FAME with one
+thing changed: FAME with items of one vector each (the recipe's ``[fame-start]``), because heads
+that are facets of the items allow no other number of heads, and none to be left out.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ from fame.errors import ConfigError
 from fame.experiments.recipes import build_configs, load_recipe
 from fame.models import registry
 
-_FROM_CLICKS: dict[str, Any] = {"item_start": "random", "start_facets": ""}
+# Items of one vector each, whatever a recipe makes them of.
+_NOT_OF_VALUES: dict[str, Any] = {"head_facets": ""}
+_FROM_CLICKS: dict[str, Any] = {"item_start": "random", "start_facets": "", **_NOT_OF_VALUES}
 # The paper's equations as they stand: vectors of positions, plain products, the whole catalogue, no
 # loss but that of the fused ranking, items that start from noise. A recipe's [paper] adds how they
 # are best trained.
@@ -43,6 +46,8 @@ class Variant:
         changes: What is set otherwise.
         base: The row that it is compared with.
         model: The model that it is.
+        formerly: Other names that runs of these settings may stand under in ``results.csv``: a
+            recipe that changes leaves its rows to this one.
     """
 
     name: str
@@ -51,6 +56,7 @@ class Variant:
     changes: dict[str, Any]
     base: str = "sasrec"
     model: ModelName = "fame"
+    formerly: tuple[str, ...] = ()
 
     def configs(self, data_name: str, **more: Any) -> tuple[ModelConfig, TrainConfig]:
         """The configurations on a data set; ``more`` are settings that win over all others."""
@@ -83,6 +89,16 @@ OTHERS = tuple(
     for name, spec in registry.MODELS.items()
     if name not in {variant.model for variant in MODELS}
 )
+# FAME by the recipes of before: what the catalogue says is where items start, not what they are.
+FORMER = (
+    Variant(
+        "fame-start",
+        "FAME, facets at the start only",
+        "fame-start",
+        _NOT_OF_VALUES,
+        formerly=("fame",),
+    ),
+)
 # Where a recipe starts from what the catalogue says: the two models without that. Elsewhere they
 # are the models themselves.
 CLICKS_ALONE = (
@@ -92,6 +108,7 @@ CLICKS_ALONE = (
         "fame-clicks",
         _FROM_CLICKS,
         base="sasrec-clicks",
+        formerly=("fame",),
     ),
     Variant(
         "sasrec-clicks",
@@ -99,31 +116,54 @@ CLICKS_ALONE = (
         "sasrec-clicks",
         _FROM_CLICKS,
         model="sasrec",
+        formerly=("sasrec",),
     ),
 )
 # The two models where width shows: on Sports the recipe has half of it, for want of time.
 WIDE = (
-    Variant("fame-256", "FAME of width 256", "fame", {"width": 256}, base="sasrec-256"),
+    Variant(
+        "fame-256",
+        "FAME of width 256, facets at the start only",
+        "fame-start",
+        {**_NOT_OF_VALUES, "heads": 2, "width": 256},  # no three heads share 256
+        base="sasrec-256",
+    ),
     Variant("sasrec-256", "SASRec of width 256", "sasrec", {"width": 256}, model="sasrec"),
 )
 ABLATIONS = (
-    Variant("no-experts", "without experts (E = 1)", "fame", {"experts": 1}),
-    Variant("no-facets", "without facet heads (one score)", "fame", {"facets": "off"}),
-    Variant("uniform-gate", "uniform gate", "fame", {"gate": "uniform"}),
+    Variant(
+        "no-experts",
+        "without experts (E = 1)",
+        "fame-start",
+        {**_NOT_OF_VALUES, "experts": 1},
+    ),
+    Variant(
+        "no-facets",
+        "without facet heads (one score)",
+        "fame-start",
+        {**_NOT_OF_VALUES, "facets": "off"},
+    ),
+    Variant(
+        "uniform-gate",
+        "uniform gate",
+        "fame-start",
+        {**_NOT_OF_VALUES, "gate": "uniform"},
+    ),
     # The same function as SASRec: what it ranks otherwise comes of where its weights start.
     Variant(
         "neither",
         "without experts and facet heads (SASRec)",
-        "fame",
-        {"experts": 1, "facets": "off"},
+        "fame-start",
+        {**_NOT_OF_VALUES, "experts": 1, "facets": "off"},
     ),
 )
-_NAMED = (*MODELS, *OTHERS, *CLICKS_ALONE, *WIDE, *ABLATIONS)
-# Heads x experts of the sweep, beside 2x4, which is FAME, and 2x1, which is it without experts. 1x1
+_NAMED = (*MODELS, *FORMER, *OTHERS, *CLICKS_ALONE, *WIDE, *ABLATIONS)
+# Heads x experts of the sweep, beside 2x4, which is fame-start, and 2x1, without experts. 1x1
 # tells what the map W^f alone does: it is SASRec of one attention head with W^f behind it.
 SWEEP = ("1x1", "1x4", "2x2", "2x8", "4x1", "4x4", "8x2")
 _GROUPS = {
     "models": [variant.name for variant in MODELS],
+    "former": [variant.name for variant in FORMER],
     "others": [variant.name for variant in OTHERS],
     "clicks": [variant.name for variant in CLICKS_ALONE],
     "wide": [variant.name for variant in WIDE],
@@ -156,7 +196,7 @@ def variant(name: str) -> Variant:
     if grid["clicks"]:
         label += ", from clicks alone"
         return Variant(name, label, "fame-clicks", {**_FROM_CLICKS, **changes}, "sasrec-clicks")
-    return Variant(name, label, "fame", changes)
+    return Variant(name, label, "fame-start", {**_NOT_OF_VALUES, **changes})
 
 
 def is_grid(name: str) -> bool:

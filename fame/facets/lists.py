@@ -28,6 +28,7 @@ LIST_LENGTH = 20
 PERMUTATIONS = 20  # of the labels; a person's control is the mean over them
 STRATA = 10  # of popularity, within which labels are permuted
 PERMUTED, TURNED, SASREC = "labels_permuted", "slices_turned", "sasrec_slices"
+PROJECTED, UNTRAINED = "random_projection", "untrained"
 _SCORES = 8_000_000  # at once, of people, heads and items: 32 MB
 
 
@@ -43,7 +44,9 @@ class ListAgreement:
         controls: By control and space, as ``held_out``. :data:`PERMUTED`: the same lists, with the
             values permuted among items of like popularity. :data:`TURNED`: lists by the slices of
             the embedding after a random rotation (:func:`slice_lists`). :data:`SASREC`: lists by
-            the slices of a SASRec of the same data.
+            the slices of a SASRec of the same data. :data:`PROJECTED`: lists by random projections
+            of the embedding to a head's width (:func:`projected_lists`). :data:`UNTRAINED`: those
+            of a model of the same shape that learned nothing.
     """
 
     held_out: dict[str, np.ndarray]
@@ -90,22 +93,62 @@ def slice_lists(
         slices: H; the width must be a multiple of it.
         turn_by: Seed of R, drawn evenly from all orthogonal matrices ``(D, D)``; ``None``: R = I.
     """
+    D = model.config.width
+    turn_DD = torch.eye(D) if turn_by is None else rotation(D, seed=turn_by)
+    return _lists_by_maps(model, readings, histories, repeats, turn_DD.unflatten(0, (slices, -1)))
+
+
+def projected_lists(
+    model: SequenceModel,
+    readings: LastPosition,
+    histories: Sequence[np.ndarray],
+    repeats: Repeats,
+    slices: int,
+    *,
+    seed: int = 0,
+) -> dict[str, np.ndarray]:
+    """By projection (``head_0``, ..) ``(U, k)`` the first items by ``<A_h x_v, A_h q>``.
+
+    With ``A_h`` of :func:`projections`, so that each score estimates the fused one without a bias.
+    """
+    maps_HKD = projections(model.config.width, slices, seed=seed)
+    return _lists_by_maps(model, readings, histories, repeats, maps_HKD)
+
+
+def rotation(width: int, *, seed: int) -> Tensor:
+    """``(D, D)`` float64: drawn evenly from all orthogonal matrices."""
+    if width == 1:  # scipy draws from two dimensions on
+        return torch.ones(1, 1, dtype=torch.float64)
+    return torch.from_numpy(ortho_group.rvs(width, random_state=seed))
+
+
+def projections(width: int, slices: int, *, seed: int) -> Tensor:
+    """``(H, K, D)`` float64: H random projections to K = D / H numbers.
+
+    Their entries are independent and normal with variance 1 / K, which keeps inner products in
+    the mean (Johnson and Lindenstrauss, 1984).
+    """
+    K = width // slices
+    rng = np.random.default_rng([seed, 1])  # another stream than that of the permutations
+    return torch.from_numpy(rng.normal(scale=K**-0.5, size=(slices, K, width)))
+
+
+def _lists_by_maps(
+    model: SequenceModel,
+    readings: LastPosition,
+    histories: Sequence[np.ndarray],
+    repeats: Repeats,
+    maps_HKD: Tensor,
+) -> dict[str, np.ndarray]:
+    """By map ``(U, k)`` the first items by ``<M_h x_v, M_h q>``."""
     table_VD = model.padded_table().detach()
-    D = table_VD.shape[1]
-    if turn_by is None:
-        turn_DD = torch.eye(D)
-    elif D > 1:
-        turn_DD = torch.from_numpy(ortho_group.rvs(D, random_state=turn_by))
-    else:
-        turn_DD = torch.ones(1, 1)
-    turn_DD = turn_DD.to(table_VD)
-    table_HVK = (table_VD @ turn_DD.T).unflatten(1, (slices, -1)).transpose(0, 1)
+    maps_HKD = maps_HKD.to(table_VD)
+    table_HVK = table_VD @ maps_HKD.mT
 
     def scores(part: LastPosition) -> Tensor:
-        query_HnK = (part.query @ turn_DD.T).unflatten(1, (slices, -1)).transpose(0, 1)
-        return query_HnK @ table_HVK.mT
+        return (part.query @ maps_HKD.mT) @ table_HVK.mT
 
-    names = [f"head_{head}" for head in range(slices)]
+    names = [f"head_{head}" for head in range(len(maps_HKD))]
     return dict(zip(names, _lists(scores, readings, histories, repeats), strict=True))
 
 
@@ -137,6 +180,7 @@ def list_agreement(
     repeats: Repeats,
     seed: int = 0,
     sasrec: SequenceModel | None = None,
+    untrained: SequenceModel | None = None,
 ) -> dict[str, ListAgreement]:
     """Agreement of lists by facet; a facet that nobody's held-out item has is left out.
 
@@ -146,18 +190,15 @@ def list_agreement(
         facets: By facet, the values of every real item.
         train_count: ``(V - 1,)`` how often each real item was clicked in training: popularity.
         repeats: The checkpoint's choice: whether the history's items may be recommended again.
-        seed: Of the permutations and of the rotation.
+        seed: Of the permutations, of the rotation and of the projections.
         sasrec: A SASRec of the same data and catalogue, to be cut into as many slices.
+        untrained: A model of the same shape that learned nothing.
     """
     readings = read_histories(model, histories)
     lists = head_lists(model, readings, histories, repeats)
-    heads = len(lists) - 1
-    cut: dict[str, dict[str, np.ndarray]] = {}
-    if heads:
-        cut[TURNED] = slice_lists(model, readings, histories, repeats, heads, turn_by=seed)
-    if heads and sasrec is not None and sasrec.config.width % heads == 0:
-        others = read_histories(sasrec, histories)
-        cut[SASREC] = slice_lists(sasrec, others, histories, repeats, heads)
+    cut = control_lists(
+        model, readings, histories, repeats, seed=seed, sasrec=sasrec, untrained=untrained
+    )
     rng = np.random.default_rng(seed)
     found = {}
     for name, values in facets.items():
@@ -185,6 +226,35 @@ def list_agreement(
             controls=controls,
         )
     return found
+
+
+def control_lists(
+    model: SequenceModel,
+    readings: LastPosition,
+    histories: Sequence[np.ndarray],
+    repeats: Repeats,
+    *,
+    seed: int = 0,
+    sasrec: SequenceModel | None = None,
+    untrained: SequenceModel | None = None,
+) -> dict[str, dict[str, np.ndarray]]:
+    """By control the lists ``(U, k)`` that stand for its heads; none for a model without heads.
+
+    Args: as of :func:`list_agreement`; a SASRec whose width is no multiple of H is left out.
+    """
+    heads = len(space_names(model)) - 1
+    cut: dict[str, dict[str, np.ndarray]] = {}
+    if not heads:
+        return cut
+    cut[TURNED] = slice_lists(model, readings, histories, repeats, heads, turn_by=seed)
+    cut[PROJECTED] = projected_lists(model, readings, histories, repeats, heads, seed=seed)
+    if sasrec is not None and sasrec.config.width % heads == 0:
+        others = read_histories(sasrec, histories)
+        cut[SASREC] = slice_lists(sasrec, others, histories, repeats, heads)
+    if untrained is not None:
+        found = head_lists(untrained, read_histories(untrained, histories), histories, repeats)
+        cut[UNTRAINED] = {space: lists for space, lists in found.items() if space != "all"}
+    return cut
 
 
 def permuted_values(

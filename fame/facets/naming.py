@@ -121,11 +121,12 @@ def evidence(
     }
     best = max(rivals, key=lambda name: rivals[name].mean())
     leads = {best: lead([rivals[best]])}
-    for control, by_space in agreement.controls.items():
-        same_lists = control == PERMUTED
-        leads[CONTROLS[control]] = lead(
-            [by_space[own_space]] if same_lists else list(by_space.values())
-        )
+    for control, called_so in CONTROLS.items():
+        if by_space := agreement.controls.get(control):  # others are shown beside it, not asked
+            same_lists = control == PERMUTED
+            leads[called_so] = lead(
+                [by_space[own_space]] if same_lists else list(by_space.values())
+            )
     return Evidence(head, facet, float(own.mean()), leads, moved, called)
 
 

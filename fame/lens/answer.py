@@ -59,18 +59,13 @@ def trace_answer(
     def named(item: int) -> dict[str, Any]:
         return {"item": str(ids[item - 1]), "title": str(titles[item - 1])}
 
-    every = [name for own in value_names for name in own]
-
-    def by_value(parts: ByValue) -> list[list[dict[str, Any]]]:
-        return [
-            [
-                {"value": None if value is None else every[value], "points": points}
-                for value, points in own
-            ]
-            for own in parts
-        ]
+    every = every_name(value_names)
 
     lists = head_table(trace, top_k, raw=raw)
+    columns = (lists[name].tolist() for name in ("head", "item", "score", "rank"))
+    by_head: list[list[dict[str, Any]]] = [[] for _ in range(trace.heads)]
+    for head, item, score, rank in zip(*columns, strict=True):
+        by_head[head].append({**named(item), "score": score, "rank": rank})
     fused = fused_table(trace, top_k, raw=raw)
     shares: Sequence[list[float]] = fused[[f"head_{h}" for h in range(trace.heads)]].values.tolist()
     answer: dict[str, Any] = {
@@ -79,23 +74,17 @@ def trace_answer(
         "gate": trace.gate.tolist(),
         "names": list(names) or [None] * trace.heads,
         "router": trace.router.tolist() if trace.experts else [],
-        "heads": [
-            [
-                {**named(item), "score": score, "rank": rank}
-                for item, score, rank in lists.loc[
-                    lists["head"] == head, ["item", "score", "rank"]
-                ].itertuples(index=False)
-            ]
-            for head in range(trace.heads)  # also where a history leaves nothing to recommend
-        ],
+        "heads": by_head,
         "fused": [
             {
                 **named(item),
                 "score": score,
-                "by_head": by_head,
-                "by_value": by_value(value_ledger(trace, item, raw=raw)),
+                "by_head": own,
+                "by_value": named_parts(value_ledger(trace, item, raw=raw), every),
             }
-            for item, score, by_head in zip(fused["item"], fused["score"], shares, strict=True)
+            for item, score, own in zip(
+                fused["item"].tolist(), fused["score"].tolist(), shares, strict=True
+            )
         ],
         "held_out": None,
         "ledger": "raw" if raw else "centred",
@@ -111,6 +100,22 @@ def trace_answer(
             "score": placed.score,
             "rank": placed.rank,
             "rank_by_head": placed.rank_by_head,
-            "by_value": by_value(placed.by_value),
+            "by_value": named_parts(placed.by_value, every),
         }
     return answer
+
+
+def every_name(value_names: Sequence[Sequence[str]]) -> list[str]:
+    """``[A]`` the names of all heads' values, in the order of their numbers."""
+    return [name for own in value_names for name in own]
+
+
+def named_parts(parts: ByValue, every: Sequence[str]) -> list[list[dict[str, Any]]]:
+    """``[H]`` of ``{value, points}``: a value by its name, the item's own part as ``None``."""
+    return [
+        [
+            {"value": None if value is None else every[value], "points": points}
+            for value, points in own
+        ]
+        for own in parts
+    ]

@@ -210,6 +210,18 @@ def new_item(
     )
 
 
+def around(trace: SequenceTrace, rank: int, reach: int) -> tuple[list[int], list[int]]:
+    """The candidates just above and just below a place between them, best first.
+
+    Args:
+        rank: Of an item that is not in the catalogue, such as :attr:`NewItem.rank`: as many
+            candidates as ``rank - 1`` stand before it.
+        reach: How many items on either side, at most.
+    """
+    best = top_items(trace.scores, trace.candidates, rank - 1 + reach).tolist()
+    return best[max(0, rank - 1 - reach) : rank - 1], best[rank - 1 :]
+
+
 def head_table(trace: SequenceTrace, k: int, *, raw: bool = False) -> pd.DataFrame:
     """Each head's own list: ``head, rank, item, score``, k rows a head."""
     scores, candidates = head_scores(trace, raw=raw), trace.candidates

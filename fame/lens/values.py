@@ -39,11 +39,15 @@ class _Composed:
         made_of: The weights that it is made of, and how often each had been changed then.
         own_HVK: Own parts as the heads see them.
         length_V: ``|x_v|`` under cosine scores, else 1; 1 for the padding, which has none.
+        seen_AK: Values' vectors as the head that knows each of them sees it.
+        head_A: Which head that is.
     """
 
     made_of: tuple[tuple[Tensor, int], ...]
     own_HVK: Tensor
     length_V: Tensor
+    seen_AK: Tensor
+    head_A: Tensor
 
     @classmethod
     def of(cls, model: SequenceModel, values: ItemValues) -> _Composed:
@@ -63,7 +67,18 @@ class _Composed:
         length_V = torch.ones_like(own_VHK[:, 0, 0])
         if model.config.score != "dot":
             length_V[1:] = torch.linalg.vector_norm(model.item_vectors(), dim=1)[1:]
-        found = cls(made_of, model.seen_by_heads(own_VHK.flatten(1)), length_V)
+        H = len(values.index.counts)
+        counts = torch.tensor(values.index.counts, device=values.vectors.device)
+        head_A = torch.arange(H, device=counts.device).repeat_interleave(counts)
+        in_slice_AHK = F.one_hot(head_A, H).to(values.vectors)[:, :, None] * values.vectors[:, None]
+        seen_HAK = model.seen_by_heads(in_slice_AHK.flatten(1))
+        found = cls(
+            made_of,
+            model.seen_by_heads(own_VHK.flatten(1)),
+            length_V,
+            seen_HAK[head_A, torch.arange(len(head_A), device=head_A.device)],
+            head_A,
+        )
         _composed[model] = found
         return found
 
@@ -109,19 +124,14 @@ class ValuePoints:
 
         composed = _Composed.of(model, model.values)
         index, vectors_AK = model.values.index, model.values.vectors
-        H = len(state_HK)
-        counts = torch.tensor(index.counts, device=vectors_AK.device)
-        head_A = torch.arange(H, device=vectors_AK.device).repeat_interleave(counts)
-        in_slice_AHK = F.one_hot(head_A, H).to(vectors_AK)[:, :, None] * vectors_AK[:, None]
-        seen_HAK = model.seen_by_heads(in_slice_AHK.flatten(1))
-        points_HA = torch.einsum("hak,hk->ha", seen_HAK, state_HK)
+        points_A = (composed.seen_AK * state_HK[composed.head_A]).sum(-1)
         own_HV = torch.einsum("hvk,hk->hv", composed.own_HVK, state_HK)
         length = composed.length_V.double().cpu().numpy()
         own = own_HV.double().cpu().numpy() / length
         own[:, 0] = 0.0
         return cls(
             index=ValueIndex(index.counts, index.value.cpu(), index.start.cpu()),
-            by_value=points_HA.gather(0, head_A[None])[0].double().cpu().numpy(),
+            by_value=points_A.double().cpu().numpy(),
             own=own,
             length=length,
             vectors=None if model.config.score == "dot" else vectors_AK.double().cpu().numpy(),
@@ -158,3 +168,73 @@ class ValuePoints:
             rest = own[head] - own_off - (0.0 if numbers else given_off)
             by_head.append([*parts, (None, float(rest))])
         return by_head
+
+
+@dataclass(frozen=True)
+class ValueRows:
+    """The ledger down to values of many lists' items, one row a part.
+
+    Attributes:
+        start: ``(n k + 1,)`` where the rows of each entry ``i k + j`` begin, and their end; those
+            of an entry stand by head, an item's own part behind its values.
+        head: ``(rows,)``.
+        value: ``(rows,)`` number of the value, -1 for the item's own part.
+        points: ``(rows,)`` centred; those of one head sum to its entry of the ledger.
+    """
+
+    start: np.ndarray
+    head: np.ndarray
+    value: np.ndarray
+    points: np.ndarray
+
+
+@torch.no_grad()
+def value_rows(
+    model: SequenceModel, state_nHK: Tensor, gate_nH: Tensor, items_nk: np.ndarray
+) -> ValueRows | None:
+    """The centred parts of :meth:`ValuePoints.parts`, weighed by the gate, for many histories.
+
+    Args:
+        state_nHK: The heads' states at the end of each history, and ``gate_nH`` its gate.
+        items_nk: Items of its list; of the padding there is no part.
+    """
+    if model.values is None:
+        return None
+    composed, index = _Composed.of(model, model.values), model.values.index
+    state, gate = state_nHK.double().cpu().numpy(), gate_nH.double().cpu().numpy()
+    seen = composed.seen_AK.double().cpu().numpy()
+    head_A = composed.head_A.cpu().numpy()
+    length = composed.length_V.double().cpu().numpy()
+    own_HVK = (composed.own_HVK.double() / composed.length_V[:, None].double()).cpu().numpy()
+    own_mean_HK = own_HVK[:, 1:].mean(1)
+    all_mean_HK = model.sub_embeddings().double().mean(1).cpu().numpy()
+    start, value = index.start.cpu().numpy(), index.value.cpu().numpy()
+    V, (n, k) = own_HVK.shape[1], items_nk.shape
+    entry = np.flatnonzero(items_nk.ravel())  # of real items
+    item, row = items_nk.ravel()[entry], entry // k
+    parts: list[tuple[np.ndarray, ...]] = []
+    for head in range(len(index.counts)):
+        state_K, share = state[row, head], gate[row, head]
+        own_off = (state[:, head] @ own_mean_HK[head])[row]
+        given_off = (state[:, head] @ all_mean_HK[head])[row] - own_off
+        many = np.zeros(len(entry), dtype=np.int64)
+        if head in index.named:
+            group = index.named.index(head)
+            begin = start[group * V + item]
+            many = start[group * V + item + 1] - begin
+            of = np.repeat(np.arange(len(entry)), many)
+            within = np.arange(len(of)) - np.repeat(np.cumsum(many) - many, many)
+            number = value[begin[of] + within]
+            points = (seen[number] * state_K[of]).sum(-1) / (np.sqrt(many[of]) * length[item[of]])
+            points = share[of] * (points - given_off[of] / many[of])
+            assert (head_A[number] == head).all(), "a head knows its own values alone"
+            parts.append((entry[of], np.full(len(of), head), number, points))
+        own = (own_HVK[head, item] * state_K).sum(-1) - own_off
+        own = share * (own - np.where(many == 0, given_off, 0.0))
+        parts.append((entry, np.full(len(entry), head), np.full(len(entry), -1), own))
+    of, by_head, number, points = (np.concatenate(own) for own in zip(*parts, strict=True))
+    order = np.argsort(of, kind="stable")
+    counts = np.bincount(of, minlength=n * k)
+    return ValueRows(
+        np.concatenate([[0], np.cumsum(counts)]), by_head[order], number[order], points[order]
+    )

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from fame.config import ModelConfig
 from fame.models.costs import BlockCosts, ModelCosts, standard_block
 from fame.models.item_values import ValueIndex
-from fame.models.layers import Dropout, FeedForward, at_position, initialise
+from fame.models.layers import Dropout, FeedForward, SliceNorm, at_position, initialise
 from fame.models.moe_attention import MergedExperts, MoEAttention
 from fame.models.sasrec import SASRec
 from fame.models.sequence_model import (
@@ -28,7 +28,8 @@ from fame.models.sequence_model import (
 def mixture_of(config: ModelConfig) -> MoEAttention:
     """FAME's attention: experts inside every head."""
     relative = relative_positions(config, config.heads * config.experts)
-    return MoEAttention(config.width, config.heads, config.experts, relative)
+    own_slice = config.expert_view == "own"
+    return MoEAttention(config.width, config.heads, config.experts, relative, own_slice=own_slice)
 
 
 class Fame(SequenceModel):
@@ -40,6 +41,8 @@ class Fame(SequenceModel):
         super().__init__(config, num_items, standard_blocks=config.layers - 1, values=values)
         self.heads, self.experts = config.heads, config.experts
         D, H, K = config.width, config.heads, config.head_width
+        if config.expert_view == "own":
+            self.embedding_norm = SliceNorm(D, H)  # else one slice's size would tell of the others
         self.attention = mixture_of(config)
         self.head_attention_norm = nn.LayerNorm(K)
         self.head_feed_forward = FeedForward(K)
@@ -136,7 +139,7 @@ def build(config: ModelConfig, num_items: int, values: ValueIndex | None = None)
 def costs(config: ModelConfig) -> ModelCosts:
     """Standard blocks and the one with the experts, see :class:`fame.models.costs.ModelCosts`."""
     D, H, E, K = config.width, config.heads, config.experts, config.head_width
-    queries_keys_values = E * D * D + 2 * D * D
+    queries_keys_values = (E + 2) * D * (K if config.expert_view == "own" else D)
     routers = H * (E * K) * E
     behind = D * D + 8 * D * D  # output matrix, feed-forward
     cosine = 1

@@ -51,6 +51,39 @@ class FeedForward(nn.Module):
         return self.outer(F.gelu(self.inner(x)))
 
 
+class SliceLinear(nn.Linear):
+    """Maps every slice of its input by itself: ``y_h = W_h x_h + b_h``, the slices side by side.
+
+    The weights of all slices stand one below the other, ``(slices * out, width / slices)``.
+
+    Args:
+        width: Of the input; a multiple of ``slices``.
+        out_features: Of all slices together; also a multiple.
+    """
+
+    def __init__(self, width: int, out_features: int, slices: int) -> None:
+        super().__init__(width // slices, out_features)
+        self.slices = slices
+
+    def forward(self, x: Tensor) -> Tensor:
+        weight_HMK = self.weight.unflatten(0, (self.slices, -1))
+        parts = x.unflatten(-1, (self.slices, -1))
+        return torch.einsum("...hk,hmk->...hm", parts, weight_HMK).flatten(-2) + self.bias
+
+
+class SliceNorm(nn.LayerNorm):
+    """Layer normalisation of every slice of its input by itself, with D gains and biases."""
+
+    def __init__(self, width: int, slices: int) -> None:
+        super().__init__(width)
+        self.slices = slices
+
+    def forward(self, x: Tensor) -> Tensor:
+        parts = x.unflatten(-1, (self.slices, -1))
+        normalised = F.layer_norm(parts, parts.shape[-1:], eps=self.eps).flatten(-2)
+        return normalised * self.weight + self.bias
+
+
 def at_position(x_BTD: Tensor, position_B: Tensor) -> Tensor:
     """One position of every sequence, ``(B, 1, D)``."""
     return x_BTD[torch.arange(len(x_BTD), device=x_BTD.device), position_B][:, None]

@@ -19,12 +19,13 @@ Shapes: ``B`` batch · ``T`` positions · ``D`` width · ``H`` heads · ``E`` ex
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fame.models.layers import RelativePositions, at_position, seen_from
+from fame.models.layers import RelativePositions, SliceLinear, at_position, seen_from
 
 
 def masked_router(router: Tensor, expert_mask_HE: Tensor) -> Tensor:
@@ -93,17 +94,25 @@ class MoEAttention(nn.Module):
 
     Args:
         relative: Numbers by distance for each of the ``H * E`` experts, where there are any.
+        own_slice: Queries, keys and values of a head read its slice of S alone.
     """
 
     def __init__(
-        self, width: int, heads: int, experts: int, relative: RelativePositions | None = None
+        self,
+        width: int,
+        heads: int,
+        experts: int,
+        relative: RelativePositions | None = None,
+        *,
+        own_slice: bool = False,
     ) -> None:
         super().__init__()
         self.relative = relative
         self.heads, self.experts, self.head_width = heads, experts, width // heads
-        self.query = nn.Linear(width, heads * experts * self.head_width)
-        self.key = nn.Linear(width, width)
-        self.value = nn.Linear(width, width)
+        linear = partial(SliceLinear, slices=heads) if own_slice else nn.Linear
+        self.query = linear(width, heads * experts * self.head_width)
+        self.key = linear(width, width)
+        self.value = linear(width, width)
         self.router_weight = nn.Parameter(torch.empty(heads, experts * self.head_width, experts))
         self.router_bias = nn.Parameter(torch.zeros(heads, experts))
         nn.init.normal_(self.router_weight, std=0.02)  # as every random weight

@@ -70,7 +70,10 @@ MODELS: dict[ModelName, ModelSpec] = {
         about="FAME has heads that each rank the catalogue, with experts inside them.",
         heads_rank=True,
         settings=frozenset(
-            {"experts", "gate", "facets", "head_facets", "own_bound", "head_loss_weight"}
+            {
+                *("experts", "expert_view", "expert_loss_weight", "gate", "facets"),
+                *("head_facets", "own_bound", "head_loss_weight"),
+            }
         ),
     ),
     "sasrec": ModelSpec(

@@ -59,6 +59,10 @@ class HeadNames:
         """``Genre``, or ``Head 2`` where that has no name."""
         return self.names[head] or head_name(head) if head < len(self.given) else head_name(head)
 
+    def heads(self, heads: int) -> list[str]:
+        """All of so many heads."""
+        return [self.head(head) for head in range(heads)]
+
     def space(self, space: str) -> str:
         """``all`` or ``head_<h>`` as a person reads it."""
         return _WHOLE if space == "all" else self.head(int(space.removeprefix("head_")))
@@ -81,10 +85,9 @@ class HeadNames:
     def columns(self, heads: int, beside: Collection[object]) -> list[str]:
         """The heads as headings of a table that has the columns ``beside`` already."""
         taken = {str(column).casefold() for column in beside}
-        called = [self.head(head) for head in range(heads)]
         return [
             f"{name} (head {head + 1})" if name.casefold() in taken else name
-            for head, name in enumerate(called)
+            for head, name in enumerate(self.heads(heads))
         ]
 
     @staticmethod

@@ -442,3 +442,19 @@ def goals_sentence(goals: ExpertGoals, called: HeadNames) -> str:
         f"{goals.specialised} of {count(goals.experts, 'expert')} have a value at {GOAL_LIFT} "
         f"times its base rate or above, and {wanted} should."
     )
+
+
+def new_item_sentence(
+    thing: str, values: Sequence[str], rank: int, among: int, score: float, k: int
+) -> str:
+    """Where something would stand that nobody has clicked, itself counted.
+
+    Args:
+        thing: What people call an item.
+        k: The length of the list.
+    """
+    listed = f"in the list of {k}" if rank <= k else f"below the list of {k}"
+    return (
+        f"A new {thing} with {quoted(', '.join(values))} would stand at rank {rank:,} of "
+        f"{among:,}, {listed}, with a score of {points(score)} (0 is the average {thing})."
+    )

@@ -16,7 +16,8 @@ from fame.presentation.sentences import (
     without_head_sentence,
 )
 from fame.presentation.text import changes, count, percent, points, quoted, shortened
-from fame.report.charts import LedgerRow, chip, head_chip, ledger_bars, share_bar
+from fame.presentation.values import BY_VALUE, head_lines
+from fame.report.charts import LedgerRow, chip, head_chip, ledger_bars, share_bar, value_lines
 from fame.report.content import Content
 from fame.report.markup import Child, Html, element
 from fame.report.parts import Line, list_name, ranked_list, section
@@ -227,6 +228,7 @@ def ledger(content: Content) -> Html:
             content.names.title(item),
             own,
             item == content.subject.held_out,
+            _by_value(content, item),
         )
         for rank, item, own in zip(
             content.fused["rank"].tolist(), content.fused["item"].tolist(), parts, strict=True
@@ -245,6 +247,8 @@ def ledger(content: Content) -> Html:
         "own score, where 0 is the average item. Bars to the right speak for an item, bars to the "
         "left against it; the diamond is the sum."
     )
+    if content.by_value:
+        lede += f" {BY_VALUE}"
     return section(
         "ledger",
         "What did each head put into it?",
@@ -252,6 +256,14 @@ def ledger(content: Content) -> Html:
         ledger_bars(rows, content.called),
         lede=lede,
     )
+
+
+def _by_value(content: Content, item: int) -> Html | None:
+    """An item's score down to its values, where it is made of any."""
+    if item not in content.by_value:
+        return None
+    lines = head_lines(content.by_value[item], content.checkpoint.value_names)
+    return value_lines(lines, content.called.heads(content.trace.heads))
 
 
 def held_out(content: Content) -> Html | None:
@@ -280,12 +292,14 @@ def held_out(content: Content) -> Html | None:
                 names.title(item),
                 account.by_head["contribution"].to_numpy(),
                 held_out=True,
+                below=_by_value(content, item),
             ),
             LedgerRow(
                 account.rival_rank or 0,
                 names.id(account.rival),
                 rival,
                 account.by_head["rival_contribution"].to_numpy(),
+                below=_by_value(content, account.rival),
             ),
         ]
         rows.sort(key=lambda row: row.rank)

@@ -18,7 +18,8 @@ from fame.lens.faithfulness import DeletionCurve
 from fame.presentation.names import HeadNames
 from fame.presentation.palette import AGAINST, FOR, NEUTRAL, head_colour
 from fame.presentation.text import percent, points, shortened
-from fame.report.markup import Html, element
+from fame.presentation.values import HeadLine, ValueName, column_widths
+from fame.report.markup import Child, Html, element
 
 
 def ticks(low: float, high: float, most: int = 6) -> list[float]:
@@ -71,13 +72,17 @@ def chip(label: str, colour: str, remark: str = "", tip: str | None = None) -> H
 
 @dataclass(frozen=True)
 class LedgerRow:
-    """A row of the ledger: ``parts`` ``(H,)`` sum to the score; ``key`` is the item's id."""
+    """A row of the ledger: ``parts`` ``(H,)`` sum to the score; ``key`` is the item's id.
+
+    ``below`` is the same down to values, where items are made of them.
+    """
 
     rank: int
     key: str
     title: str
     parts: np.ndarray
     held_out: bool = False
+    below: Html | None = None
 
 
 def ledger_bars(rows: Sequence[LedgerRow], called: HeadNames) -> Html:
@@ -134,9 +139,37 @@ def _ledger_row(
         element("span", "◎ " if row.held_out else None, row.title, class_="title"),
         element("div", grid, drawn, zero, class_="track"),
         element("span", points(score), class_="score"),
+        row.below,
         class_=f"ledger-row{' target' if row.held_out else ''}",
         data_item=row.key,
     )
+
+
+def value_lines(lines: Sequence[HeadLine], names: Sequence[str]) -> Html:
+    """What each head put into a score, and what of it comes of which value of the item.
+
+    Args:
+        names: ``[H]`` what the heads are called.
+    """
+    told = (_value_line(line, names[line.head]) for line in lines)
+    return element("div", *told, class_="values", style=column_widths(lines))
+
+
+def _value_line(line: HeadLine, name: str) -> Html:
+    """As :meth:`HeadLine.sentence` says it; a value keeps its points beside it."""
+    said: list[Child] = [chip(name, head_colour(line.head)), " ", element("b", points(line.points))]
+    for place, part in enumerate(line.parts):
+        if isinstance(part.name, ValueName):
+            what: Child = [element("small", part.name.near), part.name.label]
+            tip = str(part.name)
+        else:
+            what, tip = element("i", part.name), None
+        more = "," if place + 1 < len(line.parts) else None
+        said += [
+            " " if place else ": ",
+            element("span", what, " ", points(part.points), more, class_="part", data_tip=tip),
+        ]
+    return element("div", said)
 
 
 def columns(heights: np.ndarray, tips: Sequence[str], colour: str) -> Html:

@@ -20,13 +20,21 @@ from fame.errors import CheckpointError, FameError
 from fame.evaluate import protocol
 from fame.head_names import read_head_names
 from fame.lens.account import ItemAccount, item_account
-from fame.lens.answer import trace_answer
+from fame.lens.answer import every_name, named_parts, trace_answer
 from fame.lens.compare import NOTHING_LEFT, Comparison, compare, new_without_head
 from fame.lens.experts import ExpertAccount, expert_account
 from fame.lens.faithfulness import DeletionCurve, Measure, deletion_curves
 from fame.lens.influence import Influence, because, history_influence, item_effects
 from fame.lens.steps import Steps, history_steps
-from fame.lens.trace import SequenceTrace, fused_table, head_table, leave_out, trace_history
+from fame.lens.trace import (
+    SequenceTrace,
+    fused_table,
+    head_table,
+    leave_out,
+    trace_history,
+    value_ledger,
+)
+from fame.lens.values import ByValue
 from fame.models.sequence_model import Intervention
 from fame.presentation.facts import item_facts_of_all
 from fame.presentation.names import HeadNames
@@ -104,6 +112,8 @@ class Content:
         called: What the heads are called.
         trace: After all changes; ``fused`` and ``lists`` are its lists.
         without_head: By head how many of the k items change without it.
+        by_value: Of the listed items, the held-out one and its rival the ledger down to values, by
+            item; empty where items are not made of values.
         comparison: With the list before the changes; ``None`` where nothing was changed.
         experts: Accounts of the experts with the largest shares, by head and expert.
         effects: ``(n, k, H)`` what leaving a click out takes from each listed item's ledger.
@@ -124,6 +134,7 @@ class Content:
     fused: pd.DataFrame
     lists: pd.DataFrame
     without_head: list[int | None]
+    by_value: dict[int, ByValue]
     comparison: Comparison | None
     steps: Steps
     experts: list[ExpertAccount]
@@ -177,6 +188,10 @@ def gather(
         others[name] = fused_table(traced, k)["item"].to_numpy()
     items = fused["item"].to_numpy()
     held_out = subject.held_out
+    account = None if held_out is None else item_account(trace, held_out, k)
+    told = items.tolist() if checkpoint.value_names else []
+    if told and account is not None:
+        told += [account.item, *([account.rival] if account.rival else [])]
     return Content(
         checkpoint=checkpoint,
         names=Names(checkpoint.items),
@@ -187,6 +202,7 @@ def gather(
         fused=fused,
         lists=head_table(trace, k),
         without_head=new_without_head(trace, k),
+        by_value={item: value_ledger(trace, item) for item in told},
         comparison=comparison,
         steps=history_steps(model, history, k, repeats=repeats, intervention=change),
         experts=[
@@ -198,7 +214,7 @@ def gather(
         causes=because(model, influence, items),
         curves=deletion_curves(model, influence, intervention=change),
         others=others,
-        account=None if held_out is None else item_account(trace, held_out, k),
+        account=account,
         people=people,
         faithfulness=faithfulness,
         notices=notices,
@@ -315,6 +331,7 @@ def document(content: Content) -> dict[str, Any]:
         ],
         "others": {name: ids(items) for name, items in content.others.items()},
         "comparison": None,
+        "account": None,
         "faithfulness": content.faithfulness and asdict(content.faithfulness),
     }
     if content.comparison is not None:
@@ -325,7 +342,29 @@ def document(content: Content) -> dict[str, Any]:
             "rbo": content.comparison.rbo,
             "held_out": content.comparison.held_out,
         }
-    if held_out is not None:
-        ids([held_out])
+    if content.account is not None:
+        told["account"] = _account(content, content.account)
+        ids([content.account.item, *([content.account.rival] if content.account.rival else [])])
     told["titles"] = {names.id(item): names.title(item) for item in sorted(mentioned)}
     return told
+
+
+def _account(content: Content, account: ItemAccount) -> dict[str, Any]:
+    """The held-out item against its rival; ``by_value`` is ``None`` without values."""
+    every = every_name(content.checkpoint.value_names)
+
+    def side(item: int | None, rank: int | None, column: str) -> dict[str, Any] | None:
+        if item is None:
+            return None
+        parts = content.by_value.get(item)
+        return {
+            "item": content.names.id(item),
+            "rank": rank,
+            "by_head": account.by_head[column].tolist(),
+            "by_value": None if parts is None else named_parts(parts, every),
+        }
+
+    return {
+        "held_out": side(account.item, account.rank, "contribution"),
+        "rival": side(account.rival, account.rival_rank, "rival_contribution"),
+    }

@@ -49,7 +49,7 @@ def ranked_list(content: Content, header: Html, lines: Iterable[Line]) -> Html:
                     "span",
                     "◎ " if target else None,
                     title,
-                    _unseen_mark() if unseen else None,
+                    _unseen_mark(content) if unseen else None,
                     element("small", line.below) if line.below else None,
                     class_="title",
                 ),
@@ -65,8 +65,9 @@ def ranked_list(content: Content, header: Html, lines: Iterable[Line]) -> Html:
     return element("div", header, element("ol", *rows, class_="ranked"), class_="list")
 
 
-def _unseen_mark() -> Html:
-    return element("sup", "†", data_tip="Never seen in training: its place is chance")
+def _unseen_mark(content: Content) -> Html:
+    known = "its place is chance" if content.trace.values is None else "known by its values alone"
+    return element("sup", "†", data_tip=f"Never seen in training: {known}")
 
 
 def list_name(content: Content) -> str:

@@ -10,6 +10,7 @@ Shapes: ``B`` batch · ``T`` positions · ``N`` targets · ``M`` drawn items · 
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -20,10 +21,12 @@ from torch import Tensor, nn
 from fame.config import ModelConfig, TrainConfig
 from fame.data.attributes import ItemAttributes
 from fame.losses import head_cross_entropy, linear_cross_entropy, sampled_cross_entropy
-from fame.models.registry import ranking_heads
+from fame.models.registry import ranking_heads, spec_of
 from fame.models.sequence_model import Encoding, SequenceModel
 
 logger = logging.getLogger(__name__)
+
+_TINY = 1e-12  # a share whose logarithm, and its gradient, are finite
 
 
 @dataclass(frozen=True)
@@ -122,6 +125,11 @@ class Step:
         """The heads' states at every position that has a target."""
         return self.encoding.head_states.flatten(0, 1).index_select(0, self.target_positions_N)
 
+    @cached_property
+    def router_NHE(self) -> Tensor:
+        """The routers' weights at every position that has a target."""
+        return self.encoding.router.flatten(0, 1).index_select(0, self.target_positions_N)
+
 
 @dataclass(frozen=True)
 class Term:
@@ -171,6 +179,29 @@ def heads_loss(step: Step) -> Tensor:
     return torch.stack(by_head).mean()
 
 
+def experts_loss(step: Step) -> Tensor:
+    """Mean over heads of what a router leaves unsaid about whose history it reads.
+
+        1 - (H(mean_n beta_nh) - mean_n H(beta_nh)) / log E,
+
+    which is 0 where every history has one expert and every expert as many histories, and 1 where
+    all histories are routed alike. The difference is the mutual information of history and expert,
+    with which clusters are found without labels ("phantom targets": Bridle, Heading and MacKay,
+    NeurIPS 1991).
+    """
+    # Never in half precision, where 1 - 1e-4 is 1.
+    router_NHE = step.router_NHE.to(torch.promote_types(step.router_NHE.dtype, torch.float32))
+    if not len(router_NHE):
+        return router_NHE.sum()
+    told_H = _entropy(router_NHE.mean(0)) - _entropy(router_NHE).mean(0)
+    return (1 - told_H / math.log(router_NHE.shape[-1])).mean()
+
+
+def _entropy(shares: Tensor) -> Tensor:
+    """In nats, over the last axis."""
+    return torch.special.entr(shares.clamp_min(_TINY)).sum(-1)
+
+
 def _against(
     negatives: Negatives,
     query_NX: Tensor,
@@ -194,6 +225,14 @@ TERMS: tuple[Term, ...] = (
         "heads",
         lambda model, training: training.head_loss_weight * (ranking_heads(model) > 1),
         heads_loss,
+    ),
+    Term(
+        "experts",
+        lambda model, training: (
+            training.expert_loss_weight
+            * (spec_of(model).ranks_by_head(model) and model.experts > 1)
+        ),
+        experts_loss,
     ),
 )
 

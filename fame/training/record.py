@@ -6,14 +6,15 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
-from fame.checkpoint import write_description, write_weights
+from fame.checkpoint import write_choice, write_description, write_weights
 from fame.config import ModelConfig, TrainConfig
 from fame.data import Dataset
 from fame.errors import FameError
@@ -93,6 +94,7 @@ def recorded(
     on_step: Callable[[Progress], None],
     on_phase: Callable[[str], None],
     values: ValueIndex | None = None,
+    choice: Mapping[str, Any] | None = None,
 ) -> Iterator[Record]:
     """Keeps the record of a training in its folder; an error in the block goes into it."""
     with _log_file(run.path / LOG):
@@ -121,6 +123,9 @@ def recorded(
             write_description(
                 run.path, model_config, train_config, dataset.interactions, dataset.items
             )
+            if choice is not None:
+                logger.info("%s", choice["why"])
+                write_choice(run.path, choice)
             yield record
         except BaseException as error:
             record.fail(error)

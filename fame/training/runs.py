@@ -28,7 +28,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from fame.checkpoint import CARD, CONFIG, ITEMS, METRICS, WEIGHTS, is_own_folder
+from fame.checkpoint import CARD, CHOICE, CONFIG, ITEMS, METRICS, WEIGHTS, is_own_folder
 from fame.errors import FameError
 from fame.files import (
     MARK,
@@ -50,12 +50,22 @@ _STOP = "stop"
 _CLOCK = 2.0  # seconds: what a correction of the clock can do to the start time of a process
 _STATE = "state.safetensors"
 # What only the process that trains writes; a survey or a projection may write beside it.
-_TRAININGS_OWN = (STATUS, HISTORY, CONFIG, WEIGHTS, ITEMS, METRICS, CARD, f"resume/{_STATE}")
+_TRAININGS_OWN = (
+    *(STATUS, HISTORY, CONFIG, WEIGHTS, ITEMS, METRICS, CARD, CHOICE),
+    f"resume/{_STATE}",
+)
 
 Phase = Literal[
-    "preparing", "training", "evaluating", "projecting", "finished", "stopped", "failed"
+    "preparing",
+    "training",
+    "evaluating",
+    "projecting",
+    "naming",
+    "finished",
+    "stopped",
+    "failed",
 ]
-ACTIVE: frozenset[str] = frozenset({"preparing", "training", "evaluating", "projecting"})
+ACTIVE: frozenset[str] = frozenset({"preparing", "training", "evaluating", "projecting", "naming"})
 
 
 @dataclass
@@ -120,7 +130,7 @@ class RunFolder:
             self.check(resume=resume)  # another training may have come and gone meanwhile
             if not resume:
                 with telling_of(self.path):
-                    for name in (WEIGHTS, ITEMS, CONFIG):
+                    for name in (WEIGHTS, ITEMS, CHOICE, CONFIG):
                         (self.path / name).unlink(missing_ok=True)
                 self.drop_state()
             yield
@@ -213,8 +223,11 @@ class RunFolder:
         except (OSError, ValueError, TypeError):
             return None
         if status.phase in ACTIVE and not self.is_held():
-            status.phase = "stopped" if self.can_resume() else "failed"
             status.message = "The process ended without a word: it was killed, or the machine was."
+            if status.phase == "naming":  # the checkpoint was whole before that began
+                status.phase = "finished"
+            else:
+                status.phase = "stopped" if self.can_resume() else "failed"
         return status
 
     def write_history(self, rows: list[dict[str, float]]) -> None:

@@ -6,7 +6,7 @@ import logging
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType
@@ -34,7 +34,9 @@ from fame.evaluate import evaluate, head_report, protocol, summarise_targets
 from fame.files import telling_of, write_text
 from fame.models.item_values import ValueIndex
 from fame.models.registry import made_of_values
+from fame.presentation.names import head_name
 from fame.projection import project, write_projection
+from fame.survey import sasrec_beside, survey_facets
 from fame.training.item_start import catalogue_vectors
 from fame.training.loop import (
     SELECTION,
@@ -80,7 +82,9 @@ def train(
     *,
     resume: bool = False,
     projection: bool = True,
+    facets: bool = True,
     card: Callable[[Checkpoint], str] | None = None,
+    choice: Mapping[str, Any] | None = None,
     on_step: Callable[[Progress], None] = ignore,
     on_phase: Callable[[str], None] = ignore,
 ) -> bool:
@@ -98,8 +102,12 @@ def train(
         out: The run's folder; it must be new or empty, or an interrupted run of these settings
             with ``resume``. One of which no epoch had ended begins again, with or without it.
         projection: Whether to make the UMAP projection at the end.
+        facets: Whether to look at the end which heads are facets, and name them. Where that fails
+            the run has finished all the same, and its status says what failed.
         card: Writes the model card, in Markdown, of the finished checkpoint; without it there is
             none.
+        choice: What was chosen for a data set without a recipe, and why, to be kept beside the
+            checkpoint (:func:`fame.checkpoint.write_choice`); a resumed run has it already.
 
     Returns:
         Whether the run came to its end; ``False`` where it was interrupted.
@@ -131,7 +139,15 @@ def train(
                 logger.warning("No epoch of the run in %s had ended: it begins again.", out)
             return stack.enter_context(
                 recorded(
-                    run, dataset, model_config, train_config, workers, on_step, on_phase, values
+                    run,
+                    dataset,
+                    model_config,
+                    train_config,
+                    workers,
+                    on_step,
+                    on_phase,
+                    values,
+                    choice,
                 )
             )
 
@@ -168,6 +184,7 @@ def train(
             dataset,
             finished=finished,
             projection=projection,
+            facets=facets,
             card=card,
             should_stop=stop.is_set,
         )
@@ -180,6 +197,7 @@ def _finish(
     *,
     finished: bool,
     projection: bool,
+    facets: bool,
     card: Callable[[Checkpoint], str] | None,
     should_stop: Callable[[], bool],
 ) -> bool:
@@ -210,9 +228,38 @@ def _finish(
         checkpoint = load_checkpoint(out)
         drawn = project(checkpoint.model, checkpoint.items["item_id"].tolist())
         write_projection(out, drawn, checkpoint.weights_hash)
-    record.run.drop_state()
+    record.run.drop_state()  # from here on nothing can be lost
+    if facets and state.model.heads > 1 and not should_stop():
+        record.status.message = _name_heads(record, dataset, should_stop)
+        logger.info("%s", record.status.message)
     record.enter("finished")
     return True
+
+
+def _name_heads(record: Record, dataset: Dataset, should_stop: Callable[[], bool]) -> str:
+    """Looks which heads are facets, and says what came of it; nothing that fails here ends a run.
+
+    A stop leaves the heads as they are, for `python -m fame facets`.
+    """
+    record.enter("naming")
+
+    def go_on(text: str, share: float | None) -> None:
+        if should_stop():
+            raise FameError("It was stopped.")
+        logger.info("%s ...", text)
+
+    try:
+        checkpoint = load_checkpoint(record.run.path)
+        sasrec = sasrec_beside(checkpoint)
+        found = survey_facets(checkpoint, dataset.interactions, sasrec=sasrec, on_progress=go_on)
+    except (Exception, KeyboardInterrupt) as error:
+        reason = str(error) if isinstance(error, FameError) else repr(error)
+        return (
+            f"The heads were not named. {reason} It can be done later: python -m fame facets "
+            f"{record.run.path}"
+        )
+    names = [head.name or f"no name for {head_name(head.head)}" for head in found.heads]
+    return f"Heads by evidence: {', '.join(names)}."
 
 
 def _final_metrics(state: TrainState, dataset: Dataset, device: str) -> dict[str, Any]:

@@ -64,7 +64,7 @@ def test_changed_data_is_trained_on_anew(dataset: Dataset, tmp_path: Path, chang
     assert len(list((tmp_path / "runs").iterdir())) == 2
     assert len(list((tmp_path / "ranks").iterdir())) == len(rows)
     for data in (dataset, changed):
-        row = Row.of(variants(["fame"])[0], data, 1, SETTINGS)
+        row = Row.of(variants(["fame"])[0], data, 1, SETTINGS, results)
         held = load_checkpoint(results.run_folder(row.keys[0]))
         assert held.data == DataInfo.of(data.interactions, data.items)
 
@@ -84,7 +84,7 @@ def test_the_page_keeps_data_of_the_same_name_apart(dataset: Dataset, tmp_path: 
     results = Results(tmp_path)
     defaults = {"epochs": 200, "patience": 10}  # the recipe of a set that has none
     for data in (dataset, shuffled(dataset, "title")):
-        row = Row.of(variants(["fame"])[0], data, 1, defaults)
+        row = Row.of(variants(["fame"])[0], data, 1, defaults, results)
         figures = {"HR@10": 0.5, "NDCG@10": 0.25, "parameters": 7}
         results.add(row.keys[0], figures, table.np.array([1]))
     headings = [line for line in results_markdown(results).splitlines() if "walks" in line]

@@ -34,6 +34,7 @@ from fame.files import MARK
 from fame.losses import linear_cross_entropy
 from fame.metrics import summarise_ranks
 from fame.models.registry import MODELS
+from fame.survey import read_facets
 from fame.training import loop, objective
 from fame.training.item_start import catalogue_vectors
 from fame.training.loop import Progress, fit, new_state
@@ -712,6 +713,82 @@ def test_status_says_where_a_run_is(dataset: Dataset, tmp_path: Path) -> None:
     assert status is not None
     assert (status.phase, status.best_epoch) == ("finished", 1)
     assert status.peak_memory_mb == pytest.approx(peak_memory(CPU) / 1e6, rel=0.01)
+
+
+# --- names at the end ---------------------------------------------------------------------------
+
+ONE_EPOCH = replace(TRAINING, epochs=1)
+
+
+def test_a_run_ends_with_names_for_its_heads(dataset: Dataset, tmp_path: Path) -> None:
+    phases: list[str] = []
+    shape = replace(SHAPE, head_facets="region/")
+    assert train(dataset, shape, ONE_EPOCH, tmp_path, projection=False, on_phase=phases.append)
+    assert phases[-2:] == ["naming", "finished"]
+    found = read_facets(load_checkpoint(tmp_path))
+    assert found is not None and found.people == 96 and set(found.lists) == {"region"}
+    status = RunFolder(tmp_path).status()
+    assert status is not None and status.phase == "finished"
+    first, second = (head.name for head in found.heads)
+    assert second in ("Free", "Region")  # the one that was given no facet
+    said = f"Heads by evidence: {first or 'no name for Head 1'}, {second}."
+    assert status.message == said and said in (tmp_path / "train.log").read_text()
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (FameError("The disk is full."), "The heads were not named. The disk is full. It can be"),
+        (ZeroDivisionError("oh"), "The heads were not named. ZeroDivisionError('oh') It can be"),
+        (KeyboardInterrupt(), "The heads were not named. KeyboardInterrupt() It can be done"),
+    ],
+)
+def test_a_finished_run_is_not_lost_where_naming_fails(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Any, told: str
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise error
+
+    monkeypatch.setattr("fame.training.train.survey_facets", fail)
+    assert train(dataset, SHAPE, ONE_EPOCH, tmp_path, projection=False)
+    run = RunFolder(tmp_path)
+    status = run.status()
+    assert status is not None and status.phase == "finished" and run.has_ended()
+    assert status.message.startswith(told) and f"fame facets {tmp_path}" in status.message
+    assert load_checkpoint(tmp_path).metrics is not None
+    assert read_facets(load_checkpoint(tmp_path)) is None
+
+
+def test_a_stop_while_heads_are_named_ends_a_finished_run(dataset: Dataset, tmp_path: Path) -> None:
+    def stop(phase: str) -> None:
+        if phase == "naming":
+            os.kill(os.getpid(), signal.SIGINT)
+
+    assert train(dataset, SHAPE, ONE_EPOCH, tmp_path, projection=False, on_phase=stop)
+    status = RunFolder(tmp_path).status()
+    assert status is not None and status.phase == "finished"
+    assert status.message.startswith("The heads were not named. It was stopped.")
+    assert not (tmp_path / "facets.json").exists()
+
+
+@pytest.mark.parametrize(("model", "facets"), [("sasrec", True), ("fame", False)])
+def test_one_head_is_not_named_nor_are_any_unasked(
+    dataset: Dataset, tmp_path: Path, model: Literal["sasrec", "fame"], facets: bool
+) -> None:
+    shape = replace(SHAPE, model=model)
+    assert train(dataset, shape, ONE_EPOCH, tmp_path, projection=False, facets=facets)
+    assert not (tmp_path / "facets.json").exists()
+
+
+def test_a_process_that_died_while_naming_had_finished(dataset: Dataset, tmp_path: Path) -> None:
+    assert train(dataset, SHAPE, ONE_EPOCH, tmp_path, projection=False, facets=False)
+    run = RunFolder(tmp_path)
+    status = run.status()
+    assert status is not None
+    status.phase = "naming"
+    run.write_status(status)
+    found = run.status()
+    assert found is not None and found.phase == "finished" and "ended without" in found.message
 
 
 def test_default_training_config_validates() -> None:

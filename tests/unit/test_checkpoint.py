@@ -341,8 +341,8 @@ def as_format_2(folder: Path) -> dict[str, Any]:
     config = config_of(folder)
     config["format"] = 2
     config["training"]["head_facets"] = config["training"].pop("start_facets")
-    for key in ADDED_SETTINGS[3]:
-        del config["model"][key]
+    for key in [key for since, new in ADDED_SETTINGS.items() if since > 2 for key in new]:
+        del config["model" if key in config["model"] else "training"][key]
     sections = {name: config[name] for name in ("model", "training", "data")}
     plain = json.dumps(sections, sort_keys=True, separators=(",", ":"))
     stated = hashlib.sha256(plain.encode()).hexdigest()
@@ -418,13 +418,14 @@ def test_a_setting_added_later_has_its_stated_value_and_no_default(
     del config["model"]["temperature"]
     sealed(folder / "config.json", config)
     (folder / "metrics.json").unlink()
-    monkeypatch.setattr(folder_format, "FORMAT", 4)
-    monkeypatch.setattr(folder_format, "ADDED_SETTINGS", {4: {"temperature": 0.5}})
+    later = config["format"] + 1
+    monkeypatch.setattr(folder_format, "FORMAT", later)
+    monkeypatch.setattr(folder_format, "ADDED_SETTINGS", {later: {"temperature": 0.5}})
     assert ModelConfig().temperature != 0.5
     assert load_checkpoint(folder).model_config.temperature == 0.5
     write_weights(folder, weights_of(1))  # which writes the present format
     assert config_of(folder)["model"]["temperature"] == 0.5
-    config["format"] = 4  # of which it is one of the keys
+    config["format"] = later  # of which it is one of the keys
     sealed(folder / "config.json", config)
     with pytest.raises(CheckpointError, match="no key 'temperature'"):
         load_checkpoint(folder)

@@ -59,6 +59,7 @@ WRONG = [
     (ModelConfig, "head_facets", "year, year/"),
     (ModelConfig, "head_facets", 3),
     (ModelConfig, "own_bound", -0.1),
+    (ModelConfig, "expert_view", "none"),
     (ModelConfig, "own_bound", math.inf),
     (TrainConfig, "epochs", 0),
     (TrainConfig, "samples", "pairs"),
@@ -79,6 +80,7 @@ WRONG = [
     (TrainConfig, "negatives", -1),
     (TrainConfig, "label_smoothing", 1),
     (TrainConfig, "head_loss_weight", -1),
+    (TrainConfig, "expert_loss_weight", -1),
     (TrainConfig, "patience", -1),
     (TrainConfig, "seed", -1),
     (TrainConfig, "seed", 2**32),
@@ -101,6 +103,15 @@ def test_every_field_has_a_value_that_is_refused():
     for kind in CONFIGS:
         refused = {field for owner, field, _ in WRONG if owner is kind}
         assert refused == {field.name for field in dataclasses.fields(kind)}
+
+
+@pytest.mark.parametrize(
+    ("settings", "lacks"),
+    [({"layers": 1}, "head_facets"), ({"head_facets": "genres/", "layers": 2}, "layers=1")],
+)
+def test_a_view_of_ones_own_slice_is_refused_where_there_is_none(settings, lacks):
+    with pytest.raises(ConfigError, match=f"expert_view=own .* needs {lacks}"):
+        ModelConfig(expert_view="own", **settings)
 
 
 def test_smoothing_over_a_catalogue_that_is_left_out_is_refused():

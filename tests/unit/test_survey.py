@@ -15,6 +15,7 @@ from fame.data.catalogue import values_by_facet
 from fame.data.sequences import Interactions, held_out
 from fame.errors import CheckpointError, DataError
 from fame.facets.causes import facet_causes
+from fame.facets.codes import untrained_like
 from fame.facets.expert_lists import expert_lists
 from fame.facets.experts import ExpertsReport, ValueLift, expert_share, experts_report
 from fame.facets.lists import list_agreement
@@ -240,6 +241,7 @@ def test_facets_are_measured_named_and_read_back(faceted: Checkpoint, tmp_path: 
     lists = list_agreement(
         faceted.model, histories, np.array(targets), values,
         faceted.items["train_count"].to_numpy(), repeats="exclude", seed=3,
+        untrained=untrained_like(faceted.model, seed=3),
     )  # fmt: skip
     for facet, agreement in lists.items():
         stored = found.lists[facet]
@@ -323,7 +325,39 @@ def test_the_stored_facets_are_what_the_command_prints_and_hold_no_history(facet
     assert json.loads(text) == {
         "format": 2, "weights": faceted.weights_hash, "data": PLANTED.fingerprint, **asdict(facets)
     }  # fmt: skip
-    assert not any(f'"{one}"' in text for one in (*PLANTED.item_ids[1:], *PLANTED.user_ids))
+    assert not any(f'"{one}"' in text for one in PLANTED.item_ids[1:])
+
+
+LATER = ("tables", "probes", "disentanglement", "redundancy", "use")
+
+
+def test_all_measures_are_stored_and_each_says_whom_it_saw(faceted: Checkpoint):
+    found = read_facets(faceted)
+    assert found is not None
+    assert found.tables is not None and set(found.tables) == {"genres", "year"}
+    controls = {"labels_permuted", "slices_turned", "random_projection", "untrained"}
+    for facet, table in found.tables.items():
+        assert (table.asked, table.among) == (planted.ITEMS, planted.ITEMS)
+        assert set(table.controls) == set(found.lists[facet]["controls"]) == controls
+    assert found.probes is not None and set(found.probes) == {"genres", "year"}
+    assert found.disentanglement is not None and found.disentanglement.items == planted.ITEMS
+    assert set(found.disentanglement.controls) == controls
+    # Heads that are made of one facet each, and nothing else.
+    assert found.disentanglement.own.disentanglement > 0.98
+    assert found.redundancy is not None and found.use is not None
+    assert (found.redundancy.people, found.redundancy.items) == (120, planted.ITEMS)
+    (pair,) = found.redundancy.pairs
+    assert set(pair.disagreeing) <= set(PLANTED.user_ids) and pair.overlap.mean < 0.3
+    assert found.use.people == len(PLANTED)
+
+
+def test_a_file_of_before_the_measures_is_read_without_them(faceted: Checkpoint, tmp_path: Path):
+    document = json.loads((faceted.path / FACETS).read_text())
+    old = {key: own for key, own in document.items() if key not in LATER}
+    (tmp_path / FACETS).write_text(json.dumps(old))
+    found, whole = read_facets(replace(faceted, path=tmp_path)), read_facets(faceted)
+    assert found is not None and whole is not None
+    assert found == replace(whole, **dict.fromkeys(LATER))
 
 
 def test_no_facets_before_they_were_measured_and_none_of_other_weights(
@@ -353,6 +387,10 @@ def in_first_expert(document: dict, change: dict, part: str = "experts") -> str:
 def with_value(document: dict, change: dict) -> str:
     whole = {"value": "year=1990", "lift": 2.0, "low": 1.5, "high": 2.5, "control": 1.2}
     return in_first_expert(document, {"values": [{**whole, "next": None, **change}]})
+
+
+def in_measure(document: dict, measure: str, change: dict) -> str:
+    return changed(document, {measure: {**document[measure], **change}})
 
 
 NOT_WHOLE = "lacks some of its heads or of their figures"
@@ -401,6 +439,13 @@ NOT_WHOLE = "lacks some of its heads or of their figures"
         (lambda d: in_first_expert(d, {"without": None}, "expert_lists"), NOT_WHOLE),
         (lambda d: in_first_expert(d, {"alone": None}, "expert_lists"), NOT_WHOLE),
         (lambda d: in_first_expert(d, {"alone": {"stay": {"mean": 1}}}, "expert_lists"), NOT_WHOLE),
+        (lambda d: changed(d, {"tables": {"mine": d["tables"]["year"]}}), NOT_WHOLE),
+        (lambda d: changed(d, {"tables": {"year": {}}}), NOT_WHOLE),
+        (lambda d: in_measure(d, "probes", {"year": d["tables"]["year"]}), NOT_WHOLE),
+        (lambda d: in_measure(d, "disentanglement", {"facets": []}), NOT_WHOLE),
+        (lambda d: in_measure(d, "redundancy", {"pairs": []}), NOT_WHOLE),
+        (lambda d: in_measure(d, "use", {"gate": d["use"]["gate"][:1]}), NOT_WHOLE),
+        (lambda d: in_measure(d, "use", {"people": "150"}), NOT_WHOLE),
     ],
 )  # fmt: skip
 def test_damaged_facets_are_one_sentence(faceted: Checkpoint, tmp_path: Path, damage, message):
@@ -463,5 +508,5 @@ def test_a_sasrec_of_the_same_data_beside_it_is_a_control(tmp_path: Path):
     assert found is not None and found.name == "sasrec"
     facets = survey_facets(checkpoint, PLANTED, sasrec=found, sample=9)
     assert set(facets.lists["year"]["controls"]) == {
-        "labels_permuted", "slices_turned", "sasrec_slices"
+        *("labels_permuted", "slices_turned", "random_projection", "sasrec_slices", "untrained"),
     }  # fmt: skip

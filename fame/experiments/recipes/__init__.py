@@ -17,9 +17,12 @@ from fame.errors import ConfigError
 from fame.models.registry import MODELS
 
 # What a recipe may speak of beside the models as they are trained here, and whose table holds where
-# there is none: both models from clicks alone; FAME by the paper's equations, SASRec as plainly.
+# there is none: FAME as it was before its heads could be made of facets (its rows in results.csv
+# stand for good, so such a table says everything); both models from clicks alone; FAME by the
+# paper's equations, SASRec as plainly.
 _SPECIAL = {
-    "fame-clicks": "fame",
+    "fame-start": "fame",
+    "fame-clicks": "fame-start",
     "sasrec-clicks": "sasrec",
     "paper": "paper",
     "sasrec-paper": "paper",
@@ -37,16 +40,22 @@ def read_recipe(path: Path, kind: str = "fame") -> dict[str, Any]:
     tables = {name: content.pop(name) for name in KINDS if isinstance(content.get(name), dict)}
     for name, table in {"": content, **tables}.items():
         split_settings(table, f"{path} [{name}]" if name else str(path))
-    if kind not in tables:
-        kind = _WITHOUT_A_TABLE.get(kind, kind)
+    while kind not in tables and _WITHOUT_A_TABLE.get(kind, kind) != kind:
+        kind = _WITHOUT_A_TABLE[kind]
     return {**content, **tables.get(kind, {})}
+
+
+def has_recipe(data_name: str) -> bool:
+    """Whether a data set has a recipe of its own."""
+    with resources.as_file(resources.files(__package__)) as folder:
+        return data_name in {path.stem for path in folder.glob("*.toml")}
 
 
 def load_recipe(data_name: str, kind: str = "fame") -> dict[str, Any]:
     """The shipped settings of a named data set; without a recipe of its own just the defaults."""
+    if not has_recipe(data_name):
+        return {}
     with resources.as_file(resources.files(__package__)) as folder:
-        if data_name not in {path.stem for path in folder.glob("*.toml")}:
-            return {}
         return read_recipe(folder / f"{data_name}.toml", kind)
 
 

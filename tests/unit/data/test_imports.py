@@ -703,3 +703,132 @@ def test_damaged_files_end_in_a_sentence_or_in_an_import(tmp_path: Path) -> None
             assert "\n" not in str(error)
             ends["sentence"] += 1
     assert min(ends["import"], ends["sentence"]) > 30
+
+
+# --- kinds of events, and sessions ----------------------------------------------------------------
+
+EVENTS = (
+    "timestamp,visitorid,event,itemid,transactionid\n"
+    "1433221332117,u,view,a,\n1433224214164,u,addtocart,b,\n1433221999827,v,view,c,\n"
+    "1433221955914,u,transaction,b,17\n1433221955999,v,,d,\n"
+)
+
+
+def test_events_of_all_kinds_are_told_and_some_may_be_kept_alone(tmp_path: Path) -> None:
+    data = bring_in(tmp_path, "a.csv", EVENTS)
+    assert histories(data) == {"u": ["a", "b", "b"], "v": ["d", "c"]}
+    report = report_of(data)
+    assert report["columns"]["event"] == "event"
+    (note,) = report["notes"]
+    assert note.startswith(
+        "all kinds of event are kept (view 2, addtocart 1, transaction 1, none 1)"
+    )
+    wishes = Wishes(events=("addtocart", "transaction"))
+    bought = bring_in(tmp_path, "a.csv", EVENTS, wishes=wishes)
+    assert histories(bought) == {"u": ["b", "b"]}
+    report = report_of(bought)
+    assert report["dropped"] == {
+        "another kind of event": {"rows": 3, "unit": "line", "first": [2, 4, 6]}
+    }
+    assert report["notes"] == []
+    assert bought.interactions.filters.startswith("events addtocart and transaction; in order")
+    assert report["options"] == {"events": ["addtocart", "transaction"]}
+
+
+@pytest.mark.parametrize(
+    ("content", "wishes", "words"),
+    [
+        (EVENTS, Wishes(events=("buy",)), "no row has event = 'buy'; it has view 2, addtocart 1"),
+        ("user,item\nu,a\n", Wishes(events=("buy",)), "no column holds kinds of events"),
+        ("user,item\nu,a\n", Wishes(event="kind"), "no column 'kind', as --event says"),
+        ("1 2 3\n2 3\n", Wishes(events=("buy",)), "no columns that --events could name"),
+        (EVENTS, Wishes(event="itemid", item="itemid"), "have to name different columns"),
+    ],
+)
+def test_kinds_of_events_that_nobody_has_are_refused(
+    tmp_path: Path, content: str, wishes: Wishes, words: str
+) -> None:
+    with pytest.raises(DataError, match=words):
+        bring_in(tmp_path, "a", content, wishes=wishes)
+
+
+@pytest.mark.parametrize("kind", [list(map(str, range(9))), [f"k{n}" for n in range(31)]])
+def test_what_is_no_kind_of_event_is_not_counted_as_one(tmp_path: Path, kind: list[str]) -> None:
+    rows = "".join(f"u,i{n},{own}\n" for n, own in enumerate(kind))
+    report = report_of(bring_in(tmp_path, "a.csv", f"user,item,type\n{rows}"))
+    assert "event" not in report["columns"] and report["ignored"] == ["type"]
+
+
+def test_kinds_of_events_in_lists_and_without_a_header(tmp_path: Path) -> None:
+    line = {"session": "s", "events": [
+        {"aid": aid, "ts": 1_661_200_000_000 + aid, "type": kind}
+        for aid, kind in enumerate(["clicks", "orders", "clicks"])
+    ]}  # fmt: skip
+    data = bring_in(tmp_path, "a.jsonl", json.dumps(line), wishes=Wishes(events=("clicks",)))
+    assert histories(data) == {"s": ["0", "2"]}
+    content = "1,22,99,pv,1511544070\n1,23,99,buy,1511544071\n2,22,99,pv,1511544072\n"
+    wishes = Wishes(event="column 4", events=("pv",))
+    data = bring_in(tmp_path, "UserBehavior.csv", content, wishes=wishes)
+    assert histories(data) == {"1": ["22"], "2": ["22"]}
+
+
+@pytest.mark.parametrize("scale", [1, 1_000, 1_000_000, 1_000_000_000])
+def test_sessions_end_where_more_time_passes_than_the_gap(tmp_path: Path, scale: int) -> None:
+    minutes = [("u", "a", 0), ("u", "d", 31 + 30), ("u", "b", 30), ("v", "x", 0), ("u", "e", 500),
+               ("v", "y", 1), ("u", "c", 31)]  # fmt: skip
+    rows = "".join(
+        f"{user},{item},{(1_600_000_000 + 60 * at) * scale}\n" for user, item, at in minutes
+    )
+    data = bring_in(tmp_path, "a.csv", f"user,item,time\n{rows}", wishes=Wishes(session_gap="30m"))
+    assert histories(data) == {"u/1": ["a", "b", "c", "d"], "u/2": ["e"], "v/1": ["x", "y"]}
+    assert report_of(data)["kept"] == 7
+    wishes = Wishes(session_gap="1799.9 s", core=2)
+    data = bring_in(tmp_path, "a.csv", f"user,item,time\n{rows}a,a,{1_600_000_000 * scale}\n",
+                    wishes=Wishes(session_gap="1799.9 s"))  # fmt: skip
+    assert histories(data)["u/1"] == ["a"] and histories(data)["u/2"] == ["b", "c"]
+    with pytest.raises(DataError, match="nobody has 2 interactions"):  # of sessions, not people
+        bring_in(tmp_path, "a.csv", f"user,item,time\n{rows}", wishes=wishes)
+
+
+def test_sessions_are_cut_in_dates_and_kept_with_the_set(tmp_path: Path) -> None:
+    content = "user,item,date\nu,b,2020-01-02\nu,a,2020-01-01\nu,c,2020-01-04\n"
+    data = bring_in(tmp_path, "a.csv", content, wishes=Wishes(session_gap="1d"))
+    assert histories(data) == {"u/1": ["a", "b"], "u/2": ["c"]}
+    said = "a history for each session, with more than 1d between; in order of time"
+    assert data.interactions.filters.startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("user,item\nu,a\n", "--session-gap needs times, and .*a.csv has none"),
+        ("user,item,time\nu,a,7\n", "needs times of a known unit, and .* numbers of no known"),
+        ("user,item,day\nu,a,20200101\n", "needs times of a known unit, and .* days as year"),
+    ],
+)
+def test_sessions_need_times_of_a_known_unit(tmp_path: Path, content: str, words: str) -> None:
+    with pytest.raises(DataError, match=words):
+        bring_in(tmp_path, "a.csv", content, wishes=Wishes(session_gap="30m"))
+
+
+@pytest.mark.parametrize("gap", ["", "30", "m", "-1m", "0m", "0.0h", "1e9d", "30 minutes", "nan m"])
+def test_a_gap_is_a_number_and_a_unit(gap: str) -> None:
+    with pytest.raises(DataError, match="--session-gap is a number above 0"):
+        Wishes(session_gap=gap)
+
+
+def test_a_list_of_objects_is_read_and_told_by_its_entries(tmp_path: Path) -> None:
+    told = [("ann", "y", 2), (None, "q", 3), ("ann", "x", 1), ("bob", "z", 1)]
+    rows = [dict(zip(("user", "item", "time"), own, strict=True)) for own in told]
+    for content in (json.dumps(rows), json.dumps({"reviews": rows}, indent=1)):
+        data = bring_in(tmp_path, "a.json", content)
+        assert histories(data) == EXPECTED
+        assert report_of(data)["dropped"]["no user id"] == {
+            "rows": 1, "unit": "entry", "first": [2]
+        }  # fmt: skip
+    literals = "".join(f"{row!r}\n" for row in rows)
+    data = bring_in(tmp_path, "a.json", literals)
+    assert histories(data) == EXPECTED
+    assert report_of(data)["dropped"]["no user id"]["unit"] == "line"
+    with pytest.raises(DataError, match=r"a.json is empty"):
+        bring_in(tmp_path, "a.json", "[]")

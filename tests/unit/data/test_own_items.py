@@ -63,7 +63,7 @@ def test_values_decide_the_kind(
 ) -> None:
     frame = pd.DataFrame({"item_id": ["a", "b"], "title": ["A", "B"], "facet": values})
     frame.to_csv(tmp_path / "f.csv", index=False)
-    items = own_items(tmp_path / "f.csv").frame
+    items = own_items(tmp_path / "f.csv", facets=["facet"]).frame
     assert facet_columns(items) == {"facet": kind}
     found = [None if not isinstance(v, list) and pd.isna(v) else v for v in items["facet"]]
     assert found == expected
@@ -115,7 +115,7 @@ def test_names_of_our_own_columns_are_given_to_no_facet(tmp_path: Path) -> None:
         ("item_id,title\n", "f.csv is empty"),
         ("id,title\n1,x\n", "f.csv, line 1: the header has no column 'item_id'; .*id, title"),
         ("item_id,what\n1,x\n", "f.csv, line 1: the header has no column 'title'"),
-        ("item_id,title\n1,x\n\n1,y\n", "f.csv, line 4 has the item_id '1', which stands"),
+        ("item_id,title\n1,x\n\n1,y\n", "f.csv, line 4 has the item_id '1', which stands there"),
         ("item_id,title\n,x\n", "f.csv, line 2 has no item_id"),
         ("item_id,title\nnan,x\n", "f.csv, line 2 has no item_id"),
         ('item_id,title\n1,"x\n2,y\n', "f.csv, line 2: a quote is opened and never closed"),
@@ -125,3 +125,105 @@ def test_names_of_our_own_columns_are_given_to_no_facet(tmp_path: Path) -> None:
 def test_what_does_not_fit_is_named(tmp_path: Path, content: str, words: str) -> None:
     with pytest.raises(DataError, match=words):
         read(tmp_path, content)
+
+
+def test_a_row_that_stands_there_twice_is_kept_once_and_said(tmp_path: Path) -> None:
+    """As in the metadata of 2018."""
+    own = read(tmp_path, "item_id,title,brand\n1,x,a\n2,y,b\n1,x,a\n1,x,a\n")
+    assert own.frame["item_id"].tolist() == ["1", "2"]
+    assert own.frame["brand"].tolist() == ["a", "b"]
+    assert own.notes == ("2 rows say what one before them says and are left out",)
+
+
+def test_paths_of_categories_are_their_levels(tmp_path: Path) -> None:
+    """As in the metadata of 2014: dictionaries of Python, an item filed in several places."""
+    rows = [
+        {"asin": "a", "title": "A", "categories": [["Beauty", "Hair"], ["Beauty", "Nails"]]},
+        {"asin": "b", "title": "B", "categories": [["Beauty"]], "salesRank": {"Beauty": 3}},
+    ]
+    own = read(tmp_path, "".join(f"{row!r}\n" for row in rows), "meta.json")
+    assert own.frame["categories"].tolist() == [["Beauty", "Hair", "Nails"], ["Beauty"]]
+    assert own.notes == ("no facets: salesRank (nested values); --facet COLUMN takes one all the "
+                         "same",)  # fmt: skip
+
+
+def made_up(many: int = 40) -> dict[str, list[Any]]:
+    """Columns of a catalogue by what they are."""
+    text = "A long walk through the old town, past the river and the market, number {}"
+    return {
+        "brand": [f"brand {k % 9}" for k in range(many)],
+        "maker": [f"maker {k // 2}" for k in range(many)],
+        "genres": ["Drama|Crime" if k % 2 else "Comedy" for k in range(many)],
+        "year": [1990 + k % 20 for k in range(many)],
+        "price": [k + 0.25 for k in range(many)],
+        "rank": list(range(many)),
+        "long": [f"size {k % 3}" for k in range(many)],
+        "path": ["Home and garden > Kitchen and dining > Small appliances" for _ in range(many)],
+        "description": [text.format(k) for k in range(many)],
+        "blurb": [f"{text} {text} {k % 2}" for k in range(many)],
+        "latitude": [40.5 + k / 100 for k in range(many)],
+        "geoLng": [-73.5 - k / 100 for k in range(many)],
+        "position": [f"{40 + k / 7:.4f}, {-73 - k / 7:.4f}" for k in range(many)],
+        "image": [f"https://example.org/{k % 2}.jpg" for k in range(many)],
+        "imdbId": [100_000 + k for k in range(many)],
+        "original": [f"Name {k}" for k in range(many)],
+        "bought": ["|".join(f"B{(k + j) % 50}" for j in range(25)) for k in range(many)],
+    }
+
+
+FACETS = {
+    "brand": "category", "maker": "category", "genres": "list", "year": "number",
+    "price": "number", "rank": "number", "long": "category", "path": "category",
+}  # fmt: skip
+# What `rank` is called beside the app's own.
+SHOWN = {"rank": "catalogue_rank"}
+
+
+def test_what_tells_items_apart_is_no_facet_and_said_so(tmp_path: Path) -> None:
+    columns = made_up()
+    ids = [f"i{k}" for k in range(len(columns["brand"]))]
+    frame = pd.DataFrame({"item_id": ids, "title": ids, **columns})
+    frame.to_csv(tmp_path / "f.csv", index=False)
+    own = own_items(tmp_path / "f.csv")
+    expected = {SHOWN.get(name, name): kind for name, kind in FACETS.items()}
+    assert facet_columns(own.frame) == expected
+    assert own.notes[-1] == (
+        "no facets: description, blurb (free text); latitude, geoLng, position (coordinates); "
+        "image (addresses); imdbId (ids); original (a value of its own for nearly every item); "
+        "bought (long lists); --facet COLUMN takes one all the same"
+    )
+    asked = own_items(tmp_path / "f.csv", facets=list(columns))
+    assert len(facet_columns(asked.frame)) == len(columns)
+    with pytest.raises(DataError, match="line 1: there is no column 'color', as --facet says"):
+        own_items(tmp_path / "f.csv", facets=["color"])
+
+
+@pytest.mark.parametrize(("many", "kept"), [(19, True), (20, False)])
+def test_of_few_items_nobody_can_say_whether_values_repeat(
+    tmp_path: Path, many: int, kept: bool
+) -> None:
+    frame = pd.DataFrame(
+        {"item_id": range(many), "title": "T", "brand": map("b{}".format, range(many))}
+    )
+    frame.to_csv(tmp_path / "f.csv", index=False)
+    assert ("brand" in own_items(tmp_path / "f.csv").frame) == kept
+
+
+@pytest.mark.parametrize(("pairs", "kept"), [(1, False), (2, True)])
+def test_a_tenth_of_the_items_has_to_share_values(tmp_path: Path, pairs: int, kept: bool) -> None:
+    brands = [f"b{k // 2}" if k < 2 * pairs else f"own {k}" for k in range(30)]
+    frame = pd.DataFrame({"item_id": range(30), "title": "T", "brand": brands})
+    frame.to_csv(tmp_path / "f.csv", index=False)
+    assert ("brand" in own_items(tmp_path / "f.csv").frame) == kept
+
+
+def test_lists_of_coordinates_and_pictures_are_no_facets(tmp_path: Path) -> None:
+    rows = [
+        {"id": k, "item_id": f"i{k}", "title": "T", "at": [4.5 + k, -7.25],
+         "tags": ["a", f"t{k % 3}"], "images": [{"thumb": "x"}],
+         "features": ["Soft, and made to last " * 6]}
+        for k in range(5)
+    ]  # fmt: skip
+    own = read(tmp_path, json.dumps(rows))
+    assert list(facet_columns(own.frame)) == ["id", "tags"]
+    assert "at (coordinates); images (nested values); features (free text)" in own.notes[-1]

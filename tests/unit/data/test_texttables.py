@@ -35,7 +35,7 @@ def test_the_separator_and_the_header_are_found(tmp_path: Path, separator: str, 
     (tmp_path / "f").write_text(content)
     with opened(tmp_path / "f") as file:
         table = text_table(file)
-    assert table.separator == separator
+    assert table.form.startswith(f"text with {SEPARATORS[separator]} between columns")
     assert table.header == bool(head)
     found = rows(tmp_path / "f", content)
     assert found[4] == ("u1", "4", "x") and len(found) == 9
@@ -128,10 +128,22 @@ def test_rows_with_other_columns_are_counted_or_refused_by_their_line(
             table.read({"user": pa.string()}, skip_bad=1)
 
 
-def test_a_colon_beside_double_colons_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="f, line 2: a ':' stands within a value"):
-        rows(tmp_path / "f", "1::Heat::Crime\n2::Alien: one::Horror\n")
-    with pytest.raises(DataError, match="f, line 2: 3 columns are expected, not 2"):
+def test_a_colon_within_a_value_is_no_separator(tmp_path: Path) -> None:
+    content = 'id::title::genre\n1::Alien: one::Horror\n2::The "Heat"::\n3::a::b:c\n'
+    expected = [("1", "Alien: one", "Horror"), ("2", 'The "Heat"', None), ("3", "a", "b:c")]
+    assert rows(tmp_path / "f", content) == expected
+    # Two separators with nothing between them are an empty value.
+    assert rows(tmp_path / "f", "user::item::note::x\n1::2::::y\n") == [("1", "2", None, "y")]
+
+
+@pytest.mark.parametrize("line", ["2::Alien:::Horror", "2:::Alien::Horror", "2::::: one::Horror"])
+def test_a_colon_beside_double_colons_is_refused(tmp_path: Path, line: str) -> None:
+    with pytest.raises(DataError, match="f, line 2: a ':' stands beside the '::' between columns"):
+        rows(tmp_path / "f", f"1::Heat::Crime\n{line}\n", separator="::")
+
+
+def test_a_row_of_another_count_between_double_colons_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="f, line 2: 3 columns are expected, not 2, with '::'"):
         rows(tmp_path / "f", "1::Heat::Crime\n2::Alien\n")
 
 

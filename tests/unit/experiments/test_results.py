@@ -27,7 +27,16 @@ from fame.experiments.results import (
     run_settings,
     settings_key,
 )
-from fame.experiments.variants import variant, variants
+from fame.experiments.variants import (
+    ABLATIONS,
+    CLICKS_ALONE,
+    FORMER,
+    MODELS,
+    OTHERS,
+    WIDE,
+    variant,
+    variants,
+)
 from fame.metrics import summarise_ranks
 from tests.tiny import interactions_of
 
@@ -124,6 +133,18 @@ def test_a_row_and_its_ranks_come_back(tmp_path: Path) -> None:
     assert row["HR@5"].tolist() == [pytest.approx(2 / 3)]
 
 
+def test_runs_are_found_by_their_settings_under_a_former_name(tmp_path: Path) -> None:
+    results, own = Results(tmp_path), replace(KEY, model="fame-start")
+    assert results.stored_as(own, ("fame",)) == own
+    results.add(replace(KEY, settings="abd"), {}, np.array([1]))
+    assert results.stored_as(own, ("fame",)) == own  # other settings are other runs
+    results.add(KEY, {}, np.array([1]))
+    assert results.stored_as(own, ("fame",)) == KEY
+    assert results.stored_as(own, ()) == own
+    results.add(own, {}, np.array([1]))
+    assert results.stored_as(own, ("fame",)) == own
+
+
 def test_a_run_added_again_replaces_its_row_and_no_other(tmp_path: Path) -> None:
     results = Results(tmp_path)
     other = replace(KEY, seed=1)
@@ -210,13 +231,26 @@ def test_reproduce_refuses_several_processes(monkeypatch, tmp_path: Path) -> Non
 
 
 def test_the_shipped_rows_are_those_of_the_shipped_recipes() -> None:
-    """A new setting must not make the rows of runs that had it at its default strangers."""
+    """A new setting or recipe must not make strangers of the rows of before.
+
+    Every row is found by the variant of its name, or by one that may stand under that name.
+    """
     results = Results(ROOT / "checkpoints")
     rows = results.rows().query("settings != 'none'")
     assert len(rows)
-    for (*data, model), _ in rows.groupby([*DataKey.__dataclass_fields__, "model"]):
-        key = RunKey.of(DataKey(*data), model, *variant(model).configs(data[0]))
-        assert results.has(key), f"{model} on {data[0]}"
+    named = (*MODELS, *FORMER, *OTHERS, *CLICKS_ALONE, *WIDE, *ABLATIONS)
+    former = {old: [row for row in named if old in row.formerly] for old in rows["model"].unique()}
+    for (*data, model, settings), _ in rows.groupby(
+        [*DataKey.__dataclass_fields__, "model", "settings"]
+    ):
+        keys = [
+            results.stored_as(
+                RunKey.of(DataKey(*data), row.name, *row.configs(data[0])), row.formerly
+            )
+            for row in (variant(model), *former[model])
+        ]
+        found = [key for key in keys if (key.model, key.settings) == (model, settings)]
+        assert found and results.has(found[0]), f"{model} on {data[0]}"
 
 
 def test_every_shipped_row_has_the_key_of_its_own_configuration_and_its_ranks() -> None:

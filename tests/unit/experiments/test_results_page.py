@@ -1,12 +1,15 @@
 """The Markdown tables out of the table of runs."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from fame.errors import FameError
+from fame.experiments import variants
+from fame.experiments.recipes import load_recipe
 from fame.experiments.results import DataKey, Results, RunKey
 from fame.experiments.results_page import (
     glance_markdown,
@@ -91,7 +94,10 @@ def test_a_table_says_mean_and_spread_heads_and_commands(results: Results) -> No
     )
     command = "`python -m fame reproduce beauty --models fame-clicks,sasrec-clicks,2x1-clicks"
     assert f"{command} --seeds 1`" in beauty
-    assert "FAME of width 256 over SASRec of width 256, 1 paired seed: HR@10 +100.0 %" in beauty
+    assert (
+        "256, facets at the start only over SASRec of width 256, 1 paired seed: HR@10 +100.0 %"
+        in beauty
+    )
     assert "`python -m fame reproduce beauty --models fame-256,sasrec-256 --seeds 1`" in beauty
     assert "Not run yet." in sports
     # At a glance stands every FAME beside its own SASRec, over the seeds of both.
@@ -103,13 +109,50 @@ def test_a_table_says_mean_and_spread_heads_and_commands(results: Results) -> No
     assert [cells[0] for cells in glance] == [
         "FAME, trained as here",
         "FAME, from clicks alone",
-        "FAME of width 256",
+        "FAME of width 256, facets at the start only",
     ]
     assert glance[0][1:3] == ["2", "0.5000 ± 0.0000"] and glance[0][4] == "0.2500 ± 0.0000"
     assert glance[0][6].startswith("+100.0 % (")
     assert [cells[4] for cells in glance[1:]] == ["0.5000", "0.5000"]
     assert "With several paired seeds: in brackets a 95 % interval that draws seeds" in overview
     assert "With one seed: in brackets a 95 % interval that draws people" in overview
+
+
+def test_rows_of_the_recipe_of_before_stay_under_a_name_of_their_own(
+    results: Results, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """FAME gets heads that are facets: its old rows, and those made of it, are still told."""
+
+    def load(data: str, kind: str) -> dict[str, object]:
+        facets = {"heads": 3, "width": 192, "start_facets": "", "head_facets": "brand/category/"}
+        return {**load_recipe(data, kind), **(facets if kind == "fame" else {})}
+
+    toys = replace(DATA, data="toys")
+    for name in ("fame", "sasrec"):
+        key = RunKey.of(toys, name, *variant(name).configs("toys"))
+        figures = {**summarise_ranks(np.array([5, 50])), "parameters": 1, "valid_NDCG@10": 0.5}
+        results.add(key, figures, np.array([5, 50]))
+    assert "| FAME, facets at the start only |" not in results_markdown(results)
+    monkeypatch.setattr(variants, "load_recipe", load)
+    new = RunKey.of(DATA, "fame", *variant("fame").configs("beauty"))
+    figures = {**summarise_ranks(np.array([1, 2, 3, 40])), "parameters": 4321}
+    results.add(new, figures, np.array([1, 2, 3, 40]))
+    _, beauty, _, of_toys = results_markdown(results).split("### ")[1:5]
+    shown = [line for line in beauty.splitlines() if line.startswith("| FAME")]
+    assert [line.split("|")[1:4] for line in shown] == [
+        [" FAME, trained as here ", " 1 ", " 0.7500 "],
+        [" FAME, from clicks alone ", " 1 ", " 0.2500 "],
+        [" FAME, facets at the start only ", " 2 ", " 0.5000 ± 0.0000 "],
+        [" FAME of width 256, facets at the start only ", " 1 ", " 1.0000 "],
+        [" FAME, facets at the start only ", " 2 ", " 0.5000 ± 0.0000 "],  # of one thing changed
+    ]
+    assert "| without experts (E = 1) | 1 | 0.7500" in beauty
+    assert "FAME, facets at the start only over SASRec, 2 paired seeds: HR@10 +100.0 %" in beauty
+    assert "`python -m fame reproduce beauty --models fame-start --seeds 2`" in beauty
+    # What started from noise was FAME from clicks alone; beside it stands the same SASRec.
+    assert "| FAME, from clicks alone | 1 | 0.5000" in of_toys and "start only" not in of_toys
+    assert "FAME, from clicks alone over SASRec, 1 paired seed: HR@10 +0.0 %" in of_toys
+    assert "| Amazon Toys and Games, from clicks alone | 1 | 0.5000" in glance_markdown(results)
 
 
 def test_nothing_stands_at_a_glance_where_nothing_was_run(tmp_path: Path) -> None:

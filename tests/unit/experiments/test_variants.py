@@ -1,17 +1,46 @@
 """Which rows a table has, and how each differs from FAME as shipped."""
 
+import json
+import tomllib
+from importlib import resources
+from pathlib import Path
+
 import pandas as pd
 import pytest
 
 from fame.config import ModelConfig, TrainConfig
 from fame.data.registry import SETS
 from fame.errors import ConfigError
-from fame.experiments.variants import ABLATIONS, MODELS, grids, variant, variants
+from fame.experiments import variants as rows
+from fame.experiments.recipes import load_recipe, read_recipe
+from fame.experiments.variants import (
+    ABLATIONS,
+    CLICKS_ALONE,
+    FORMER,
+    MODELS,
+    OTHERS,
+    SWEEP,
+    WIDE,
+    grids,
+    variant,
+    variants,
+)
+
+RECIPES = sorted(
+    Path(file.name).stem
+    for file in resources.files("fame.experiments.recipes").iterdir()
+    if file.name.endswith(".toml")
+)
+EVERY_ROW = [
+    *(row.name for row in (*MODELS, *FORMER, *OTHERS, *CLICKS_ALONE, *WIDE, *ABLATIONS)),
+    *SWEEP,
+    *(f"{grid}-clicks" for grid in SWEEP),
+]
 
 
 @pytest.mark.parametrize("data", ["beauty", "ml-100k", "a-set-without-a-recipe"])
 def test_an_ablation_is_fame_with_one_thing_changed(data: str) -> None:
-    fame = {**(shape := variant("fame").configs(data))[0].to_dict(), **shape[1].to_dict()}
+    fame = {**(shape := variant("fame-start").configs(data))[0].to_dict(), **shape[1].to_dict()}
     changes = {
         "no-experts": {"experts": 1},
         "no-facets": {"facets": "off"},
@@ -59,12 +88,12 @@ def test_heads_x_experts_from_clicks_alone_are_fame_from_clicks_with_these(data:
     assert row.configs(data) == fame.configs(data, heads=4, experts=2)
 
 
-@pytest.mark.parametrize("name", ["fame", "sasrec"])
-def test_the_wide_models_differ_in_width_alone(name: str) -> None:
+@pytest.mark.parametrize(("name", "like"), [("fame", "fame-start"), ("sasrec", "sasrec")])
+def test_the_wide_models_differ_in_width_alone(name: str, like: str) -> None:
     row = variant(f"{name}-256")
     assert row.base == "sasrec-256" or name == "sasrec"
     model, training = row.configs("sports")
-    narrow, as_narrow = variant(name).configs("sports")
+    narrow, as_narrow = variant(like).configs("sports")
     assert (model.width, narrow.width) == (256, 128)
     assert {**model.to_dict(), "width": 128} == narrow.to_dict()
     assert training == as_narrow
@@ -107,3 +136,83 @@ def test_grids_are_those_of_the_data_set_in_order() -> None:
     rows = pd.DataFrame({"data": ["a"] * 6 + ["b"], "model": models})
     assert grids(rows, "a") == ["2x2", "2x8", "8x2"]
     assert grids(rows, "a", from_clicks=True) == ["2x8-clicks"]
+
+
+@pytest.fixture
+def made_of_facets(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """Every recipe has heads that are facets, three of them, by what it says of FAME alone.
+
+    With the parameter ``no recipe of before`` that is all that it says of FAME.
+    """
+
+    def load(data: str, kind: str) -> dict[str, object]:
+        if data not in RECIPES:
+            return load_recipe(data, kind)
+        shipped = resources.files("fame.experiments.recipes") / f"{data}.toml"
+        recipe = tomllib.loads(shipped.read_text(encoding="utf-8"))
+        facets = {"heads": 3, "width": 192, "head_facets": "brand/category/", "own_bound": 0.3}
+        recipe["fame"] = {**recipe.get("fame", {}), "start_facets": "", **facets}
+        if getattr(request, "param", "") == "no recipe of before":
+            del recipe["fame-start"]
+        own = {key: value for key, value in recipe.items() if not isinstance(value, dict)}
+        lines = [f"{key} = {json.dumps(value)}" for key, value in own.items()]
+        for name, table in recipe.items():
+            if isinstance(table, dict):
+                lines += [f"[{name}]"]
+                lines += [f"{key} = {json.dumps(value)}" for key, value in table.items()]
+        file = tmp_path / f"{data}.toml"
+        file.write_text("\n".join(lines))
+        return read_recipe(file, kind)
+
+    monkeypatch.setattr(rows, "load_recipe", load)
+
+
+@pytest.mark.parametrize("data", RECIPES)
+@pytest.mark.parametrize("name", EVERY_ROW)
+@pytest.mark.usefixtures("made_of_facets")
+def test_only_fame_itself_is_made_of_facets(data: str, name: str) -> None:
+    """Every row still builds where a recipe gives facets to FAME, and means what it meant."""
+    model, training = variant(name).configs(data)
+    assert model.head_facets == ("brand/category/" if name == "fame" else "")
+    assert model.own_bound == (0.3 if name == "fame" else 0.6)
+    if grid := rows._GRID.fullmatch(name):
+        assert (model.heads, model.experts) == (int(grid["heads"]), int(grid["experts"]))
+    elif name != "fame":
+        assert model.heads == 2
+    if "paper" in name or "clicks" in name:
+        assert training.item_start == "random" and training.start_facets == ""
+    if name in ("no-facets", "neither"):
+        assert model.facets == "off"
+
+
+@pytest.mark.parametrize("made_of_facets", ["no recipe of before"], indirect=True)
+@pytest.mark.parametrize("name", sorted(set(EVERY_ROW) - {"fame"}))
+@pytest.mark.usefixtures("made_of_facets")
+def test_a_recipe_of_facets_alone_gives_them_to_no_other_row(name: str) -> None:
+    """No row asks for a share too many, or makes items of values."""
+    for data in RECIPES:
+        assert variant(name).configs(data)[0].head_facets == ""
+
+
+@pytest.mark.parametrize("data", RECIPES)
+@pytest.mark.parametrize("name", sorted(set(EVERY_ROW) - {"fame"}))
+def test_facets_for_fame_change_no_other_row(
+    data: str, name: str, request: pytest.FixtureRequest
+) -> None:
+    before = variant(name).configs(data)
+    request.getfixturevalue("made_of_facets")
+    assert variant(name).configs(data) == before
+    assert variant("fame").configs(data)[0].head_facets == "brand/category/"
+
+
+@pytest.mark.parametrize("data", RECIPES)
+def test_the_recipe_of_before_says_everything_itself(data: str) -> None:
+    """So nothing that a recipe gets later, for all models or for FAME, moves its rows."""
+    shipped = resources.files("fame.experiments.recipes") / f"{data}.toml"
+    recipe = tomllib.loads(shipped.read_text(encoding="utf-8"))
+    said = {key for key, value in recipe.items() if not isinstance(value, dict)}
+    said |= set(recipe.get("fame", {})) - {"own_bound"}
+    assert said <= set(recipe["fame-start"])
+    assert variant("fame-start").configs(data)[0].head_facets == ""

@@ -40,6 +40,7 @@ COSINE = dataclasses.replace(TINY, score="cosine", temperature=0.3)
 RELATIVE_COSINE = dataclasses.replace(
     TINY, positions="relative", score="cosine", gate="uniform", heads=4
 )
+OWN_SLICE = dataclasses.replace(TINY_VALUES, layers=1, expert_view="own")
 SHAPES = [
     TINY,
     dataclasses.replace(TINY, heads=4, experts=2, layers=1),
@@ -57,6 +58,10 @@ SHAPES = [
     dataclasses.replace(TINY_VALUES, score="fused-cosine", temperature=0.3, own_bound=1e9),
     dataclasses.replace(TINY_VALUES, score="cosine", head_facets="kind/a", own_bound=0.0),
     dataclasses.replace(TINY_VALUES, heads=1, head_facets="kind"),
+    OWN_SLICE,
+    dataclasses.replace(
+        OWN_SLICE, width=12, heads=3, head_facets="kind//a", positions="relative", score="cosine"
+    ),
 ]
 # What stands for one head that ranks: the baseline, and FAME without facets.
 UNDIVIDED = [
@@ -77,8 +82,8 @@ histories = st.lists(st.integers(1, NUM_ITEMS), min_size=1, max_size=5)
 def shape_name(config: ModelConfig) -> str:
     told = f"{config.model}-H{config.heads}-E{config.experts}-L{config.layers}-D{config.width}"
     choices = (config.positions, config.score, config.gate, f"facets {config.facets}")
-    choices = (*choices, f"{config.head_facets} {config.own_bound:g}")
-    usual = ("absolute", "dot", "learned", "facets on", " 0.6")
+    choices = (*choices, f"{config.head_facets} {config.own_bound:g}", config.expert_view)
+    usual = ("absolute", "dot", "learned", "facets on", " 0.6", "all")
     return "-".join([told, *(c for c, u in zip(choices, usual, strict=True) if c != u)])
 
 
@@ -135,11 +140,20 @@ def test_forward_equals_the_twin_at_every_position(config):
                 )
 
 
-@pytest.mark.parametrize("config", [TINY, TINY_SASREC, *SHAPES[-10:], *UNDIVIDED], ids=shape_name)
-@pytest.mark.parametrize("layers", [1, 2, 3])
-def test_reading_the_last_position_alone_changes_nothing(config, layers):
+@pytest.mark.parametrize(
+    "config",
+    [
+        *SHAPES[-2:],  # which have one block, and no other number
+        *(
+            dataclasses.replace(config, layers=layers)
+            for config in [TINY, TINY_SASREC, *SHAPES[-12:-2], *UNDIVIDED]
+            for layers in (1, 2, 3)
+        ),
+    ],
+    ids=shape_name,
+)
+def test_reading_the_last_position_alone_changes_nothing(config):
     """Values and gradients; the other positions of the last block are never computed."""
-    config = dataclasses.replace(config, layers=layers)
     row, last = torch.arange(len(HISTORIES)), torch.tensor([len(h) - 1 for h in HISTORIES])
     outcomes = []
     for last_only in (False, True):
@@ -176,25 +190,48 @@ def test_loss_and_every_gradient_equal_the_twins(config):
     """Identity 1 in training: the loss of the one query is the loss of the summed ledger."""
     model = random_model(config, NUM_ITEMS)
     items_BT, real_N, target_N, targets = training_example()
-    settings_ = TrainConfig(label_smoothing=0.1, head_loss_weight=0.7)
+    settings_ = TrainConfig(label_smoothing=0.1, head_loss_weight=0.7, expert_loss_weight=0.3)
     loss = Objective(model, settings_)(items_BT, real_N, target_N)
     loss.backward()
 
     leaves = leaves_of(model)
     parameters = twin_parameters(leaves, config, index_of(model))
-    losses = []
+    losses, routers = [], []
     for history, row in zip(HISTORIES, targets, strict=True):
         for position, target in zip(reference.fame(parameters, history), row, strict=True):
+            routers.append(position.router)
             losses.append(reference.cross_entropy(position.scores, target, 0.1))
             if config.heads > 1:
                 for scores in position.head_scores:
                     alone = reference.cross_entropy(scores, target, 0.1)
                     losses[-1] = losses[-1] + 0.7 * alone / config.heads
     expected = torch.stack(losses).mean()
+    if config.experts > 1:
+        expected = expected + 0.3 * reference.unsaid_by_routers(routers)
     expected.backward()
 
     torch.testing.assert_close(loss, expected, **EXACT)
     assert_gradients_equal(model, leaves)
+
+
+@pytest.mark.parametrize("view", ["own", "all"])
+@torch.no_grad()
+def test_what_a_head_that_reads_its_own_slice_says_hangs_on_no_other_facet(view):
+    """Other values of the second facet, and other vectors of the items' own in its slice: nothing
+    that the first head says changes, neither its state, nor its routing, nor its list."""
+    config = dataclasses.replace(
+        OWN_SLICE, width=12, heads=3, head_facets="kind/a/", expert_view=view, own_bound=0.5
+    )
+    model, other = random_model(config, NUM_ITEMS), random_model(config, NUM_ITEMS)
+    K = config.head_width
+    other.values.vectors[other.values.counts[0] :] += 1
+    other.item_embedding.weight[1:, K:] += 1
+    before, after = (one(padded(HISTORIES)) for one in (model, other))
+    for part in ("head_states", "router"):
+        same = torch.allclose(getattr(before, part)[:, :, 0], getattr(after, part)[:, :, 0])
+        assert same == (view == "own"), part
+    assert not torch.allclose(before.head_states[:, :, 1], after.head_states[:, :, 1])
+    assert not torch.allclose(before.gate, after.gate)  # which weighs all heads
 
 
 @pytest.mark.parametrize("score", get_args(Score))
@@ -806,6 +843,11 @@ def test_no_field_of_the_configuration_is_dead(field):
         bounds = (dataclasses.replace(TINY_VALUES, own_bound=bound) for bound in (0.6, 0.5))
         queries = [first_query(random_model(config)) for config in bounds]
         assert queries[0] != queries[1]
+        return
+    if field == "expert_view":  # only a head that is a facet has a slice of its own to read
+        views = (dataclasses.replace(OWN_SLICE, expert_view=view) for view in ("all", "own"))
+        widths = [random_model(config).attention.key.in_features for config in views]
+        assert widths == [OWN_SLICE.width, OWN_SLICE.head_width]
         return
     if field == "temperature":  # the dot product has no use for it
         base, changed = (dataclasses.replace(TINY, score="cosine", temperature=t) for t in (0.1, 1))

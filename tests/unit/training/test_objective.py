@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from fame.config import ModelConfig, TrainConfig
-from fame.training.objective import Objective
+from fame.models.sequence_model import Encoding
+from fame.training.objective import Objective, Step, experts_loss
 from tests.tiny import TINY, every_model, random_model
 
 COMPILED = TrainConfig(compile="on")
@@ -45,16 +46,43 @@ def test_without_a_target_nothing_pulls_at_the_weights(config, training, relativ
         assert torch.equal(parameter.grad, torch.zeros_like(parameter)), name
 
 
-def terms_of(config: ModelConfig, weight: float) -> dict[str, float]:
-    objective = Objective(random_model(config), TrainConfig(head_loss_weight=weight))
+def terms_of(config: ModelConfig, heads: float, experts: float = 0.0) -> dict[str, float]:
+    training = TrainConfig(head_loss_weight=heads, expert_loss_weight=experts)
+    objective = Objective(random_model(config), training)
     return {term.name: weight for weight, term in objective.terms}
 
 
 def test_a_term_without_weight_is_left_away():
     assert terms_of(TINY, 0.7) == {"fused": 1, "heads": 0.7}
-    assert terms_of(TINY, 0.0) == {"fused": 1}
-    for one_head in ({"heads": 1}, {"facets": "off"}, {"model": "sasrec"}, {"model": "bsarec"}):
-        assert terms_of(dataclasses.replace(TINY, **one_head), 0.7) == {"fused": 1}
+    assert terms_of(TINY, 0.0, 0.2) == {"fused": 1, "experts": 0.2}
+    for none_to_rank in ({"facets": "off"}, {"model": "sasrec"}, {"model": "bsarec"}):
+        assert terms_of(dataclasses.replace(TINY, **none_to_rank), 0.7, 0.2) == {"fused": 1}
+    one_head, one_expert = (dataclasses.replace(TINY, **{n: 1}) for n in ("heads", "experts"))
+    assert terms_of(one_head, 0.7, 0.2) == {"fused": 1, "experts": 0.2}
+    assert terms_of(one_expert, 0.7, 0.2) == {"fused": 1, "heads": 0.7}
+
+
+def unsaid(router_NHE: list[list[list[float]]]) -> float:
+    """The term that a step with these routers' weights has."""
+    router = torch.tensor(router_NHE, dtype=torch.float64)
+    encoding = Encoding(*(torch.zeros(1) for _ in range(3)), router[None])
+    fields = dict.fromkeys(field.name for field in dataclasses.fields(Step))
+    step = Step(**{**fields, "encoding": encoding, "target_positions_N": torch.arange(len(router))})
+    return experts_loss(step).item()
+
+
+@pytest.mark.parametrize(
+    ("routers", "expected"),
+    [
+        ([[[1, 0]], [[0, 1]]], 0),  # sharp for each, even over all
+        ([[[1, 0]], [[1, 0]]], 1),  # sharp, and the same for everybody
+        ([[[0.5, 0.5]], [[0.5, 0.5]]], 1),  # even for everybody
+        ([[[1, 0], [1, 0]], [[0, 1], [1, 0]]], 0.5),  # one head of two
+        ([[[1, 0]], [[1, 0]], [[1, 0]], [[0, 1]]], 1 - 0.8112781244591328),  # H(1/4) in bits
+    ],
+)
+def test_what_routers_leave_unsaid_has_its_closed_form(routers, expected):
+    assert unsaid(routers) == pytest.approx(expected, abs=1e-6)
 
 
 def test_many_drawn_items_give_the_loss_over_the_catalogue():

@@ -1,0 +1,443 @@
+"""Charts of the Facets page: as :mod:`charts`, pure functions from a table to a Plotly figure.
+
+A model's own figures have the heads' colours, controls are grey, each with a mark of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from charts import _BARE, _LEGEND_ABOVE, _figure, _title
+from fame.presentation.facet_sentences import CONTROLS
+from fame.presentation.palette import ACCENT, NEUTRAL, head_colour
+from fame.presentation.text import shortened
+from text import for_plotly
+
+_MARKS = dict(
+    zip(
+        CONTROLS.values(),
+        ("x-thin", "diamond-open", "triangle-up-open", "square-open", "asterisk"),
+        strict=True,
+    )
+)
+_ROW = 24  # pixels of a row of dots
+_LABEL = 30  # characters beside a row
+_LONGEST_LEGEND = 28
+
+
+def evidence_dots(drawn: pd.DataFrame, axis: str) -> go.Figure:
+    """By facet a band: the whole, every head, and one row of controls, with their intervals.
+
+    Args:
+        drawn: ``facet, of, control, head, mean, low, high`` (:func:`facet_tables.drawn`).
+        axis: What a share is of.
+    """
+    place: dict[tuple[str, str], float] = {}
+    bands, below = [], 0.0
+    for facet, rows in drawn.groupby("facet", sort=False):
+        first = below
+        for of in rows.loc[rows["control"] == "", "of"]:
+            place[str(facet), of] = below
+            below += 1
+        place[str(facet), ""] = below  # the controls
+        bands.append((str(facet), first, below))
+        below += 1.8
+    traces = []
+    own = drawn[drawn["control"] == ""]
+    for (head, of), rows in own.groupby(["head", "of"], sort=False):
+        colour = NEUTRAL if head < 0 else head_colour(int(head))
+        marker: dict[str, Any] = {"size": 12, "color": colour}
+        if head < 0:
+            marker |= {"symbol": "circle-open", "line": {"width": 3, "color": colour}}
+        heights = [place[facet, of] for facet in rows["facet"]]
+        name = "Whole embedding" if head < 0 else str(of)
+        traces.append(_dots(rows, heights, name, marker, colour))
+    for control, rows in drawn[drawn["control"] != ""].groupby("control", sort=False):
+        marker = {
+            "size": 10,
+            "symbol": _MARKS[str(control)],
+            "color": NEUTRAL,
+            "line": {"width": 2, "color": NEUTRAL},
+        }
+        heights = [place[facet, ""] for facet in rows["facet"]]
+        traces.append(_dots(rows, heights, str(control), marker, NEUTRAL))
+    ticks = [(at, of or "Controls") for (_, of), at in place.items()]
+    longest = max((len(shortened(label, _LABEL)) for _, label in ticks), default=0)
+    notes = [
+        {
+            "x": 0, "xref": "paper", "xanchor": "right", "xshift": -20 - 7.6 * longest,
+            "y": (first + last) / 2, "yref": "y", "showarrow": False, "align": "right",
+            "text": f"<b>{for_plotly(facet, 20)}</b>", "font": {"size": 15},
+        }
+        for facet, first, last in bands
+    ]  # fmt: skip
+    widest = max((len(shortened(facet, 20)) for facet, _, _ in bands), default=0)
+    return _figure(
+        traces,
+        150 + round(_ROW * below),
+        left=44 + round(7.6 * longest) + 9 * widest,
+        top=76,
+        x={
+            "rangemode": "tozero",
+            "tickformat": ".0%",
+            "title": _title(axis),
+            "fixedrange": True,
+            "zeroline": True,
+            "zerolinewidth": 2,
+        },
+        y=_BARE
+        | {
+            "range": [below - 1.2, -0.8],
+            "tickvals": [at for at, _ in ticks],
+            "ticktext": [for_plotly(label, _LABEL) for _, label in ticks],
+            "fixedrange": True,
+        },
+        legend=_LEGEND_ABOVE,
+        annotations=notes,
+        shapes=[
+            {
+                "type": "line",
+                "xref": "paper",
+                "x0": 0,
+                "x1": 1,
+                "y0": last + 0.9,
+                "y1": last + 0.9,
+                "line": {"width": 1, "color": "rgba(127,135,145,.35)"},
+            }
+            for _, _, last in bands[:-1]
+        ],
+        dragmode=False,
+    )
+
+
+def _dots(
+    rows: pd.DataFrame,
+    heights: Sequence[float],
+    name: str,
+    marker: dict[str, Any],
+    colour: str,
+    number: str = ".1%",
+) -> dict[str, Any]:
+    """One entry of the legend: dots with their intervals."""
+    mean = rows["mean"].to_numpy()
+    said = for_plotly(name, 60).replace("%", "&#37;")
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "name": for_plotly(name, _LONGEST_LEGEND),
+        "x": mean.tolist(),
+        "y": list(heights),
+        "marker": marker,
+        "error_x": {
+            "type": "data",
+            "symmetric": False,
+            "array": (rows["high"].to_numpy() - mean).tolist(),
+            "arrayminus": (mean - rows["low"].to_numpy()).tolist(),
+            "color": colour,
+            "thickness": 1.5,
+            "width": 4,
+        },
+        "customdata": rows[["low", "high"]].to_numpy().tolist(),
+        "hovertemplate": f"{said}: %{{x:{number}}}<br>95 % interval %{{customdata[0]:{number}}} to "
+        f"%{{customdata[1]:{number}}}<extra></extra>",
+    }
+
+
+_SIDE = 46  # pixels of the largest square
+
+
+def causes_squares(causes: pd.DataFrame) -> go.Figure:
+    """Head x facet: the area of a square is how far the head's list moves with the facet.
+
+    Args:
+        causes: ``facet, head, of, moved``. A value below 0 has no square.
+    """
+    facets = list(dict.fromkeys(causes["facet"]))
+    heads = causes.drop_duplicates("head")
+    most = max(float(causes["moved"].max()), 1e-9)
+    size = _SIDE * (causes["moved"].clip(lower=0) / most) ** 0.5
+    places = {
+        "type": "scatter",
+        "x": [facets.index(facet) for facet in causes["facet"]],
+        "y": causes["head"].tolist(),
+        "hoverinfo": "skip",
+    }
+    labels = [shortened(of, _LABEL) for of in heads["of"]]
+    return _figure(
+        [
+            places
+            | {
+                "mode": "markers+text",
+                "marker": {
+                    "symbol": "square-open",
+                    "size": _SIDE,
+                    "color": NEUTRAL,
+                    "opacity": 0.5,
+                },
+                "text": [f"{moved:.2f}".replace("-", "−") for moved in causes["moved"]],
+                "textposition": "bottom center",
+                "textfont": {"size": 14},
+            },
+            places
+            | {
+                "mode": "markers",
+                "marker": {
+                    "symbol": "square",
+                    "size": size.tolist(),
+                    "color": [head_colour(head) for head in causes["head"]],
+                    "opacity": 1,
+                },
+                "hoverinfo": "text",
+                "hovertext": [
+                    f"{for_plotly(row.of, 60)}, {for_plotly(row.facet, 60)}: {row.moved:.3f}"
+                    for row in causes.itertuples()
+                ],
+            },
+        ],
+        64 + 92 * len(heads),
+        left=30 + 8 * max(map(len, labels)),
+        top=40,
+        bottom=8,
+        x=_BARE
+        | {
+            "range": [-0.6, max(len(facets), 5) - 0.4],
+            "tickvals": list(range(len(facets))),
+            "ticktext": [for_plotly(facet, 20) for facet in facets],
+            "side": "top",
+            "fixedrange": True,
+        },
+        y=_BARE
+        | {
+            "range": [len(heads) - 0.3, -0.5],
+            "tickvals": heads["head"].tolist(),
+            "ticktext": [for_plotly(label) for label in labels],
+            "fixedrange": True,
+        },
+        showlegend=False,
+        dragmode=False,
+    )
+
+
+def apart_dots(apart: pd.DataFrame) -> go.Figure:
+    """Figures of disentanglement, the heads' beside the controls': ``figure, control, value``."""
+    figures = list(dict.fromkeys(apart["figure"]))
+    traces = []
+    for control, rows in apart.groupby("control", sort=False):
+        own = not control
+        colour = ACCENT if own else NEUTRAL
+        traces.append(
+            {
+                "type": "scatter",
+                "mode": "markers",
+                "name": "The heads" if own else str(control),
+                "x": rows["value"].tolist(),
+                "y": [figures.index(figure) + (0 if own else 0.32) for figure in rows["figure"]],
+                "marker": {
+                    "size": 16 if own else 11,
+                    "color": colour,
+                    "symbol": "circle" if own else _MARKS[str(control)],
+                    "line": {"width": 0 if own else 2, "color": colour},
+                },
+                "hovertemplate": f"{'The heads' if own else control}: %{{x:.3f}}<extra></extra>",
+            }
+        )
+    return _figure(
+        traces,
+        140 + 64 * len(figures),
+        left=170,
+        top=60,
+        x={
+            "range": [-0.03, 1.03],
+            "title": _title("0: no sign of it; 1: as far as it goes"),
+            "fixedrange": True,
+        },
+        y=_BARE
+        | {
+            "range": [len(figures) - 0.3, -0.6],
+            "tickvals": list(range(len(figures))),
+            "ticktext": figures,
+            "fixedrange": True,
+        },
+        legend=_LEGEND_ABOVE,
+        dragmode=False,
+    )
+
+
+def pair_dots(pairs: pd.DataFrame, axis: str) -> go.Figure:
+    """Pairs of heads, the most alike first, and controls: ``pair, control, mean, low, high``."""
+    labels = [shortened(pair, 40) for pair in pairs["pair"]]
+    traces = []
+    for control, rows in pairs.groupby("control", sort=False):
+        colour = NEUTRAL if control else ACCENT
+        marker = {"size": 14, "color": colour}
+        if control:
+            marker |= {"symbol": _MARKS[str(control)], "size": 11}
+            marker |= {"line": {"width": 2, "color": colour}}
+        name = str(control) or "Heads"
+        traces.append(_dots(rows, rows.index.tolist(), name, marker, colour, ".2f"))
+    return _figure(
+        traces,
+        90 + 32 * len(pairs),
+        left=34 + round(7.6 * max(map(len, labels), default=0)),
+        top=16,
+        x={"range": [-0.02, 1.02], "title": _title(axis), "fixedrange": True},
+        y=_BARE
+        | {
+            "range": [len(pairs) - 0.4, -0.6],
+            "tickvals": list(range(len(pairs))),
+            "ticktext": [for_plotly(label) for label in labels],
+            "fixedrange": True,
+        },
+        showlegend=False,
+        dragmode=False,
+    )
+
+
+def gate_boxes(gate: pd.DataFrame) -> go.Figure:
+    """How each head's share of the gate spreads over people; whiskers hold the middle 90 %."""
+    labels = [shortened(of, _LABEL) for of in gate["of"]]
+    traces = [
+        {
+            "type": "box",
+            "orientation": "h",
+            "y": [label],
+            "q1": [row.q25],
+            "median": [row.q50],
+            "q3": [row.q75],
+            "lowerfence": [row.q05],
+            "upperfence": [row.q95],
+            "mean": [row.mean],
+            "marker": {"color": head_colour(row.head)},
+            "line": {"color": head_colour(row.head), "width": 2.5},
+            "name": for_plotly(label),
+            "hoverinfo": "x",
+            "xhoverformat": ".1%",
+        }
+        for label, row in zip(map(for_plotly, labels), gate.itertuples(index=False), strict=True)
+    ]
+    return _figure(
+        traces,
+        90 + 54 * len(gate),
+        left=34 + round(7.6 * max(map(len, labels))),
+        x={
+            "range": [0, 1],
+            "tickformat": ".0%",
+            "title": _title("Share of the gate"),
+            "fixedrange": True,
+        },
+        y=_BARE | {"autorange": "reversed", "fixedrange": True},
+        showlegend=False,
+        dragmode=False,
+    )
+
+
+def by_cohort(table: pd.DataFrame, axis: str, group: str, *, share: bool = False) -> go.Figure:
+    """One figure over cohorts, a line a head: ``head, of, cohort, mean, low, high``.
+
+    Args:
+        table: ``head`` is -1 for the fused list.
+        axis: What the figure is.
+        group: What the cohorts are.
+        share: Whether the figure is a share of 1.
+    """
+    cohorts = list(dict.fromkeys(table["cohort"]))
+    number = ".1%" if share else ".3f"
+    lines = table.groupby(["head", "of"], sort=False)
+    traces = []
+    for place, ((head, of), rows) in enumerate(lines):
+        colour = NEUTRAL if head < 0 else head_colour(int(head))
+        mean = rows["mean"].to_numpy()
+        shift = 0.06 * (place - (lines.ngroups - 1) / 2)  # so that intervals do not hide each other
+        said = for_plotly(str(of), 60).replace("%", "&#37;")
+        traces.append(
+            {
+                "type": "scatter",
+                "mode": "lines+markers" if len(cohorts) > 1 else "markers",
+                "name": for_plotly(str(of), _LONGEST_LEGEND),
+                "x": [cohorts.index(cohort) + shift for cohort in rows["cohort"]],
+                "y": mean.tolist(),
+                "line": {"color": colour, "width": 2.5, "dash": "dot" if head < 0 else "solid"},
+                "marker": {"size": 11, "color": colour},
+                "error_y": {
+                    "type": "data",
+                    "symmetric": False,
+                    "array": (rows["high"].to_numpy() - mean).tolist(),
+                    "arrayminus": (mean - rows["low"].to_numpy()).tolist(),
+                    "color": colour,
+                    "thickness": 1.5,
+                    "width": 4,
+                },
+                "customdata": rows[["low", "high"]].to_numpy().tolist(),
+                "hovertemplate": f"{said}: %{{y:{number}}}<br>95 % interval "
+                f"%{{customdata[0]:{number}}} to %{{customdata[1]:{number}}}<extra></extra>",
+            }
+        )
+    return _figure(
+        traces,
+        360,
+        left=78,
+        top=44,
+        x={
+            "title": _title(group) if len(cohorts) > 1 else None,
+            "range": [-0.5, len(cohorts) - 0.5],
+            "tickvals": list(range(len(cohorts))),
+            "ticktext": cohorts,
+            "showgrid": False,
+            "fixedrange": True,
+        },
+        y={
+            "title": _title(axis),
+            "rangemode": "tozero",
+            "zeroline": True,
+            "zerolinewidth": 2,
+            "tickformat": ".0%" if share else None,
+            "fixedrange": True,
+        },
+        legend=_LEGEND_ABOVE | {"traceorder": "normal"},
+        dragmode=False,
+    )
+
+
+def expert_bars(experts: pd.DataFrame) -> go.Figure:
+    """The load of every expert, and the first values that it serves: ``head, expert, of, load,
+    values``."""
+    labels = [f"{shortened(row.of, 18)}, {row.expert + 1}" for row in experts.itertuples()]
+    return _figure(
+        [
+            {
+                "type": "bar",
+                "orientation": "h",
+                "x": experts["load"].tolist(),
+                "y": list(range(len(experts))),
+                "marker": {"color": [head_colour(head) for head in experts["head"]]},
+                "text": [for_plotly(shortened(values, 90)) for values in experts["values"]],
+                "textposition": "outside",
+                "cliponaxis": False,
+                "customdata": [
+                    for_plotly(values or "nothing above chance") for values in experts["values"]
+                ],
+                "hovertemplate": "Load %{x:.1%}<br>%{customdata}<extra></extra>",
+            }
+        ],
+        80 + 34 * len(experts),
+        left=34 + round(7.6 * max(map(len, labels))),
+        x={
+            "range": [0, 1],
+            "tickformat": ".0%",
+            "title": _title("Load: mean share of its head"),
+            "fixedrange": True,
+        },
+        y=_BARE
+        | {
+            "range": [len(experts) - 0.4, -0.6],
+            "tickvals": list(range(len(experts))),
+            "ticktext": [for_plotly(label) for label in labels],
+            "fixedrange": True,
+        },
+        showlegend=False,
+        dragmode=False,
+    )

@@ -1,0 +1,442 @@
+"""Facets: did the heads become facets, and the experts preferences?"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+
+import cards
+import components
+import facet_charts
+import facet_tables
+import pickers
+import resources
+import state
+from fame.checkpoint import Checkpoint
+from fame.errors import CheckpointError
+from fame.presentation import facet_sentences as sentences
+from fame.presentation.names import facet_label, head_name
+from fame.presentation.palette import head_colour
+from fame.survey import Facets
+from text import for_markdown
+
+QUESTION = "Did the heads become facets, and the experts preferences?"
+LEDE = (
+    "A head that is a facet recommends by one attribute of the items, and by no other. Whether one "
+    "does is a question of evidence: here is each piece of it, beside what it would be by chance."
+)
+OWN = ("question", "shared", "pair", "cohort", "figure")
+MOST_HEADS = 6  # drawn in a facet: the best of more
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the page shows.
+
+    Attributes:
+        opened: The checkpoint.
+        found: What is stored of it.
+        names: ``[H]`` what its heads are called.
+    """
+
+    opened: Checkpoint
+    found: Facets
+    names: list[str]
+
+
+def main() -> None:
+    state.begin("facets", ("checkpoint", *OWN))
+    place = components.page_head(QUESTION, "" if state.presenting() else LEDE)
+    opened = pickers.checkpoint_picker()
+    state.of_data(opened.data.name)
+    components.presenter_toggle()
+    if not state.presenting():
+        components.glossary()
+    found = _stored(opened)
+    if found is None:
+        components.tell(place)
+    else:
+        seen = Seen(opened, found, called(found))
+        shown = _choose_question(seen)
+        components.tell(place)
+        for name in shown:
+            heading, terms, draw = QUESTIONS[name]
+            components.section(heading, *terms)
+            draw(seen)
+    components.tell(place)
+    state.publish(("checkpoint", *OWN))
+
+
+def _command(opened: Checkpoint) -> str:
+    return f"python -m fame facets {opened.path}"
+
+
+def called(found: Facets) -> list[str]:
+    """``[H]`` what the heads are called on this page."""
+    return [head.name or head_name(head.head) for head in found.heads]
+
+
+def _stored(opened: Checkpoint) -> Facets | None:
+    """What is stored; where it cannot be shown, a sentence says why and how to make it."""
+    try:
+        found = resources.facets(opened)
+    except CheckpointError as error:
+        st.error(for_markdown(str(error)))
+        return None
+    if found is None:
+        st.info(
+            "Nobody has looked yet which heads of this checkpoint are facets. This does, in a few "
+            f"minutes, where its data set is on this machine: {for_markdown(_command(opened))}"
+        )
+    return found
+
+
+def _choose_question(seen: Seen) -> list[str]:
+    """The questions to show: all of them, or the one that was chosen, as for a slide."""
+    offered = [name for name in QUESTIONS if name != "experts" or _experts(seen.found)]
+    if state.get("question") not in ("all", *offered):
+        state.notice("Nothing is stored of the experts of this checkpoint; all else is shown.")
+        state.settle("question", "all")
+    chosen = st.segmented_control(
+        "Show",
+        ["all", *offered],
+        format_func=lambda name: "All questions" if name == "all" else SHORT[name],
+        required=True,
+        key=state.key("question"),
+        label_visibility="collapsed",
+    )
+    state.keep("question", chosen)
+    return offered if chosen == "all" else [chosen]
+
+
+def _missing(seen: Seen, what: str) -> None:
+    """A part that an older version did not measure."""
+    st.info(
+        f"{what} is not in the stored file, which an older version made. Make it again with: "
+        f"{for_markdown(_command(seen.opened))}"
+    )
+
+
+def _take_along(figure: go.Figure, table: pd.DataFrame, name: str) -> None:
+    """A chart with its table: PNG from the bar over the chart, CSV from the button below."""
+    components.chart(figure, name, vector=False)
+    components.download(table, "Take this chart's figures along (CSV)", name)
+
+
+# --- names, lists, tables, probes ----------------------------------------------------------------
+
+
+def names(seen: Seen) -> None:
+    components.words(sentences.names_sentence(seen.found.heads, seen.names))
+    if not seen.found.lists:
+        components.quiet(
+            "The catalogue says nothing of the items, so there are no facets to name a head after; "
+            "what heads share and what they are used for is measured all the same."
+        )
+    for head in seen.found.heads:
+        title = seen.names[head.head]
+        if head.name and head.name != head_name(head.head):
+            title = f"{title} ({head_name(head.head).lower()})"
+        cards.head_line(title, head_colour(head.head))
+        kept = "" if head.facet else "No name: nothing beats every control. "
+        components.quiet(f"{kept}{head.why}")
+    components.quiet(
+        "A head is called after a facet where its list leads every other head's, beats labels "
+        "permuted, the turned embedding and a SASRec, and moves most when that facet changes in "
+        "the histories. Random projections and the untrained model are drawn beside it, not asked."
+    )
+
+
+def _evidence(seen: Seen, evidence: facet_tables.Evidence, said: str, axis: str, name: str) -> None:
+    table = facet_tables.evidence_table(evidence, seen.names)
+    components.words(sentences.lead_sentence(evidence, seen.names, said))
+    drawn = facet_tables.drawn(table, MOST_HEADS)
+    _take_along(facet_charts.evidence_dots(drawn, axis), table, name)
+    if len(seen.names) > MOST_HEADS:
+        components.quiet(
+            f"Of {len(seen.names)} heads the {MOST_HEADS} best in each facet are drawn; all are in "
+            "the table that you can take along."
+        )
+
+
+def lists(seen: Seen) -> None:
+    if not seen.found.lists:
+        components.quiet("No item that came next has a known attribute, so there is none to share.")
+        return
+    _evidence(
+        seen,
+        facet_tables.of_lists(seen.found.lists),
+        "by its list",
+        "Share of the 20 listed items that share a value with the item that came next",
+        "facets-lists",
+    )
+    components.quiet(f"Over {seen.found.people:,} people. {sentences.CONTROLS_EXPLAINED}")
+
+
+def near(seen: Seen) -> None:
+    if seen.found.tables is None:
+        return _missing(seen, "What lies near an item, beside controls,")
+    if not seen.found.tables:
+        components.quiet("The catalogue says nothing of the items, so nothing near can agree.")
+        return None
+    _evidence(
+        seen,
+        facet_tables.of_tables(seen.found.tables),
+        "by what lies near an item",
+        "Share of an item's ten nearest items that share a value with it",
+        "facets-tables",
+    )
+    of = next(iter(seen.found.tables.values()))
+    sample = f"among {of.among:,} items"
+    if of.among < len(seen.opened.items):
+        sample = f"{sample} drawn by strata of popularity out of {len(seen.opened.items):,}"
+    components.quiet(
+        f"Up to {max(one.asked for one in seen.found.tables.values()):,} items, drawn by strata of "
+        f"popularity, were asked for their nearest {sample}. A head made of a facet's values "
+        "agrees with itself by construction: then the untrained model does too, and only lists can "
+        "tell."
+    )
+    return None
+
+
+def probes(seen: Seen) -> None:
+    if seen.found.probes is None:
+        return _missing(seen, "What linear probes read")
+    if not seen.found.probes:
+        components.quiet("No facet has two values that enough items have, so nothing is probed.")
+        return None
+    _evidence(
+        seen,
+        facet_tables.of_probes(seen.found.probes),
+        "by a linear probe",
+        "Selectivity: accuracy of the probe less that on its control task",
+        "facets-probes",
+    )
+    probed = "; ".join(
+        f"{facet_label(facet)}: {one.values} values over {one.items:,} items"
+        for facet, one in seen.found.probes.items()
+    )
+    left = [facet for facet in seen.found.agreement if facet not in seen.found.probes]
+    rest = f" Not probed: {', '.join(map(facet_label, left))}." if left else ""
+    components.quiet(
+        f"Ridge regression, five-fold over items. The control task (Hewitt and Liang, 2019) deals "
+        f"the same values anew among items of like popularity. {probed}.{rest}"
+    )
+    return None
+
+
+# --- causes, DCI, redundancy ---------------------------------------------------------------------
+
+
+def causes(seen: Seen) -> None:
+    if not seen.found.causes or not seen.names:
+        components.quiet("There are no heads, or no known facets, to exchange anything for.")
+        return
+    table = facet_tables.causes_table(seen.found.causes, seen.names)
+    components.words(sentences.causes_sentence(seen.found.causes, seen.names))
+    _take_along(facet_charts.causes_squares(table), table, "facets-causes")
+    components.quiet(
+        "Every click of a history is exchanged for another item, once for one alike in the facet "
+        "and once for one unlike it, both as alike as can be in all else. A square is how much "
+        "further the head's list moves in the second case: the first is its control. In units of 1 "
+        f"less rank-biased overlap, mean over {seen.found.people:,} people; at or below 0 there is "
+        "no square. A head that is a facet has one hot square."
+    )
+
+
+def apart(seen: Seen) -> None:
+    found = seen.found.disentanglement
+    if found is None:
+        if seen.found.tables is None:
+            return _missing(seen, "DCI, MIG and SAP")
+        components.quiet("Without heads, or without a facet to probe, nothing can come apart.")
+        return None
+    components.words(sentences.disentanglement_sentence(found))
+    table = facet_tables.apart_table(found)
+    if len(table):
+        _take_along(facet_charts.apart_dots(table), table, "facets-apart")
+    components.quiet(sentences.CAUTION)
+    return None
+
+
+def shared(seen: Seen) -> None:
+    found = seen.found.redundancy
+    if found is None:
+        if seen.found.tables is None:
+            return _missing(seen, "What two heads share")
+        components.quiet("This model has no heads of its own, so no two can say the same.")
+        return None
+    if not found.pairs:
+        components.words(sentences.redundancy_sentence(found, seen.names, "overlap"))
+        return None
+    by = st.segmented_control(
+        "Compared by",
+        list(sentences.SHARED),
+        format_func=lambda name: sentences.SHARED[name][0],
+        required=True,
+        key=state.key("shared"),
+    )
+    state.keep("shared", by)
+    components.words(sentences.redundancy_sentence(found, seen.names, by))
+    table = facet_tables.pairs_table(found, seen.names, by)
+    drawn = pd.concat([table[table["control"] == ""].head(12), table[table["control"] != ""]])
+    figure = facet_charts.pair_dots(drawn.reset_index(drop=True), sentences.SHARED[by][1])
+    _take_along(figure, table, "facets-shared")
+    of = f"{found.items:,} items" if by == "embeddings" else f"{found.people:,} people"
+    cka = f" {sentences.CKA_FAULT}" if by in ("embeddings", "states") else ""
+    few = f" The 12 pairs most alike of {len(found.pairs)}." if len(found.pairs) > 12 else ""
+    components.quiet(f"Over {of}.{few}{cka}")
+    _disagreeing(seen)
+    return None
+
+
+def _disagreeing(seen: Seen) -> None:
+    """The people on whom two heads disagree most; a button opens one of them in Lens."""
+    found = seen.found.redundancy
+    pairs = {tuple(pair.heads): pair for pair in found.pairs} if found else {}
+    if state.get("pair") not in (None, *pairs):
+        first, second = state.get("pair")
+        state.notice(f"There is no pair of heads {first}:{second}; another one is shown.")
+        state.settle("pair", None)
+    if state.get("pair") is None:
+        state.settle("pair", next(iter(pairs)))
+    pair = st.selectbox(
+        "Whom do two heads disagree on most?",
+        list(pairs),
+        format_func=lambda two: " and ".join(seen.names[head] for head in two),
+        key=state.key("pair"),
+        help="The people whose two lists are least alike; a button opens one of them in Lens.",
+    )
+    state.keep("pair", pair)
+    with st.container(horizontal=True):
+        for user in pairs[pair].disagreeing:
+            if st.button(for_markdown(f"Person {user}"), key=f"disagree-{user}"):
+                state.put("source", state.PERSON)
+                state.put("user", user)
+                st.switch_page("views/lens.py")
+
+
+# --- use -----------------------------------------------------------------------------------------
+
+
+def gate(seen: Seen) -> None:
+    used = seen.found.use
+    if used is None:
+        return _no_use(seen)
+    components.words(sentences.gate_use_sentence(used, seen.names))
+    left, right = st.columns(2)
+    with left:
+        table = facet_tables.gate_table(used, seen.names)
+        _take_along(facet_charts.gate_boxes(table), table, "facets-gate")
+    with right:
+        path = facet_tables.gate_path_table(used, seen.names)
+        figure = facet_charts.by_cohort(path, "Share of the gate", "Length of history", share=True)
+        _take_along(figure, path, "facets-gate-by-length")
+    components.quiet(
+        f"Over {used.people:,} people. A box holds the middle half of them and its whiskers the "
+        "middle 90 %; on the right means with 95 % intervals. Control: an even gate gives every "
+        f"head {100 / len(seen.names):.0f} %."
+    )
+    return None
+
+
+def _no_use(seen: Seen) -> None:
+    if seen.found.tables is None:
+        return _missing(seen, "What the heads are used for")
+    components.quiet("This model has no heads of its own, so there is no gate and none to lose.")
+    return None
+
+
+GROUPS = {
+    "all": "Everybody",
+    "length": "By length of history",
+    "popularity": "By popularity of what came next",
+}
+
+
+def accuracy(seen: Seen) -> None:
+    used = seen.found.use
+    if used is None:
+        return _no_use(seen)
+    first, second = st.columns(2)
+    by = first.segmented_control(
+        "People",
+        list(GROUPS),
+        format_func=GROUPS.__getitem__,
+        required=True,
+        key=state.key("cohort"),
+    )
+    figure = second.segmented_control(
+        "Figure", ["NDCG@10", "HR@10"], required=True, key=state.key("figure")
+    )
+    state.keep("cohort", by)
+    state.keep("figure", figure)
+    components.words(sentences.accuracy_sentence(used.cohorts[0], seen.names, figure))
+    table = facet_tables.accuracy_table(used, seen.names, by, figure)
+    group = {"length": "Clicks in the history", "popularity": "Clicks on it in training"}
+    left, right = st.columns(2)
+    with left:
+        alone = table[table["what"] != "lost"]
+        chart = facet_charts.by_cohort(alone, f"{figure} of each head alone", group.get(by, ""))
+        _take_along(chart, alone, "facets-alone")
+    with right:
+        lost = table[table["what"] == "lost"]
+        if len(lost):
+            axis = f"{figure} lost without the head"
+            _take_along(facet_charts.by_cohort(lost, axis, group.get(by, "")), lost, "facets-lost")
+    components.quiet(
+        f"Test items of {used.people:,} people, ranked over the whole catalogue; 95 % intervals "
+        "over people, paired on the right. Without a head its share of the gate is 0 and the "
+        "others' grow. The fused list is the control of each head alone, and 0 that of a loss."
+    )
+    return None
+
+
+# --- experts -------------------------------------------------------------------------------------
+
+
+def _experts(found: Facets) -> list:
+    return getattr(found, "experts", None) or []
+
+
+def experts(seen: Seen) -> None:
+    rows = _experts(seen.found)
+    shares = getattr(seen.found, "expert_share", [])
+    components.words(sentences.experts_sentence(rows, shares, seen.names))
+    table = facet_tables.experts_table(rows, seen.names)
+    _take_along(facet_charts.expert_bars(table), table, "facets-experts")
+    components.quiet(
+        "A bar is an expert's load, beside it the values that the histories it reads have above "
+        "their base rate, by how many times. Even loads are the control: an expert that is as "
+        "good as any other has the same share of everybody."
+    )
+
+
+QUESTIONS: dict[str, tuple[str, tuple[str, ...], Callable[[Seen], None]]] = {
+    "names": ("Which heads are facets?", ("Head (facet)",), names),
+    "lists": ("What does each head recommend?", ("Head (facet)", "Held-out item"), lists),
+    "tables": ("What lies near an item in each head?", ("Embedding",), near),
+    "probes": ("Can an attribute be read off a head?", ("Embedding",), probes),
+    "causes": ("Which head listens to which facet?", ("Rank-biased overlap",), causes),
+    "apart": ("How far do the heads come apart?", (), apart),
+    "shared": ("How much do two heads say the same?", ("Rank-biased overlap",), shared),
+    "gate": ("How much does each head count?", ("Gate",), gate),
+    "accuracy": ("How good is each head, and what is lost without it?", ("NDCG@10",), accuracy),
+    "experts": ("Did the experts become preferences?", ("Expert", "Router"), experts),
+}
+SHORT = {
+    "names": "Names",
+    "lists": "Lists",
+    "tables": "Nearest items",
+    "probes": "Probes",
+    "causes": "Causes",
+    "apart": "DCI, MIG, SAP",
+    "shared": "Redundancy",
+    "gate": "Gate",
+    "accuracy": "Accuracy",
+    "experts": "Experts",
+}
+
+main()

@@ -1,0 +1,258 @@
+"""What the Facets page says above its charts, made from the figures it draws.
+
+Heads come as ``names``, ``[H]`` as people read them; facets by their column. Whoever shows a
+sentence escapes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from fame.facets.disentanglement import Disentanglement
+from fame.facets.lists import PERMUTED, PROJECTED, SASREC, TURNED, UNTRAINED
+from fame.facets.naming import NamedHead
+from fame.facets.redundancy import Pair, Redundancy
+from fame.facets.use import Cohort, Use
+from fame.lens.faithfulness import Estimate
+from fame.presentation.names import facet_label
+from fame.presentation.text import count, percent
+
+CONTROLS = {  # as the legend of a chart calls them
+    PERMUTED: "Labels permuted",
+    TURNED: "Turned embedding, cut",
+    PROJECTED: "Random projection",
+    SASREC: "SASRec, cut",
+    UNTRAINED: "Untrained model",
+}
+CONTROLS_EXPLAINED = (
+    "Grey marks are controls, which know nothing of facets: values permuted among items of like "
+    "popularity; the whole embedding turned at random and cut into as many slices, or projected "
+    "at random to a head's width; a SASRec of the same data cut likewise, where one lies beside "
+    "the checkpoint; and a model of the same shape with random weights. Of several slices the best "
+    "one is drawn. Bars are 95 % intervals."
+)
+
+
+def names_sentence(heads: Sequence[NamedHead], names: Sequence[str]) -> str:
+    """How many heads have a name, and which."""
+    facets = [head for head in heads if head.facet]
+    if not heads:
+        return "This model ranks with one query, so there is no head that could be a facet."
+    if not facets:
+        return f"No head has a name: of {count(len(heads), 'head')}, nothing beats every control."
+    listed = ", ".join(f"{names[head.head]} ({facet_label(str(head.facet))})" for head in facets)
+    verb = "is a facet" if len(facets) == 1 else "are facets"
+    return f"{len(facets)} of {count(len(heads), 'head')} {verb} by all three tests: {listed}."
+
+
+def best_control(controls: Mapping[str, Mapping[str, Estimate]], head: int) -> tuple[str, Estimate]:
+    """The control that comes nearest, or ahead: its legend and its figure.
+
+    Permuted labels are held against the same head, other controls by their best slice.
+    """
+    space = f"head_{head}"
+    found = [
+        (CONTROLS[name], by_space[space] if name == PERMUTED else _best(by_space))
+        for name, by_space in controls.items()
+    ]
+    return max(found, key=lambda pair: pair[1].mean)
+
+
+def _best(by_space: Mapping[str, Estimate]) -> Estimate:
+    return max(by_space.values(), key=lambda one: one.mean)
+
+
+def lead_sentence(
+    evidence: Mapping[str, tuple[Mapping[str, Estimate], Mapping[str, Mapping[str, Estimate]]]],
+    names: Sequence[str],
+    said: str,
+) -> str:
+    """In which facets the best head is ahead of every control, and where a control is as good.
+
+    Args:
+        evidence: By facet, the estimates by space and by control and space.
+        said: By what, as in "by its list".
+    """
+    ahead, behind = [], []
+    for facet, (spaces, controls) in evidence.items():
+        heads = {int(s.removeprefix("head_")): e for s, e in spaces.items() if s != "all"}
+        if not heads:
+            return "This model has no heads of its own, so there is one row a facet."
+        best = max(heads, key=lambda head: heads[head].mean)
+        rival, figure = best_control(controls, best)
+        pair = f"{percent(heads[best].mean)} against {percent(figure.mean)} of {rival.lower()}"
+        if heads[best].mean > figure.mean:
+            overlap = ", intervals overlap" if heads[best].low <= figure.high else ""
+            ahead.append(f"{facet_label(facet)}: {names[best]}, {pair}{overlap}")
+        else:
+            behind.append(f"{facet_label(facet)} ({names[best]}, {pair})")
+    rest = f"A control is as good as any head in {'; '.join(behind)}." if behind else ""
+    if not ahead:
+        return f"No head is ahead of every control {said}. {rest}"
+    return f"Best head and nearest control {said}: {'; '.join(ahead)}. {rest}".rstrip()
+
+
+def causes_sentence(causes: Mapping[str, Sequence[float]], names: Sequence[str]) -> str:
+    """Which heads listen to one facet above all."""
+    if not names or not causes:
+        return "Nothing could be exchanged in the histories."
+    hot = []
+    for head, name in enumerate(names):
+        moved = {facet: by_head[head] for facet, by_head in causes.items()}
+        ordered = sorted(moved, key=lambda facet: -moved[facet])
+        first, rest = ordered[0], [moved[facet] for facet in ordered[1:]]
+        if moved[first] > 0 and (not rest or moved[first] >= 2 * max(rest)):
+            hot.append(f"{name}: {facet_label(first)} ({moved[first]:.2f})")
+    if not hot:
+        return (
+            "No head has one hot square: none listens to one facet at least twice as much as to "
+            "any other."
+        )
+    verb = "has one hot square" if len(hot) == 1 else "have one hot square each"
+    return f"{len(hot)} of {count(len(names), 'head')} {verb}: {'; '.join(hot)}."
+
+
+CAUTION = (
+    "These three can score entangled models highly, so none is a headline. As published, DCI "
+    "disentanglement on ML-1M is .157 for PureSVD, .186 for MultiVAE and .121 for MacridVAE, which "
+    "was built to be disentangled (Dervishaj and others, ECIR 2025). That is another protocol, "
+    "single numbers of user codes against 20 clusters of the tag genome, and not to be compared "
+    "with ours: whole heads of item codes against the catalogue's facets."
+)
+
+
+def disentanglement_sentence(apart: Disentanglement) -> str:
+    """The figures of the heads, each with the control that comes nearest."""
+    parts = []
+    for figure, label in FIGURES_APART.items():
+        own = getattr(apart.own, figure)
+        if own is None:
+            continue
+        rivals = {
+            CONTROLS[name]: getattr(scores, figure) for name, scores in apart.controls.items()
+        }
+        best = max(rivals, key=lambda name: rivals[name])
+        parts.append(f"{label} {own:.2f} (best control {rivals[best]:.2f}, {best.lower()})")
+    if not parts:
+        return "With one head and one facet there is nothing that could come apart."
+    facets = ", ".join(facet_label(facet) for facet in apart.facets)
+    return f"{'; '.join(parts)}; over {apart.items:,} items and the facets {facets}."
+
+
+FIGURES_APART = {
+    "disentanglement": "DCI disentanglement",
+    "completeness": "DCI completeness",
+    "mig": "MIG",
+    "sap": "SAP",
+}
+SHARED = {  # what two heads are compared by: label, and what the axis says
+    "overlap": ("Lists", "Share of the 20 listed items that two heads have in common"),
+    "rbo": ("Lists, first ranks most", "Rank-biased overlap of the two lists of 20 (p = 0.9)"),
+    "embeddings": ("Items", "Linear CKA of their sub-embeddings of items"),
+    "states": ("People", "Linear CKA of their states over people"),
+}
+
+
+def redundancy_sentence(found: Redundancy, names: Sequence[str], by: str) -> str:
+    """The pair that is most alike, and the controls where lists are compared."""
+    if not found.pairs:
+        return "This model has one head, so no two can say the same."
+    most = max(found.pairs, key=lambda pair: shared_by(pair, by).mean)
+    value = shared_by(most, by)
+    pair = " and ".join(names[head] for head in most.heads)
+    said = {
+        "overlap": f"{percent(value.mean)} of their 20 listed items in common",
+        "rbo": f"a rank-biased overlap of {value.mean:.2f}",
+        "embeddings": f"a linear CKA of {value.mean:.2f} over items",
+        "states": f"a linear CKA of {value.mean:.2f} over people",
+    }[by]
+    start = f"{pair} have {said}"
+    if len(found.pairs) > 1:
+        start = f"Most alike are {pair}: they have {said}"
+    if by != "overlap" or not found.controls:
+        return f"{start}."
+    rivals = "; ".join(
+        f"{CONTROLS[name].lower()} {percent(one.mean)}" for name, one in found.controls.items()
+    )
+    return f"{start}. Slices that know nothing of heads: {rivals}."
+
+
+def shared_by(pair: Pair, by: str) -> Estimate:
+    """What two heads share by one of :data:`SHARED`; a CKA has no interval."""
+    value = getattr(pair, by)
+    return value if isinstance(value, Estimate) else Estimate(value, value, value)
+
+
+CKA_FAULT = (
+    "Linear CKA has a known fault: the few directions in which rows differ most decide it, so a "
+    "handful of outlying rows can move it at will. It has no interval here."
+)
+
+
+def gate_use_sentence(used: Use, names: Sequence[str]) -> str:
+    """Who has most of the gate, how that spreads, and how it moves with the history."""
+    if len(names) == 1:
+        return "This model has one head, so it has all of the gate."
+    most = max(range(len(names)), key=lambda head: used.gate[head].mean.mean)
+    own = used.gate[most]
+    low, high = own.quantiles[0], own.quantiles[-1]
+    said = (
+        f"{names[most]} has {percent(own.mean.mean)} of the gate on average, {percent(low)} to "
+        f"{percent(high)} for the middle 90 % of {used.people:,} people, and the largest share for "
+        f"{percent(own.largest)}"
+    )
+    first, last = own.by_length[0], own.by_length[-1]
+    if len(own.by_length) < 2:
+        return f"{said}."
+    if first.low > last.high or last.low > first.high:
+        return (
+            f"{said}; its share moves from {percent(first.mean)} after the shortest histories to "
+            f"{percent(last.mean)} after the longest."
+        )
+    return f"{said}; it does not surely move with the length of the history."
+
+
+def accuracy_sentence(cohort: Cohort, names: Sequence[str], figure: str) -> str:
+    """The fused list, the best head alone, and the head that is missed most."""
+    found = cohort.accuracy[figure]
+    best = max(range(len(names)), key=lambda head: found.alone[head].mean)
+    who = "one person" if cohort.people == 1 else f"{cohort.people:,} people"
+    start = f"Over {who}, the fused list has {figure} {found.fused.mean:.3f}"
+    if not found.lost:
+        return f"{start}; it is the one head's own."
+    most = max(range(len(names)), key=lambda head: found.lost[head].mean)
+    lost = found.lost[most]
+    surely = (
+        "surely a loss" if lost.low > 0 else "surely a gain" if lost.high < 0 else "no sure loss"
+    )
+    return (
+        f"{start}; the best head alone, {names[best]}, {found.alone[best].mean:.3f}. Missed most "
+        f"is {names[most]}: without it {figure} changes by {_signed(-lost.mean)} "
+        f"({_signed(-lost.high)} to {_signed(-lost.low)}), {surely}."
+    )
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.3f}".replace("-", "−")
+
+
+def experts_sentence(
+    experts: Sequence[Any], shares: Sequence[float | None], names: Sequence[str]
+) -> str:
+    """How far people and experts go together, dead experts, and how many serve something."""
+    if not any(share is not None for share in shares):
+        return "Every head has one expert, so nobody is shared out."
+    said = ", ".join(
+        f"{name} {share:.2f}"
+        for name, share in zip(names, shares, strict=True)
+        if share is not None
+    )
+    dead = sum(bool(getattr(expert, "dead", False)) for expert in experts)
+    serving = sum(bool(expert.values) for expert in experts)
+    return (
+        f"How far people and experts go together, from 0 (the router is the same for everybody) to "
+        f"1 (each person has one expert): {said}. {serving} of {count(len(experts), 'expert')} "
+        f"{'serves' if serving == 1 else 'serve'} some value above chance, and {dead or 'none'} "
+        f"{'is' if dead in (0, 1) else 'are'} dead."
+    )

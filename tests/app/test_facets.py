@@ -1,0 +1,307 @@
+"""Facets, walked through with AppTest on made-up data."""
+
+import json
+import re
+from types import SimpleNamespace
+
+import pandas as pd
+import pytest
+from streamlit.testing.v1 import AppTest
+
+import facet_charts
+import facet_tables
+import resources
+from fame.checkpoint import load_checkpoint
+from fame.data import load
+from fame.facets.lists import PERMUTED
+from fame.lens.faithfulness import Estimate
+from fame.presentation.facet_sentences import CONTROLS
+from fame.presentation.palette import NEUTRAL, head_colour
+from fame.survey import FACETS, survey_facets
+from tests import made_up
+from tests.app.walk import MAIN, assert_calm, charts_of, headings, html_of, query, warnings
+
+PAGE = "views/facets.py"
+
+
+@pytest.fixture(scope="session")
+def stored(pristine) -> dict[str, str]:
+    """By checkpoint what ``fame facets`` stores of it."""
+    found = {}
+    with made_up.at_home(pristine):
+        data = load(made_up.NAME, offline=True).interactions
+        for name in (made_up.NAME, "sasrec"):
+            checkpoint = load_checkpoint(pristine / "checkpoints" / name)
+            survey_facets(checkpoint, data, sample=20)
+            file = checkpoint.path / FACETS
+            found[name] = file.read_text()
+            file.unlink()  # other tests start without
+    return found
+
+
+@pytest.fixture
+def measured(open_app, home, stored):
+    """Opens the page on a checkpoint whose facets are stored; ``change`` edits the document."""
+
+    def start(change=lambda document: document, name=made_up.NAME, **address: str) -> AppTest:
+        document = change(json.loads(stored[name]))
+        (home / "checkpoints" / name / FACETS).write_text(json.dumps(document))
+        return open_app(PAGE, checkpoint=name, **address)
+
+    return start
+
+
+def without(*keys):
+    return lambda document: {key: own for key, own in document.items() if key not in keys}
+
+
+def specs(app: AppTest) -> dict[str, dict]:
+    found = zip(charts_of(app), app.get("plotly_chart"), strict=True)
+    return {name: json.loads(chart.proto.spec) for name, chart in found}
+
+
+ALL_CHARTS = ["lists", "causes", "apart", "shared", "gate", "gate-by-length", "alone", "lost"]
+
+
+def test_every_question_has_a_sentence_a_chart_and_figures_to_take_along(measured):
+    app = measured()
+    assert_calm(app)
+    assert not app.warning and not app.info
+    assert app.title[0].value == "Did the heads become facets, and the experts preferences?"
+    assert len(headings(app)) == 9 and all(one.endswith("?") for one in headings(app))
+    drawn = [name.removeprefix("facets-") for name in charts_of(app)]
+    assert set(ALL_CHARTS) <= {*drawn, "apart"}  # 40 items are too few to probe
+    assert html_of(app).count('class="lens-words"') >= 7
+    downloads = {button.proto.id.split("-", 2)[2] for button in app.get("download_button")}
+    assert {f"download-{name}" for name in charts_of(app)} == downloads
+    assert query(app, "checkpoint") == made_up.NAME and query(app, "question") is None
+
+
+def test_it_stands_between_lens_and_atlas():
+    source = (MAIN.parent / "main.py").read_text()
+    assert re.findall(r'"views/(\w+).py"', source) == ["lens", "facets", "atlas", "train"]
+
+
+def test_heads_and_controls_are_in_the_same_chart(measured):
+    app = measured()
+    for chart in ("facets-lists", "facets-tables"):
+        dots = {trace["name"] for trace in specs(app)[chart]["data"]}
+        assert {"Whole embedding", "Head 1", "Head 2", "Head 3"} <= dots
+        expected = {name for control, name in CONTROLS.items() if control != "sasrec_slices"}
+        assert expected <= dots
+
+
+def test_one_question_alone_for_a_slide_lives_in_the_address(measured):
+    app = measured(question="causes")
+    assert_calm(app)
+    assert headings(app) == ["Which head listens to which facet?"]
+    assert charts_of(app) == ["facets-causes"]
+    assert query(app, "question") == "causes"
+
+
+def test_choices_live_in_the_address(measured):
+    app = measured(shared="embeddings", cohort="length", figure="HR@10", pair="0:2")
+    assert_calm(app)
+    assert not app.warning
+    assert {name: query(app, name) for name in ("shared", "cohort", "figure", "pair")} == {
+        "shared": "embeddings", "cohort": "length", "figure": "HR@10", "pair": "0:2"
+    }  # fmt: skip
+    titles = {name: spec["layout"] for name, spec in specs(app).items()}
+    assert "CKA" in titles["facets-shared"]["xaxis"]["title"]["text"]
+    assert "known fault" in html_of(app)
+    assert titles["facets-alone"]["yaxis"]["title"]["text"].startswith("HR@10")
+    assert "clicks" in titles["facets-alone"]["xaxis"]["ticktext"][-1]
+    app.segmented_control(key="choice-figure").set_value("NDCG@10").run()
+    assert_calm(app)
+    assert query(app, "figure") is None
+
+
+@pytest.mark.parametrize(
+    ("address", "told"),
+    [
+        ({"question": "why"}, "question must be one of all, names"),
+        ({"question": "experts"}, "Nothing is stored of the experts"),
+        ({"shared": "mood"}, "shared must be one of overlap"),
+        ({"pair": "0:9"}, "no pair of heads 0:9"),
+        ({"pair": "x"}, "pair must be written HEAD:EXPERT"),
+        ({"cohort": "age"}, "cohort must be one of all"),
+        ({"figure": "AUC"}, "figure must be one of"),
+        ({"user": "u1"}, "'user', which this page does not know"),
+    ],
+)
+def test_an_address_edited_by_hand_is_told_and_left_aside(measured, address, told):
+    app = measured(**address)
+    assert_calm(app)
+    assert told in warnings(app)
+    assert "facets-lists" in charts_of(app)
+
+
+def test_a_person_on_whom_heads_disagree_opens_in_lens(measured):
+    app = measured(question="shared")
+    button = next(one for one in app.button if one.key and one.key.startswith("disagree-"))
+    user = button.key.removeprefix("disagree-")
+    button.click().run()
+    assert_calm(app)
+    assert app.title[0].value == "Why does this person get this list?"
+    assert query(app, "user") == user
+
+
+def test_without_the_file_one_sentence_has_the_command(open_app, home):
+    app = open_app(PAGE, checkpoint=made_up.NAME)
+    assert_calm(app)
+    (told,) = app.info
+    said = told.value.replace("\\", "")
+    assert f"python -m fame facets {home / 'checkpoints' / made_up.NAME}" in said
+    assert not charts_of(app) and not headings(app)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda d: d | {"weights": "0" * 64}, "made from other weights"),
+        (lambda d: d | {"heads": d["heads"][:1]}, "lacks some of its heads"),
+        (lambda d: d | {"use": {}}, "lacks some of its heads or of their figures"),
+        (lambda d: d | {"redundancy": d["redundancy"] | {"pairs": []}}, "lacks some of its heads"),
+        (lambda d: [], "must hold"),
+    ],
+)
+def test_a_file_of_another_checkpoint_or_a_damaged_one_is_one_sentence(measured, change, told):
+    app = measured(change)
+    assert not app.exception and not charts_of(app)
+    (error,) = app.error
+    said = error.value.replace("\\", "")
+    assert told in said and "python -m fame facets" in said
+
+
+def test_a_file_of_an_older_version_is_read_and_what_it_lacks_is_said(measured):
+    app = measured(without("tables", "probes", "disentanglement", "redundancy", "use"))
+    assert_calm(app)
+    assert charts_of(app) == ["facets-lists", "facets-causes"]
+    told = [info.value.replace("\\", "") for info in app.info]
+    assert len(told) == 6 and all("python -m fame facets" in one for one in told)
+
+
+def test_a_model_without_heads_says_so_where_heads_are_asked_for(measured):
+    app = measured(name="sasrec")
+    assert_calm(app)
+    assert charts_of(app) == ["facets-lists", "facets-tables"]
+    assert "no head that could be a facet" in html_of(app)
+    assert "no gate and none to lose" in html_of(app)
+
+
+def test_items_without_attributes_leave_redundancy_and_use(measured):
+    nothing = {"agreement": {}, "lists": {}, "causes": {}, "tables": {}, "probes": {}}
+
+    def change(document):
+        heads = [head | {"name": None, "facet": None, "why": "None."} for head in document["heads"]]
+        return document | nothing | {"disentanglement": None, "heads": heads}
+
+    app = measured(change)
+    assert_calm(app)
+    assert charts_of(app)[0] == "facets-shared" and "facets-gate" in charts_of(app)
+    assert "no facets to name a head after" in html_of(app)
+
+
+def test_names_of_heads_are_shown_with_what_decided_and_escaped(measured):
+    def change(document):
+        first, *rest = document["heads"]
+        named = {"name": "<b>x</b>", "facet": "genres", "why": "It leads by <i>3</i>."}
+        return document | {"heads": [first | named, *rest]}
+
+    app = measured(change)
+    assert_calm(app)
+    page = html_of(app) + json.dumps(specs(app))
+    assert "&lt;b&gt;x&lt;/b&gt;" in page and "<b>x</b>" not in page and "<i>3" not in page
+    assert "No name: nothing beats every control." in page
+
+
+def test_experts_are_shown_where_they_are_stored(measured, monkeypatch):
+    served = SimpleNamespace(value="genres=War", lift=2.4)
+    rows = [
+        SimpleNamespace(head=head, expert=expert, load=0.5, dead=False, values=[served][:expert])
+        for head in range(3)
+        for expert in range(2)
+    ]
+    real = resources.facets
+
+    def with_experts(opened):
+        found = SimpleNamespace(**vars(real(opened)))
+        found.experts, found.expert_share = rows, [0.25, None, 0.5]
+        return found
+
+    monkeypatch.setattr(resources, "facets", with_experts)
+    app = measured(question="experts")
+    assert_calm(app)
+    assert charts_of(app) == ["facets-experts"]
+    assert "genres=War (2.4 times)" in json.dumps(specs(app)).replace("\\u003d", "=")
+    assert "Head 1 0.25, Head 3 0.50" in html_of(app)
+    assert "3 of 6 experts serve" in html_of(app)
+
+
+# --- charts and their tables, read as data -------------------------------------------------------
+
+
+def shares(*means: float) -> dict[str, Estimate]:
+    return {
+        f"head_{head}": Estimate(mean, mean - 0.05, mean + 0.05) for head, mean in enumerate(means)
+    }
+
+
+def test_of_a_control_the_best_slice_is_drawn_and_permuted_labels_of_the_best_head():
+    controls = {PERMUTED: shares(0.3, 0.1), "slices_turned": shares(0.2, 0.4)}
+    evidence = {"genres": ({"all": Estimate(0.5, 0.4, 0.6)} | shares(0.6, 0.7), controls)}
+    table = facet_tables.evidence_table(evidence, ["A", "B"])
+    assert len(table) == 7  # all of it can be taken along
+    drawn = facet_tables.drawn(table, 6).set_index("control")["mean"]
+    assert drawn["Labels permuted"] == 0.1  # of the second head, which is the best
+    assert drawn["Turned embedding, cut"] == 0.4
+    assert sorted(drawn[""]) == [0.5, 0.6, 0.7]
+    few = facet_tables.drawn(table, 1)
+    assert few.loc[few["control"] == "", "head"].tolist() == [-1, 1]
+
+
+def test_dots_lie_where_the_figures_are_with_their_intervals():
+    evidence = {
+        facet: ({"all": Estimate(0.5, 0.4, 0.6)} | shares(0.6, 0.7), {PERMUTED: shares(0.3, 0.1)})
+        for facet in ("genres", "year")
+    }
+    table = facet_tables.drawn(facet_tables.evidence_table(evidence, ["A", "50 % $x"]), 6)
+    figure = facet_charts.evidence_dots(table, "Share")
+    by_name = {trace.name: trace for trace in figure.data}
+    assert set(by_name) == {"Whole embedding", "A", "50 % &#36;x", "Labels permuted"}
+    first = by_name["A"]
+    assert list(first.x) == [0.6, 0.6] and first.marker.color == head_colour(0)
+    assert list(first.error_x.array) == pytest.approx([0.05] * 2)
+    assert list(first.error_x.arrayminus) == pytest.approx([0.05] * 2)
+    assert by_name["Labels permuted"].marker.color == NEUTRAL
+    heights = [y for trace in figure.data for y in trace.y]
+    assert len(set(heights)) == len(heights)  # nothing lies over anything else
+    assert all(at in figure.layout.yaxis.tickvals for at in heights)
+
+
+def test_the_area_of_a_square_of_causes_is_how_far_the_list_moves():
+    table = facet_tables.causes_table({"genres": [0.4, 0.1], "year": [-0.2, 0.0]}, ["A", "B"])
+    squares = facet_charts.causes_squares(table).data[1]
+    sizes = dict(zip(zip(squares.x, squares.y, strict=True), squares.marker.size, strict=True))
+    assert sizes[0, 0] ** 2 == pytest.approx(4 * sizes[0, 1] ** 2)
+    assert sizes[1, 0] == sizes[1, 1] == 0
+
+
+def test_cohorts_are_called_by_their_span():
+    def label(by, low, high):
+        cohort = SimpleNamespace(by=by, low=low, high=high)
+        return facet_tables.cohort_label(cohort)
+
+    assert label("length", 5, 1234) == "5 to 1,234 clicks"
+    assert (label("length", 1, 1), label("popularity", 4, 4)) == ("1 click", "4 clicks")
+    assert label("all", 0, 0) == "Everybody"
+
+
+def test_boxes_hold_the_quantiles():
+    gate = pd.DataFrame(
+        [(0, "A", 0.4, 0.1, 0.2, 0.3, 0.5, 0.9, 0.7)],
+        columns=["head", "of", "mean", "q05", "q25", "q50", "q75", "q95", "largest"],
+    )
+    (box,) = facet_charts.gate_boxes(gate).data
+    found = (box.lowerfence, box.q1, box.median, box.q3, box.upperfence, box.mean)
+    assert [one[0] for one in found] == [0.1, 0.2, 0.3, 0.5, 0.9, 0.4]
