@@ -236,14 +236,15 @@ def router_squares(
     """Head x expert: the filled area of a square is the expert's share of its head.
 
     Args:
-        router: ``head, expert, share``.
+        router: ``head, expert, share``, and ``name`` and ``serves`` for the hover: what the expert
+            is called, and whom it serves, where that is known.
         chosen: The expert (head, expert) whose frame is drawn strongly. A click on a square gives
             ``[head, expert, share]``.
     """
     traces: list[dict[str, Any]] = []
     heads, experts = int(router["head"].max()) + 1, int(router["expert"].max()) + 1
     for head, rows in router.groupby("head"):
-        colour, name = head_colour(int(head)), for_plotly(called.head(int(head)))
+        colour = head_colour(int(head))
         places = {"type": "scatter", "x": rows["expert"].tolist(), "y": rows["head"].tolist()}
         strong = [(head, expert) == chosen for expert in rows["expert"]]
         frame = {
@@ -268,11 +269,11 @@ def router_squares(
                 "mode": "markers",
                 "marker": filled | {"color": colour, "opacity": 1},
                 "customdata": [
-                    [head, expert, share]
-                    for expert, share in zip(rows["expert"], rows["share"], strict=True)
+                    [row.head, row.expert, row.share, _further_line(row.serves)]
+                    for row in rows.itertuples()
                 ],
-                "text": [f"{name}, expert {expert + 1}" for expert in rows["expert"]],
-                "hovertemplate": "%{text}: %{customdata[2]:.1%}<extra></extra>",
+                "text": [for_plotly(name) for name in rows["name"]],
+                "hovertemplate": "%{text}: %{customdata[2]:.1%}%{customdata[3]}<extra></extra>",
             },
         ]
     labels = [shortened(called.head(head), _LONGEST_TICK) for head in range(heads)]
@@ -299,6 +300,11 @@ def router_squares(
         },
         showlegend=False,
     )
+
+
+def _further_line(text: str) -> str:
+    """A further line of a hover, where there is any text."""
+    return f"<br>{for_plotly(text)}" if text else ""
 
 
 _ROW = 30  # pixels of a row of squares, or of a list

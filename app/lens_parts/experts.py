@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
+from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import pandas as pd
@@ -14,25 +17,32 @@ import pickers
 import resources
 import state
 import tables
+from fame.errors import CheckpointError
+from fame.facets.experts import ExpertUse
 from fame.lens.experts import ExpertAccount
 from fame.presentation import sentences
-from fame.presentation.names import HeadNames
+from fame.presentation.names import expert_name
 from fame.presentation.palette import NEUTRAL, head_colour
 from fame.presentation.text import percent
+from fame.survey import Facets
 from lens_parts.answer import line
 from lens_parts.scene import Scene
 from text import for_markdown
 
-_SHOWN = 8  # people whom an expert serves
+_SHOWN = 10  # people whom an expert serves
 
 
 def experts(scene: Scene) -> None:
     components.section("Which experts read the history?", "Expert", "Router", "Intervention")
     chosen = state.get("expert")
+    measured = _Measured.of(scene)
+    router = tables.router_table(scene.trace)
+    router["name"] = [measured.name(pair) for pair in _pairs(scene)]
+    router["serves"] = [measured.serves(pair) for pair in _pairs(scene)]
     squares, text = st.columns([3, 2], vertical_alignment="center")
     with squares:
         components.pickable_chart(
-            charts.router_squares(tables.router_table(scene.trace), scene.called, chosen),
+            charts.router_squares(router, scene.called, chosen),
             f"router-{'none' if chosen is None else '-'.join(map(str, chosen))}",
             _pick,
         )
@@ -41,39 +51,88 @@ def experts(scene: Scene) -> None:
             "Every row is a head and adds up to 100 %. The filled part of a square is the share of "
             "that expert in its head, for this history; a full square would be 100 %."
         )
-        pairs = [
-            (head, expert)
-            for head in range(scene.trace.heads)
-            for expert in range(scene.trace.experts)
-        ]
         st.selectbox(
             "Look at one expert",
-            pairs,
+            _pairs(scene),
             index=None,
-            format_func=lambda pair: _name(pair, scene.called),
+            format_func=measured.name,
             placeholder="Choose one here, or click its square",
+            help="In brackets: the two values that the histories which it serves have most above "
+            "their base rate, where that is sure and at least half again. Hover its square for "
+            "all of them.",
             key=state.key("expert"),
         )
         state.keep("expert", st.session_state[state.key("expert")])
     if state.get("expert") is not None:
-        _account(scene, state.get("expert"))
+        _account(scene, state.get("expert"), measured)
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """What was found out about the experts over everybody, where somebody looked."""
+
+    scene: Scene
+    found: Facets | None
+    problem: str
+
+    @classmethod
+    def of(cls, scene: Scene) -> _Measured:
+        try:
+            found = resources.facets(scene.opened)
+        except CheckpointError as error:
+            return cls(scene, None, str(error))
+        return cls(scene, found, "")
+
+    def use(self, pair: tuple[int, int]) -> ExpertUse | None:
+        if self.found is None:
+            return None
+        return self.found.experts[pair[0] * self.scene.trace.experts + pair[1]]
+
+    def name(self, pair: tuple[int, int]) -> str:
+        use = self.use(pair)
+        head = self.scene.called.head(pair[0])
+        return expert_name(pair[1], use.named_after if use else (), head=head)
+
+    def serves(self, pair: tuple[int, int]) -> str:
+        """The values that it serves, for a hover; nothing where nobody looked."""
+        use = self.use(pair)
+        return sentences.served_phrase(use) if use else ""
+
+    def dossier(self, pair: tuple[int, int]) -> None:
+        """Says what is known, or how to find it out."""
+        use = self.use(pair)
+        if self.found is None or use is None:
+            path = shlex.quote(self.scene.opened.name)
+            quiet = self.problem or (
+                "Nobody has measured yet whom the experts of this checkpoint serve: "
+                f"`python -m fame facets {path}` does."
+            )
+            components.quiet(quiet)
+            return
+        lists = self.found.expert_lists[pair[0] * self.scene.trace.experts + pair[1]]
+        found = self.found
+        components.words(sentences.dossier_sentence(use, lists, found.expert_people, found.people))
+
+
+def _pairs(scene: Scene) -> list[tuple[int, int]]:
+    """All experts (head, expert)."""
+    return list(product(range(scene.trace.heads), range(scene.trace.experts)))
 
 
 def _pick(data: Any) -> None:
     state.put("expert", (int(data[0]), int(data[1])))
 
 
-def _name(pair: tuple[int, int], called: HeadNames) -> str:
-    return f"{called.head(pair[0])}, expert {pair[1] + 1}"
-
-
-def _account(scene: Scene, pair: tuple[int, int]) -> None:
+def _account(scene: Scene, pair: tuple[int, int], measured: _Measured) -> None:
     account = resources.expert(scene.opened, scene.history, pair, scene.k, scene.desk)
     colour = head_colour(pair[0])
-    components.words(_sentence(account, scene))
-    st.markdown(f"**What does {for_markdown(_name(pair, scene.called))} attend to?**")
+    name = measured.name(pair)
+    components.words(_sentence(account, scene, name))
+    st.markdown(f"**What does {for_markdown(name)} attend to?**")
     attention = tables.attention_table(scene.opened.items, scene.trace, account.attention)
     components.chart(charts.attention_bars(attention, colour), "attention")
+    st.markdown("**Whom does it serve, and what does it change, over everybody?**")
+    measured.dossier(pair)
     st.markdown("**What would the list be with it alone in its head, and without it?**")
     components.quiet(
         "The model is run again for each list: from an expert to a score the path is not linear, "
@@ -92,7 +151,7 @@ def _account(scene: Scene, pair: tuple[int, int]) -> None:
         _served(scene, pair)
 
 
-def _sentence(account: ExpertAccount, scene: Scene) -> str:
+def _sentence(account: ExpertAccount, scene: Scene, name: str) -> str:
     if not scene.trace.gate[account.head]:
         return (
             f"{scene.called.head(account.head)} is silent on the desk, so nothing that its "
@@ -100,12 +159,13 @@ def _sentence(account: ExpertAccount, scene: Scene) -> str:
         )
     k = len(account.alone)
     said = (
-        f"{_name((account.head, account.expert), scene.called)} has {percent(account.share)} of "
-        "its head. "
+        f"{name} has {percent(account.share)} of its head. "
         f"With it alone there, {account.shared_alone} of the {k} items stay"
     )
     if account.shared_without is None:
         return f"{said}."
+    if account.shared_without == k:
+        return f"{said}; without it all of them do, so it changes nothing here."
     return f"{said}; without it, {account.shared_without}."
 
 

@@ -131,11 +131,15 @@ def value_name(value: str) -> str:
     return value.partition("=")[2]
 
 
-def expert_name(expert: int, named_after: Sequence[str] = ()) -> str:
-    """``Expert 2``, with the values behind it that it serves: ``Expert 2 (Horror, Thriller)``.
+def expert_name(expert: int, named_after: Sequence[str] = (), *, head: str = "") -> str:
+    """``Expert 2``, with the values that it serves: ``Genre, expert 2 (Horror, Thriller)``.
+
+    Names are data, like titles: who shows one escapes it.
 
     Args:
         named_after: As ``facet=value``; none where nothing names it.
+        head: What its head is called, where that does not stand beside it.
     """
-    values = ", ".join(dict.fromkeys(map(value_name, named_after)))
-    return f"Expert {expert + 1}{f' ({values})' if values else ''}"
+    number = f"{head}, expert {expert + 1}" if head else f"Expert {expert + 1}"
+    values = dict.fromkeys(shortened(value_name(value), LONGEST_NAME) for value in named_after)
+    return f"{number} ({', '.join(values)})" if values else number

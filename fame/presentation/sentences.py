@@ -403,6 +403,26 @@ def changed_phrase(lists: ExpertLists) -> str:
     return f"{alone}, without it {percent(lists.without.stay.mean)}"
 
 
+def dossier_sentence(use: ExpertUse, lists: ExpertLists, people: int, changed: int) -> str:
+    """Whom an expert serves over everybody, and what it changes.
+
+    Args:
+        people: How many the routers were looked at of.
+        changed: How many the lists were made anew of.
+    """
+    dead = ", so little that it is dead" if use.dead else ""
+    serves = f"Their histories have above the base rate: {served_phrase(use)}"
+    if not use.values:
+        serves = "No value is surely above its base rate in the histories that it serves"
+    elif not use.named_after:
+        serves += ", none of them by enough for a name"
+    return (
+        f"Over {count(people, 'person').replace('persons', 'people')} it has "
+        f"{percent(use.load)} of its head{dead}. {serves}. "
+        f"Over {count(changed, 'person').replace('persons', 'people')}, {changed_phrase(lists)}."
+    )
+
+
 def goals_sentence(goals: ExpertGoals, called: HeadNames) -> str:
     """Whether the experts are preferences inside facets, in numbers."""
     if not goals.experts:

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 import charts
-from fame.presentation.names import UNNAMED, HeadNames
+from fame.presentation.names import UNNAMED, HeadNames, expert_name
 from fame.presentation.palette import AGAINST, FOR, NEUTRAL, head_colour
 from tests.made_up import HTML_TITLE
 
@@ -58,9 +58,19 @@ def test_one_head_needs_no_legend_and_no_sum():
 
 def test_the_filled_area_of_a_square_is_the_share():
     router = pd.DataFrame(
-        {"head": [0, 0, 1, 1], "expert": [0, 1, 0, 1], "share": [0.25, 0.75, 1.0, 0.0]}
+        {
+            "head": [0, 0, 1, 1],
+            "expert": [0, 1, 0, 1],
+            "share": [0.25, 0.75, 1.0, 0.0],
+            "name": ["a", "b", f"Head 2, expert 1 ({HTML_TITLE})", "d"],
+            "serves": ["", "War 2.3×", "", HTML_TITLE],
+        }
     )
     figure = charts.router_squares(router, UNNAMED)
+    hovers = [[row[3] for row in trace.customdata] for trace in figure.data[1::2]]
+    assert hovers[0] == ["", "<br>War 2.3×"]
+    assert "<b>" not in figure.data[3].text[0] and "<b>" not in hovers[1][1].removeprefix("<br>")
+    assert [row[:2] for row in figure.data[3].customdata] == [[1, 0], [1, 1]]
     frames, filled = figure.data[::2], figure.data[1::2]
     for head, (frame, squares) in enumerate(zip(frames, filled, strict=True)):
         area = (np.array(squares.marker.size) / frame.marker.size) ** 2
@@ -259,7 +269,8 @@ HOSTILE = HeadNames(("<b>x</b>%{x} $5$", "Era", None))
 
 
 def test_charts_call_heads_by_their_names_which_are_text():
-    router = pd.DataFrame({"head": [0, 1, 2], "expert": [0, 0, 0], "share": [1.0, 1.0, 1.0]})
+    router = pd.DataFrame({"head": [0, 1, 2], "expert": 0, "share": 1.0, "serves": "<b>x $5$"})
+    router["name"] = [expert_name(0, ["x=<b>x"], head=HOSTILE.head(head)) for head in range(3)]
     squares = pd.DataFrame({"row": 0, "item": 7, "title": "T", "part": [-1, 0, 1], "value": 1.0})
     dots = pd.DataFrame({"facet": "F", "space": ["head_0", "head_1"], "share": 0.5, "chance": 0.1})
     path = pd.DataFrame(
@@ -284,7 +295,8 @@ def test_charts_call_heads_by_their_names_which_are_text():
 
 def test_a_long_name_leaves_room_and_is_whole_under_the_mouse():
     called = HeadNames(("Everything about the year", None))
-    router = pd.DataFrame({"head": [0, 1], "expert": [0, 0], "share": [1.0, 1.0]})
+    router = pd.DataFrame({"head": [0, 1], "expert": 0, "share": 1.0, "serves": ""})
+    router["name"] = [expert_name(0, head=called.head(head)) for head in range(2)]
     figure = charts.router_squares(router, called)
     label = figure.layout.yaxis.ticktext[0]
     assert len(label) <= 14 and figure.layout.margin.l >= 8 * len(label)

@@ -5,6 +5,7 @@ import json
 import re
 import zlib
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -19,7 +20,8 @@ from fame.config import ModelConfig
 from fame.data import load
 from fame.lens.trace import fused_table, leave_out, trace_history
 from fame.models.sequence_model import Intervention
-from fame.survey import survey
+from fame.presentation.text import percent
+from fame.survey import FACETS, survey, survey_facets
 from tests import made_up
 from tests.app.walk import assert_calm, charts_of, headings, html_of, labelled, query, warnings
 
@@ -258,6 +260,59 @@ def test_an_expert_is_chosen(open_app, home):
     app = open_app(checkpoint=made_up.NAME, user="u3", part="experts", expert="1:0")
     assert_calm(app)
     assert "Here are the largest shares among 31 people, so the extremes" in html_of(app)
+
+
+def faceted(home):
+    """Measures the facets and experts of the made-up checkpoint."""
+    checkpoint = load_checkpoint(home / "checkpoints" / made_up.NAME)
+    return survey_facets(checkpoint, load(made_up.NAME, offline=True).interactions, sample=10)
+
+
+def test_an_expert_has_a_name_and_a_dossier(open_app, home):
+    found = faceted(home)
+    document = json.loads((home / "checkpoints" / made_up.NAME / FACETS).read_text())
+    value = {"low": 2.1, "high": 2.9, "control": 1.3, "next": None}
+    document["experts"][2]["values"] = [
+        {"value": "genres=<i>Odd</i>", "lift": 2.5, **value},
+        {"value": "genres=War", "lift": 2.2, **value},
+        {"value": "genres=Drama", "lift": 2.0, **value},
+    ]
+    (home / "checkpoints" / made_up.NAME / FACETS).write_text(json.dumps(document))
+    app = open_app(checkpoint=made_up.NAME, user="u3", part="experts", expert="1:0")
+    assert_calm(app)
+    assert "Head 2, expert 1 (&lt;i&gt;Odd&lt;/i&gt;, War) has" in html_of(app)
+    chooser = app.selectbox(key=state.key("expert"))
+    assert "Head 2, expert 1 (<i>Odd</i>, War)" in chooser.options
+    assert "Head 1, expert 1" in chooser.options
+    load = percent(found.experts[2].load)
+    assert f"Over {found.expert_people} people it has {load} of its head" in html_of(app)
+    assert "War 2.2× (2.1 to 2.9), Drama 2.0×" in html_of(app)
+    assert "Over 10 people, alone" in html_of(app)
+    (squares,) = [chart for chart in app.get("plotly_chart") if "router-" in chart.proto.id]
+    filled = json.loads(squares.proto.spec)["data"][1::2]
+    hovers = [row[3] for trace in filled for row in trace["customdata"]]
+    assert hovers[2].startswith("<br>&lt;i&gt;Odd&lt;/i&gt; 2.5× (2.1 to 2.9), War")
+
+
+def test_experts_without_a_measurement_keep_their_numbers_and_say_how_to_measure(open_app, home):
+    app = open_app(checkpoint=made_up.NAME, user="u3", part="experts", expert="1:0")
+    assert f"`python -m fame facets {made_up.NAME}` does" in html_of(app)
+    (home / "checkpoints" / made_up.NAME / FACETS).write_text("{")
+    app = open_app(checkpoint=made_up.NAME, user="u3", part="experts", expert="1:0")
+    assert not app.exception
+    assert "Head 2, expert 1 has" in html_of(app) and "not readable as JSON" in html_of(app)
+
+
+def test_an_expert_that_changes_nothing_says_so(open_app, monkeypatch):
+    """Its list is the one above with it and without it."""
+    account = resources.expert
+
+    def same(opened, history, pair, k, desk):
+        return replace(account(opened, history, pair, k, desk), shared_without=k)
+
+    monkeypatch.setattr(resources, "expert", same)
+    app = open_app(checkpoint=made_up.NAME, user="u3", part="experts", expert="1:0")
+    assert "without it all of them do, so it changes nothing here" in html_of(app)
 
 
 def test_other_models_stand_beside(open_app):

@@ -27,6 +27,9 @@ def test_an_expert_has_its_number_and_what_it_serves():
     assert value_name("category_3=Wash=Go > Hair") == "Wash=Go > Hair"
     assert expert_name(0) == "Expert 1"
     assert expert_name(1, ["genres=Horror", "year=1980s"]) == "Expert 2 (Horror, 1980s)"
+    assert expert_name(1, ["genres=Horror"], head="Genre") == "Genre, expert 2 (Horror)"
+    assert expert_name(1, head="Head 1") == "Head 1, expert 2"
+    assert len(expert_name(1, ["brand=" + "x" * 90])) == len("Expert 2 ()") + 24
     # Levels of a category may be called the same.
     assert expert_name(2, ["category_1=Nails", "category_2=Nails"]) == "Expert 3 (Nails)"
 

@@ -413,6 +413,16 @@ def test_what_an_expert_serves_and_changes_is_said_with_its_numbers():
     assert sentences.changed_phrase(lists) == f"{phrase}, without it 96 %"
     assert sentences.changed_phrase(replace(lists, without=None)) == phrase
     assert sentences.changed_phrase(replace(lists, without=changed(1.0))).endswith("nothing")
+    assert sentences.dossier_sentence(use, lists, 1200, 500) == (
+        "Over 1,200 people it has 30 % of its head. Their histories have above the base rate: "
+        "War 2.3× (2.0 to 2.7). Over 500 people, " + phrase + ", without it 96 %."
+    )
+    weak = replace(use, values=[replace(values[0], lift=1.49)], dead=True)
+    said = sentences.dossier_sentence(weak, lists, 1, 1)
+    assert "Over 1 person it has" in said and "so little that it is dead" in said
+    assert "none of them by enough for a name" in said
+    said = sentences.dossier_sentence(replace(use, values=[]), lists, 9, 9)
+    assert "No value is surely above" in said
 
 
 # --- heads with names ---------------------------------------------------------------------------
