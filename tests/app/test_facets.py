@@ -60,7 +60,10 @@ def specs(app: AppTest) -> dict[str, dict]:
     return {name: json.loads(chart.proto.spec) for name, chart in found}
 
 
-ALL_CHARTS = ["lists", "causes", "apart", "shared", "gate", "gate-by-length", "alone", "lost"]
+ALL_CHARTS = [
+    *("lists", "tables", "probes", "causes", "apart", "shared"),
+    *("gate", "gate-by-length", "alone", "lost"),
+]
 
 
 def test_every_question_has_a_sentence_a_chart_and_figures_to_take_along(measured):
@@ -69,9 +72,8 @@ def test_every_question_has_a_sentence_a_chart_and_figures_to_take_along(measure
     assert not app.warning and not app.info
     assert app.title[0].value == "Did the heads become facets, and the experts preferences?"
     assert len(headings(app)) == 9 and all(one.endswith("?") for one in headings(app))
-    drawn = [name.removeprefix("facets-") for name in charts_of(app)]
-    assert set(ALL_CHARTS) <= {*drawn, "apart"}  # 40 items are too few to probe
-    assert html_of(app).count('class="lens-words"') >= 7
+    assert [name.removeprefix("facets-") for name in charts_of(app)] == ALL_CHARTS
+    assert html_of(app).count('class="lens-words"') == 9
     downloads = {button.proto.id.split("-", 2)[2] for button in app.get("download_button")}
     assert {f"download-{name}" for name in charts_of(app)} == downloads
     assert query(app, "checkpoint") == made_up.NAME and query(app, "question") is None
@@ -184,7 +186,7 @@ def test_a_file_of_an_older_version_is_read_and_what_it_lacks_is_said(measured):
 def test_a_model_without_heads_says_so_where_heads_are_asked_for(measured):
     app = measured(name="sasrec")
     assert_calm(app)
-    assert charts_of(app) == ["facets-lists", "facets-tables"]
+    assert charts_of(app) == ["facets-lists", "facets-tables", "facets-probes"]
     assert "no head that could be a facet" in html_of(app)
     assert "no gate and none to lose" in html_of(app)
 
