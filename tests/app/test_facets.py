@@ -13,6 +13,7 @@ import facet_tables
 import resources
 from fame.checkpoint import load_checkpoint
 from fame.data import load
+from fame.facets import probes
 from fame.facets.lists import PERMUTED
 from fame.lens.faithfulness import Estimate
 from fame.presentation.facet_sentences import CONTROLS
@@ -28,7 +29,8 @@ PAGE = "views/facets.py"
 def stored(pristine) -> dict[str, str]:
     """By checkpoint what ``fame facets`` stores of it."""
     found = {}
-    with made_up.at_home(pristine):
+    with made_up.at_home(pristine), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(probes, "FEWEST_ITEMS", 10)  # of 40
         data = load(made_up.NAME, offline=True).interactions
         for name in (made_up.NAME, "sasrec"):
             checkpoint = load_checkpoint(pristine / "checkpoints" / name)
