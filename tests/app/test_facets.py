@@ -219,6 +219,17 @@ def test_names_of_heads_are_shown_with_what_decided_and_escaped(measured):
     assert "No name: nothing beats every control." in page
 
 
+def test_two_heads_of_one_name_are_told_apart(measured):
+    def change(document):
+        heads = [head | {"name": "Free", "facet": None} for head in document["heads"]]
+        return document | {"heads": heads}
+
+    app = measured(change, question="lists")
+    assert_calm(app)
+    dots = {trace["name"] for trace in specs(app)["facets-lists"]["data"]}
+    assert {f"Free (head {head})" for head in (1, 2, 3)} <= dots
+
+
 def test_experts_are_shown_where_they_are_stored(measured, monkeypatch):
     served = SimpleNamespace(value="genres=War", lift=2.4)
     rows = [
