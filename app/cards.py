@@ -26,7 +26,7 @@ STYLE = f"""<style>
 [data-testid="stHeading"] h3 {{ padding-top: 1.1rem; }}
 [data-testid="stPlotlyChart"] :is(.xtick, .ytick, .cbaxis) text,
 [data-testid="stPlotlyChart"] .textpoint text,
-[data-testid="stPlotlyChart"] text:is(.legendtext, .xtitle, .ytitle, .cbtitle)
+[data-testid="stPlotlyChart"] text:is(.legendtext, .xtitle, .ytitle, .cbtitle, .annotation-text)
   {{ fill: currentColor !important; }}
 .lens-line {{ font-size: 1.02rem; line-height: 1.55; }}
 .lens-words {{ border-left: 4px solid {NEUTRAL}; padding: .2rem 0 .2rem .9rem; font-size: 1.08rem;

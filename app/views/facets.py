@@ -74,8 +74,12 @@ def _command(opened: Checkpoint) -> str:
 
 
 def called(found: Facets) -> list[str]:
-    """``[H]`` what the heads are called on this page."""
-    return [head.name or head_name(head.head) for head in found.heads]
+    """``[H]`` what the heads are called on this page; two of one name are told apart."""
+    names = [head.name or head_name(head.head) for head in found.heads]
+    return [
+        name if names.count(name) == 1 else f"{name} ({head_name(head).lower()})"
+        for head, name in enumerate(names)
+    ]
 
 
 def _stored(opened: Checkpoint) -> Facets | None:
@@ -137,7 +141,7 @@ def names(seen: Seen) -> None:
         )
     for head in seen.found.heads:
         title = seen.names[head.head]
-        if head.name and head.name != head_name(head.head):
+        if head.name == title:
             title = f"{title} ({head_name(head.head).lower()})"
         cards.head_line(title, head_colour(head.head))
         kept = "" if head.facet else "No name: nothing beats every control. "

@@ -80,16 +80,19 @@ def probed_values(values_NW: csr_matrix) -> tuple[np.ndarray, np.ndarray]:
     """Which items and which values can be probed: places of rows and of columns.
 
     The :data:`MOST_VALUES` most frequent values of those that :data:`FEWEST_ITEMS` items have, and
-    every item that has one of them. None where fewer than two values are left: then there is
-    nothing to tell apart.
+    every item that has one of them. A value that all of those have tells nothing and is left out.
+    None where fewer than two values are left: then there is nothing to tell apart.
     """
     items_W = np.asarray(values_NW.sum(0)).ravel()
     frequent = np.argsort(-items_W, kind="stable")[:MOST_VALUES]
     kept = frequent[items_W[frequent] >= FEWEST_ITEMS]
-    rows = np.flatnonzero(np.diff(values_NW[:, kept].tocsr().indptr))
-    if len(kept) < 2:
-        return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
-    return rows, kept
+    while len(kept) > 1:
+        rows = np.flatnonzero(np.diff(values_NW[:, kept].tocsr().indptr))
+        telling = kept[items_W[kept] < len(rows)]
+        if len(telling) == len(kept):
+            return rows, kept
+        kept = telling  # fewer items may have one of these, so that all have another one
+    return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
 
 
 def folds(items: int, *, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:

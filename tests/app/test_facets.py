@@ -13,6 +13,7 @@ import facet_tables
 import resources
 from fame.checkpoint import load_checkpoint
 from fame.data import load
+from fame.facets import probes
 from fame.facets.lists import PERMUTED
 from fame.lens.faithfulness import Estimate
 from fame.presentation.facet_sentences import CONTROLS
@@ -28,7 +29,8 @@ PAGE = "views/facets.py"
 def stored(pristine) -> dict[str, str]:
     """By checkpoint what ``fame facets`` stores of it."""
     found = {}
-    with made_up.at_home(pristine):
+    with made_up.at_home(pristine), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(probes, "FEWEST_ITEMS", 10)  # of 40
         data = load(made_up.NAME, offline=True).interactions
         for name in (made_up.NAME, "sasrec"):
             checkpoint = load_checkpoint(pristine / "checkpoints" / name)
@@ -60,7 +62,10 @@ def specs(app: AppTest) -> dict[str, dict]:
     return {name: json.loads(chart.proto.spec) for name, chart in found}
 
 
-ALL_CHARTS = ["lists", "causes", "apart", "shared", "gate", "gate-by-length", "alone", "lost"]
+ALL_CHARTS = [
+    *("lists", "tables", "probes", "causes", "apart", "shared"),
+    *("gate", "gate-by-length", "alone", "lost"),
+]
 
 
 def test_every_question_has_a_sentence_a_chart_and_figures_to_take_along(measured):
@@ -69,9 +74,8 @@ def test_every_question_has_a_sentence_a_chart_and_figures_to_take_along(measure
     assert not app.warning and not app.info
     assert app.title[0].value == "Did the heads become facets, and the experts preferences?"
     assert len(headings(app)) == 9 and all(one.endswith("?") for one in headings(app))
-    drawn = [name.removeprefix("facets-") for name in charts_of(app)]
-    assert set(ALL_CHARTS) <= {*drawn, "apart"}  # 40 items are too few to probe
-    assert html_of(app).count('class="lens-words"') >= 7
+    assert [name.removeprefix("facets-") for name in charts_of(app)] == ALL_CHARTS
+    assert html_of(app).count('class="lens-words"') == 9
     downloads = {button.proto.id.split("-", 2)[2] for button in app.get("download_button")}
     assert {f"download-{name}" for name in charts_of(app)} == downloads
     assert query(app, "checkpoint") == made_up.NAME and query(app, "question") is None
@@ -184,7 +188,7 @@ def test_a_file_of_an_older_version_is_read_and_what_it_lacks_is_said(measured):
 def test_a_model_without_heads_says_so_where_heads_are_asked_for(measured):
     app = measured(name="sasrec")
     assert_calm(app)
-    assert charts_of(app) == ["facets-lists", "facets-tables"]
+    assert charts_of(app) == ["facets-lists", "facets-tables", "facets-probes"]
     assert "no head that could be a facet" in html_of(app)
     assert "no gate and none to lose" in html_of(app)
 
@@ -213,6 +217,17 @@ def test_names_of_heads_are_shown_with_what_decided_and_escaped(measured):
     page = html_of(app) + json.dumps(specs(app))
     assert "&lt;b&gt;x&lt;/b&gt;" in page and "<b>x</b>" not in page and "<i>3" not in page
     assert "No name: nothing beats every control." in page
+
+
+def test_two_heads_of_one_name_are_told_apart(measured):
+    def change(document):
+        heads = [head | {"name": "Free", "facet": None} for head in document["heads"]]
+        return document | {"heads": heads}
+
+    app = measured(change, question="lists")
+    assert_calm(app)
+    dots = {trace["name"] for trace in specs(app)["facets-lists"]["data"]}
+    assert {f"Free (head {head})" for head in (1, 2, 3)} <= dots
 
 
 def test_experts_are_shown_where_they_are_stored(measured, monkeypatch):

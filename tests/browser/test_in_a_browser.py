@@ -192,7 +192,7 @@ def test_the_tour_on_a_stage(made_up_app, visit):
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("page", ["", "atlas", "train"])
+@pytest.mark.parametrize("page", ["", "facets", "atlas", "train"])
 def test_both_themes_load_without_complaint(made_up_app, visit, theme, page):
     here = visit(theme)
     here.open(f"{made_up_app}/{page}")

@@ -11,12 +11,16 @@ from fame.facets import lists as module
 from fame.facets.lists import (
     LIST_LENGTH,
     PERMUTED,
+    PROJECTED,
     SASREC,
     STRATA,
     TURNED,
+    UNTRAINED,
+    control_lists,
     head_lists,
     list_agreement,
     permuted_values,
+    projections,
     slice_lists,
 )
 from fame.facets.values import likeness, value_indicator
@@ -120,6 +124,24 @@ def test_slices_that_are_not_turned_are_those_of_the_table():
         np.testing.assert_array_equal(own, heads[space])
 
 
+def test_projected_and_untrained_lists_are_those_of_their_scores():
+    model, other = random_model(TINY, V), random_model(TINY, V, seed=1)
+    readings = read_histories(model, HISTORIES)
+    found = control_lists(model, readings, HISTORIES, "exclude", seed=4, untrained=other)
+    table, query = model.item_table.detach().numpy(), readings.query.numpy()
+    for head, projection in enumerate(projections(8, 2, seed=4).numpy()):
+        scores = (query @ projection.T) @ (table @ projection.T).T
+        for person, history in enumerate(HISTORIES):
+            allowed = np.ones(V, dtype=bool)
+            allowed[history - 1] = False
+            expected = top_items(scores[person], allowed, LIST_LENGTH) + 1
+            assert found[PROJECTED][f"head_{head}"][person].tolist() == expected.tolist()
+    heads = head_lists(other, read_histories(other, HISTORIES), HISTORIES, "exclude")
+    assert set(found[UNTRAINED]) == {"head_0", "head_1"}
+    for space, lists in found[UNTRAINED].items():
+        np.testing.assert_array_equal(lists, heads[space])
+
+
 def test_permuted_values_stay_among_items_of_like_popularity():
     values = value_indicator(VALUES["genres"])
     counts = np.arange(V)
@@ -145,15 +167,24 @@ def test_permuted_labels_agree_as_popularity_alone_does():
 def test_which_controls_there_are():
     model, sasrec = random_model(TINY, V), random_model(TINY_SASREC, V)
 
-    def controls(model, sasrec=None):
+    def controls(model, sasrec=None, untrained=None):
         found = list_agreement(
-            model, HISTORIES, TARGETS, VALUES, COUNT, repeats="exclude", sasrec=sasrec
+            model,
+            HISTORIES,
+            TARGETS,
+            VALUES,
+            COUNT,
+            repeats="exclude",
+            sasrec=sasrec,
+            untrained=untrained,
         )["brand"].controls
         return {name: list(by_space) for name, by_space in found.items()}
 
     heads = ["head_0", "head_1"]
-    assert controls(model) == {PERMUTED: ["all", *heads], TURNED: heads}
-    assert controls(model, sasrec) == {PERMUTED: ["all", *heads], TURNED: heads, SASREC: heads}
+    always = {PERMUTED: ["all", *heads], TURNED: heads, PROJECTED: heads}
+    assert controls(model) == always
+    assert controls(model, sasrec) == always | {SASREC: heads}
+    assert controls(model, None, random_model(TINY, V, seed=1)) == always | {UNTRAINED: heads}
     three = random_model(replace(TINY, heads=3, width=9), V)
     assert SASREC not in controls(three, sasrec), "8 is not cut into 3"
     assert controls(sasrec) == {PERMUTED: ["all"]}

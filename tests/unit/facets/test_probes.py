@@ -81,14 +81,22 @@ def test_which_values_are_probed():
     assert rows.tolist() == list(range(55))
     names = ["a", "b", "rare"]
     assert [names[place] for place in kept] == ["b", "a"]
+    rows, kept = probed_values(value_indicator([["all", "a"]] * 30 + [["all", "b"]] * 30))
+    assert (len(rows), kept.tolist()) == (60, [1, 2]), "what all have tells nothing"
     many = value_indicator([[str(item % 30)] for item in range(30 * 25)])
     assert len(probed_values(many)[1]) == module.MOST_VALUES
 
 
 @pytest.mark.parametrize(
     "values",
-    [[["one"]] * 80, [[str(item)] for item in range(80)], [[]] * 80],
-    ids=["one value", "a value each", "none"],
+    [
+        [["one"]] * 80,
+        [[str(item)] for item in range(80)],
+        [[]] * 80,
+        [["a", "b"]] * 50 + [[]] * 30,
+        [["a", "b"]] * 40 + [["a"]] * 40,
+    ],
+    ids=["one value", "a value each", "none", "two values always together", "one that all have"],
 )
 def test_nothing_is_probed_where_there_is_nothing_to_tell_apart(values):
     own: csr_matrix = value_indicator(values)
