@@ -353,16 +353,6 @@ def keep_names(opened: Checkpoint, names: Mapping[int, str]) -> None:
     choose_names(opened, names)
 
 
-@st.cache_resource(max_entries=8, show_spinner=False)
-def _facets(weights: str, stamp: Stamp, _opened: Checkpoint) -> Facets | None:
-    return read_facets(_opened)
-
-
-def facets(opened: Checkpoint) -> Facets | None:
-    """Which heads are facets; ``None`` or an error as in :func:`people`."""
-    return _facets(opened.weights_hash, _stamp_of(opened, FACETS), opened)
-
-
 @st.cache_resource(max_entries=4, show_spinner="Reading the projection …")
 def _projection(weights: str, stamp: Stamp, _opened: Checkpoint) -> Projection | None:
     return read_projection(_opened)
