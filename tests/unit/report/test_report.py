@@ -333,7 +333,7 @@ def test_named_heads_are_called_by_their_names_in_all_of_it(tmp_path):
         assert not re.search(r"\bHead \d", told)
         assert "<img" not in told.split("<script")[0] + Page(told).scripts[0][1]
         found = Page(told)
-        for part in ("", "lists", "ledger", "held-out", "influence", "experts"):
+        for part in ("lists", "ledger", "held-out", "influence", "experts"):
             assert "Genre" in found.text[part] and "<img src=x>*Era*" in found.text[part], part
         assert found.document()["trace"]["names"] == ["Genre", "<img src=x>*Era*"]
         tips = [attributes.get("data-tip") or "" for _, attributes in found.elements]
