@@ -26,12 +26,11 @@ from fame.facets.agreement import NEIGHBOURS, Agreement, facet_agreement
 from fame.facets.causes import facet_causes
 from fame.facets.codes import untrained_like
 from fame.facets.disentanglement import Disentanglement
-from fame.facets.expert_lists import ChangedLists, ExpertLists, expert_lists
+from fame.facets.expert_lists import ExpertLists, expert_lists
 from fame.facets.experts import (
     ExpertGoals,
     ExpertsReport,
     ExpertUse,
-    ValueLift,
     expert_goals,
     experts_report,
 )
@@ -225,6 +224,7 @@ class Facets:
     use: Use | None = None
 
 
+_EXPERTS = ("expert_people", "experts", "expert_share", "expert_share_interval", "expert_lists")
 _MEASURES = tuple(field.name for field in fields(Measures))  # keys that an older file lacks
 
 
@@ -496,59 +496,29 @@ def _fits(measures: Measures, spaces: list[str], facets: set[str]) -> bool:
 
 
 def _read_experts(document: dict[str, Any], checkpoint: Checkpoint) -> dict[str, Any]:
-    """The experts as they were stored; raises where one is missing or a figure is no figure."""
+    """The experts as they were stored; ``ValueError`` where one is missing or is no expert."""
+    types = get_type_hints(Facets)
+    read = {name: read_as(types[name], document[name]) for name in _EXPERTS}
+    use, lists = read["experts"], read["expert_lists"]
+    shares, intervals = read["expert_share"], read["expert_share_interval"]
     model = checkpoint.model
-    heads = model.heads if model.experts else 0
-    known = set(expert_values(checkpoint.items))
-    use = [
-        ExpertUse(**stored | {"values": [ValueLift(**value) for value in stored["values"]]})
-        for stored in document["experts"]
-    ]
-    lists = [_read_expert_lists(stored) for stored in document["expert_lists"]]
-    shares, intervals = document["expert_share"], document["expert_share_interval"]
-    several = model.experts > 1
-    figure = float if several else type(None)
+    heads, several = model.heads if model.experts else 0, model.experts > 1
+    facets = set(expert_values(checkpoint.items))
     whole = (
         [(one.head, one.expert) for one in use]
         == [(one.head, one.expert) for one in lists]
         == [(head, expert) for head in range(heads) for expert in range(model.experts)]
         and len(shares) == len(intervals) == heads
-        and all(isinstance(share, figure) for share in shares)
+        and all((share is not None) == several for share in shares)
         and all(
-            [type(edge) for edge in interval] == [float, float] if several else interval is None
-            for interval in intervals
+            (None if one is None else len(one)) == (2 if several else None) for one in intervals
         )
-        and all(
-            isinstance(one.load, float)
-            and isinstance(one.sharpness, figure)
-            and isinstance(one.dead, bool)
-            and isinstance(one.by_chance, float | None)
-            for one in use
-        )
+        and all((one.sharpness is not None) == several for one in use)
         and all((one.without is not None) == several for one in lists)
-        and all(
-            value.value.partition("=")[0] in known
-            and all(isinstance(size, float) for size in (value.lift, value.low, value.high))
-            and isinstance(value.control, float)
-            and isinstance(value.next, float | None)
-            for one in use
-            for value in one.values
-        )
+        and all(value.value.partition("=")[0] in facets for one in use for value in one.values)
     )
     if not whole:
         raise ValueError("not the experts of this model")
-    return {"experts": use, "expert_lists": lists}
-
-
-def _read_expert_lists(stored: dict[str, Any]) -> ExpertLists:
-    def changed(figures: dict[str, Any] | None) -> ChangedLists | None:
-        if figures is None:
-            return None
-        return ChangedLists(**{name: Estimate(**one) for name, one in figures.items()})
-
-    read = ExpertLists(**stored | {kind: changed(stored[kind]) for kind in ("alone", "without")})
-    if read.alone is None:
-        raise ValueError("no lists with an expert alone")
     return read
 
 
