@@ -76,9 +76,9 @@ def test_selectivity_is_task_less_control_and_the_control_is_the_frequency_of_va
 
 
 def test_which_values_are_probed():
-    frequent = [["a", "b"]] * 30 + [["b"]] * 25 + [["rare"]] * 19 + [[]] * 6
+    frequent = [["a", "b"]] * 30 + [["b"]] * 25 + [["a"]] * 21 + [["rare"]] * 19 + [[]] * 6
     rows, kept = probed_values(value_indicator(frequent))
-    assert rows.tolist() == list(range(55))
+    assert rows.tolist() == list(range(76))
     names = ["a", "b", "rare"]
     assert [names[place] for place in kept] == ["b", "a"]
     rows, kept = probed_values(value_indicator([["all", "a"]] * 30 + [["all", "b"]] * 30))
