@@ -331,6 +331,16 @@ def called(opened: Checkpoint) -> HeadNames:
     return _called(opened.hash, stamp, opened)
 
 
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _facets(checkpoint_hash: str, stamp: Stamp, _opened: Checkpoint) -> Facets | None:
+    return read_facets(_opened)
+
+
+def facets(opened: Checkpoint) -> Facets | None:
+    """What ``fame facets`` stored; ``None`` or an error as in :func:`people`."""
+    return _facets(opened.hash, _stamp_of(opened, FACETS), opened)
+
+
 def can_keep_names(opened: Checkpoint) -> bool:
     """Whether names for heads can be set from here."""
     return not is_demo() and os.access(opened.path, os.W_OK)

@@ -9,7 +9,7 @@ from types import MappingProxyType
 import numpy as np
 import pandas as pd
 
-from fame.data.catalogue import values_by_facet
+from fame.data.catalogue import has_title, values_by_facet
 
 
 @dataclass(frozen=True)
@@ -30,15 +30,22 @@ class FacetValues:
 
 @dataclass(frozen=True)
 class ItemAttributes:
-    """The facets of all items by column; none where the data set has no catalogue."""
+    """What is known of all items; nothing where the data set has no catalogue.
+
+    Attributes:
+        facets: By column.
+        titles: Of every item in the order of the item table; ``None`` for one without.
+    """
 
     facets: Mapping[str, FacetValues] = field(default_factory=lambda: MappingProxyType({}))
+    titles: tuple[str | None, ...] = ()
 
     @classmethod
     def of(cls, items: pd.DataFrame) -> ItemAttributes:
         """Reads a catalogue whose row i describes item i + 1; its arrays cannot be written to."""
         facets = {name: _indexed(own) for name, own in values_by_facet(items).items()}
-        return cls(MappingProxyType(facets))
+        known = zip(items["title"], has_title(items), strict=True)
+        return cls(MappingProxyType(facets), tuple(str(t) if has else None for t, has in known))
 
 
 def _indexed(by_item: list[list[str]]) -> FacetValues:

@@ -7,6 +7,7 @@ Shapes: ``V`` items with the padding id 0 · ``H`` heads, ``G`` of them with a s
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -19,6 +20,7 @@ from fame.errors import DataError
 
 _LEVEL = re.compile(r"(?P<facet>.+)_(?P<level>\d+)")
 _PATH = " > "
+_WORD = re.compile(r"\w\w+")
 _NEXT_VALUE = re.compile(r",(?=[^,=]+=)")
 
 
@@ -51,7 +53,8 @@ def head_values(
 
     A column gives its values, ``year`` also the decade of each, and ``category`` all columns
     ``category_1``, ``category_2``, ..: a value of a level is the whole path down to it, since
-    "Accessories" of one shelf are not those of another.
+    "Accessories" of one shelf are not those of another. ``title`` gives the words of titles, but
+    for those of one item alone and those of more than half of the items.
 
     Args:
         shares: ``[H]`` the columns of each head; none for a free head.
@@ -156,12 +159,15 @@ def decade(year: int) -> str:
 def _column(attributes: ItemAttributes, name: str) -> tuple[np.ndarray, np.ndarray]:
     """Items (rows) and names of their values, ``(n,)`` each, of one column or group of columns."""
     facets = attributes.facets
-    if not facets:
+    if not facets and name != "title":
         raise DataError(
             f"head_facets names {name!r}, and this catalogue says nothing of its items; leave "
             "head_facets empty, or import the data with attributes (data import --items FILE)."
         )
-    if name in facets:
+    if name == "title":
+        item, own = _title_words(attributes.titles)
+        wider = []
+    elif name in facets:
         item, own = facets[name].item, _labels(facets[name])
         wider = []
         if name == "year":
@@ -192,6 +198,20 @@ def _column(attributes: ItemAttributes, name: str) -> tuple[np.ndarray, np.ndarr
     if wider:
         item, own = np.concatenate([item, item]), np.concatenate([own, wider])
     return item, np.array([f"{name}={value}" for value in own], dtype=object)
+
+
+def _title_words(titles: Sequence[str | None]) -> tuple[np.ndarray, np.ndarray]:
+    """Items (rows) and their titles' words that several items have in common, ``(n,)`` each."""
+    by_item = [sorted(set(_WORD.findall(title.lower()))) if title else [] for title in titles]
+    times = Counter(chain.from_iterable(by_item))
+    pairs = [
+        (item, word)
+        for item, words in enumerate(by_item)
+        for word in words
+        if 2 <= times[word] <= len(titles) / 2
+    ]
+    items, words = zip(*pairs, strict=True) if pairs else ((), ())
+    return np.array(items, dtype=np.int64), np.array(words, dtype=object)
 
 
 def _labels(facet: FacetValues) -> np.ndarray:

@@ -39,6 +39,22 @@ def made(*shares: tuple[str, ...]) -> HeadValues:
     return head_values(ATTRIBUTES, shares, len(ITEMS))
 
 
+def test_words_of_titles_are_values_where_some_items_have_them_in_common() -> None:
+    titles = ["Red lip balm", "The red Balm, red", "The nail file", "The a b file", "Item e"]
+    items = ITEMS.assign(title=titles)
+    values = head_values(ItemAttributes.of(items), [("title",), ()], len(items))
+    # "the" stands in more than half of them, "lip" in one; "Item e" is no title but a stand-in.
+    assert values.names == (("title=balm", "title=file", "title=red"), ())
+    assert [named(values, item, 0) for item in range(6)] == [
+        [], ["title=balm", "title=red"], ["title=balm", "title=red"],
+        ["title=file"], ["title=file"], [],
+    ]  # fmt: skip
+    bare = ItemAttributes.of(items[["item_id", "title"]])
+    assert head_values(bare, [("title",)], len(items)).names == values.names[:1]
+    with pytest.raises(DataError, match="'title', of which the catalogue has no value"):
+        head_values(ItemAttributes.of(ITEMS), [("title",)], len(ITEMS))
+
+
 def test_lists_years_and_free_heads() -> None:
     values = made(("genres",), (), ("year",))
     assert values.names == (
@@ -92,7 +108,6 @@ def test_a_year_is_one_however_the_table_has_it() -> None:
     [
         ("colour", "'colour', and the catalogue has no such column; it has genres, year, brand"),
         ("cat", "'cat', and the catalogue has no such column"),
-        ("title", "'title', and the catalogue has no such column"),
         ("shelf", "'shelf', of which the catalogue has the one value 'all'"),
         ("code", "'code', of which every item has a value of its own"),
     ],
