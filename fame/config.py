@@ -126,8 +126,8 @@ class ModelConfig(_Config):
             :mod:`fame.models.item_values`, and a head sees its own slice of it alone (``W^f`` is
             block-diagonal). A head with an empty share is free: it knows items by themselves.
             ``category`` stands for all columns ``category_...``, ``title`` for the words of titles,
-            and a year has its decade as one more value. Empty: items are one vector each, as in the paper. Only for heads that rank
-            by themselves.
+            and a year has its decade as one more value. Empty: items are one vector each, as in the
+            paper. Only for heads that rank by themselves.
         own_bound: How long what an item has for itself may be in such a head, as a share of what
             its values give it; 0 = values alone, so that items of the same values are one to that
             head; a number larger than anything = no bound.

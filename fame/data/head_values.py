@@ -164,12 +164,11 @@ def _column(attributes: ItemAttributes, name: str) -> tuple[np.ndarray, np.ndarr
             f"head_facets names {name!r}, and this catalogue says nothing of its items; leave "
             "head_facets empty, or import the data with attributes (data import --items FILE)."
         )
+    wider: list[str] = []
     if name == "title":
         item, own = _title_words(attributes.titles)
-        wider = []
     elif name in facets:
         item, own = facets[name].item, _labels(facets[name])
-        wider = []
         if name == "year":
             years = [_year(text) for text in own]
             own = np.array(list(map(str, years)), dtype=object)  # 1998 where a table has 1998.0
@@ -182,7 +181,6 @@ def _column(attributes: ItemAttributes, name: str) -> tuple[np.ndarray, np.ndarr
                 f"{', '.join(facets)}."
             )
         item, own = _paths(levels)
-        wider = []
     distinct, times = np.unique(own, return_counts=True)
     if len(distinct) < 2:
         raise DataError(
