@@ -26,8 +26,8 @@ BASELINE: ModelName = "sasrec"  # what every other model is laid beside
 def train_command(checkpoint: Checkpoint) -> str:
     """The command that trains this checkpoint again.
 
-    What differs from the recipe is spelt out; everything, where there is none and settings would be
-    chosen.
+    What differs from the recipe, or from what was chosen for a set without one, is spelt out;
+    everything, where neither was asked.
     """
     recipe = {
         **ModelConfig().to_dict(),
@@ -35,8 +35,9 @@ def train_command(checkpoint: Checkpoint) -> str:
         **load_recipe(checkpoint.data.name, checkpoint.model_config.model),
     }
     settings = {**checkpoint.model_config.to_dict(), **checkpoint.train_config.to_dict()}
-    if not has_recipe(checkpoint.data.name):  # what is left out would be chosen
-        recipe = dict.fromkeys(recipe)
+    if not has_recipe(checkpoint.data.name):  # what is left out is chosen
+        choice = read_choice(checkpoint.path) or {"settings": {}, "given": recipe}
+        recipe |= {**choice["settings"], **dict.fromkeys(choice["given"])}
     command = (
         f"python -m fame train --data {checkpoint.data.name} --out checkpoints/{checkpoint.name}"
     )
