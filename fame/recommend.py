@@ -72,7 +72,7 @@ def people_in(path: Path, data: Interactions) -> list[int]:
 def _known(ids: Sequence[tuple[int, str]], data: Interactions, label: str, unit: str) -> list[int]:
     if not ids:
         raise DataError(f"{label} names nobody; write a user id a line.")
-    found = {}
+    found: dict[int, None] = {}
     for number, own in ids:
         try:
             found[data.user_index(own)] = None
