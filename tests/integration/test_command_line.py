@@ -422,6 +422,17 @@ def test_reproduce_fills_a_table_and_goes_on_where_it_stopped(
     assert {path.name: path.read_bytes() for path in shown.iterdir()} == before
 
 
+def test_a_model_made_of_values_is_shipped_with_them(fame: CommandLine, tmp_path: Path) -> None:
+    shown = tmp_path / "shown"
+    table = ["reproduce", "walks", "--models", "fame", "--seeds", "1", "--out", str(tmp_path)]
+    settings = ("--set", "head_facets=region/", "--set", "epochs=1", "--set", "width=8")
+    for _ in range(2):  # made, and then found to be made
+        done = fame(*table, *settings, "--ship", str(shown))
+        assert done.returncode == 0, done.stderr
+        assert all(own and all(one.startswith("region=") for one in own)
+                   for own in load_checkpoint(shown).value_names[:1])  # fmt: skip
+
+
 def test_nothing_is_shipped_over_a_folder_of_others(fame: CommandLine, tmp_path: Path) -> None:
     theirs = tmp_path / "theirs"
     (theirs / "thesis").mkdir(parents=True)
