@@ -10,6 +10,7 @@ import bz2
 import codecs
 import gzip
 import shutil
+import struct
 import tempfile
 import zipfile
 import zlib
@@ -100,11 +101,16 @@ def _unpacked(path: Path, label: str, folder: Path) -> tuple[Path, list[str]]:
             else:
                 with _unpacking(path, kind) as one:
                     shutil.copyfileobj(one, out, _CHUNK)
+    except DataError:
+        raise
     except (
         OSError,
         EOFError,
         zlib.error,
+        struct.error,
         zipfile.BadZipFile,
+        LookupError,  # zipfile's where an entry has no name
+        ValueError,
         NotImplementedError,
         RuntimeError,  # a password is needed
         pa.ArrowException,

@@ -22,7 +22,8 @@ class ImportReport:
     Attributes:
         form: What the file was taken for.
         rows: Interactions read; ``rows == kept + sum of the dropped``.
-        dropped: By reason, ``{"rows": how many, "unit": "line" or "row", "first": numbers}``.
+        dropped: By reason, ``{"rows": how many, "unit": of the file, "first": numbers}``; the unit
+            is ``line``, ``row`` or ``entry``.
         columns: The columns of user, item, time, rating and, where there is one, event; ``None``
             where there is none.
         ignored: The columns that are not used.
@@ -105,7 +106,9 @@ def report_lines(report: Mapping[str, Any]) -> dict[str, str]:
     for reason, own in report["dropped"].items():
         first = ", ".join(f"{number:,}" for number in own["first"])
         more = ", ..." if own["rows"] > len(own["first"]) else ""
-        unit = own["unit"] + "s" * (own["rows"] > 1)
+        unit = own["unit"]
+        if own["rows"] > 1:
+            unit = "entries" if unit == "entry" else f"{unit}s"
         lines[f"  {reason}"] = f"{own['rows']:,} ({unit} {first}{more})"
     columns = [f"{role} = {name or 'none'}" for role, name in report["columns"].items()]
     if columns:
@@ -127,9 +130,10 @@ def report_lines(report: Mapping[str, Any]) -> dict[str, str]:
         kind = "" if own["kind"] == "number" else f"{own['values']:,} values, "
         lines[f"  {name}"] = f"{kind}known of {own['items']:,} items"
     if report["options"]:
+        several = (list, tuple)
         asked = [
-            f"{name.replace('_', '-')} {','.join(value) if isinstance(value, list) else value}"
-            for name, value in report["options"].items()
+            f"{name.replace('_', '-')} {','.join(own) if isinstance(own, several) else own}"
+            for name, own in report["options"].items()
         ]
         lines["asked for"] = ", ".join(asked)
     for number, note in enumerate(report["notes"], start=1):

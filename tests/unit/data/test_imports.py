@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from fame.data import Wishes, import_file, list_sets, load
 from fame.data.dataset import Dataset
+from fame.data.report import report_lines
 from fame.errors import DataError
 
 
@@ -698,6 +699,7 @@ def test_events_of_all_kinds_are_told_and_some_may_be_kept_alone(tmp_path: Path)
     assert report["notes"] == []
     assert bought.interactions.filters.startswith("events addtocart and transaction; in order")
     assert report["options"] == {"events": ["addtocart", "transaction"]}
+    assert report_lines(report)["asked for"] == "events addtocart,transaction"
 
 
 @pytest.mark.parametrize(
@@ -791,6 +793,10 @@ def test_a_list_of_objects_is_read_and_told_by_its_entries(tmp_path: Path) -> No
         assert report_of(data)["dropped"]["no user id"] == {
             "rows": 1, "unit": "entry", "first": [2]
         }  # fmt: skip
+        assert report_lines(report_of(data))["  no user id"] == "1 (entry 2)"
+        several = {"no user id": {"rows": 9, "unit": "entry", "first": [2, 3]}}
+        lines = report_lines(report_of(data) | {"dropped": several})
+        assert lines["  no user id"] == "9 (entries 2, 3, ...)"
     literals = "".join(f"{row!r}\n" for row in rows)
     data = bring_in(tmp_path, "a.json", literals)
     assert histories(data) == EXPECTED

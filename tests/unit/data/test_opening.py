@@ -91,3 +91,11 @@ def test_what_is_no_text_is_refused(tmp_path: Path, content: bytes, words: str) 
     (tmp_path / "f").write_bytes(content)
     with pytest.raises(DataError, match=words), opened(tmp_path / "f"):
         pass
+
+
+def test_an_archive_whose_entry_lost_its_name_is_damaged(tmp_path: Path) -> None:
+    """`zipfile` ends a name at a zero byte, and then asks for the last letter of none."""
+    content = zipped(**{"a.csv": TEXT.encode()}).replace(b"a.csv", b"\0.csv")
+    (tmp_path / "f").write_bytes(content)
+    with pytest.raises(DataError, match="f is a damaged zip file"), opened(tmp_path / "f"):
+        pass
