@@ -264,8 +264,9 @@ def train(
         out: The folder of the run and its checkpoint: a new or an empty one.
         resume: Go on with an interrupted run in that folder.
         projection: Make the maps of the Atlas, too.
-        settings: What differs from the data set's recipe, such as ``epochs=20`` or ``width=64``:
-            the fields of :class:`fame.config.ModelConfig` and :class:`fame.config.TrainConfig`.
+        settings: What differs from the data set's recipe, or from what is chosen for a set without
+            one by what it looks like, such as ``epochs=20`` or ``width=64``: the fields of
+            :class:`fame.config.ModelConfig` and :class:`fame.config.TrainConfig`.
 
     Raises:
         FameError: where a setting is none, the folder is not free, or the run was stopped.
@@ -275,15 +276,29 @@ def train(
     >>> model = fame.train(log, "checkpoints/mine", epochs=20)  # doctest: +SKIP
     """
     # Not needed by who only asks a model.
+    from fame.experiments.choice import choose_settings
     from fame.experiments.model_card import render_card
-    from fame.experiments.recipes import build_configs, load_recipe
+    from fame.experiments.recipes import build_configs, has_recipe, load_recipe
+    from fame.training.train import stored_settings
     from fame.training.train import train as run_training
 
-    held = data if isinstance(data, Dataset) else load_data(data)
-    recipe = load_recipe(held.interactions.name, str(settings.get("model", "fame")))
-    configs = build_configs({**recipe, **settings}, "fame.train")
+    held, out = data if isinstance(data, Dataset) else load_data(data), Path(out)
+    name, choice = held.interactions.name, None
+    if resume and (stored := stored_settings(out)) is not None:
+        base = {key: value for config in stored for key, value in config.to_dict().items()}
+    elif has_recipe(name):
+        base = load_recipe(name, str(settings.get("model", "fame")))
+    else:
+        choice = choose_settings(held, settings)
+        base = choice.settings
     finished = run_training(
-        held, *configs, Path(out), resume=resume, projection=projection, card=render_card
+        held,
+        *build_configs({**base, **settings}, "fame.train"),
+        out,
+        resume=resume,
+        projection=projection,
+        card=render_card,
+        choice=None if choice is None else choice.to_dict(),
     )
     if not finished:
         raise ConfigError(f"The run in {out} was stopped; go on with resume=True.")
