@@ -261,7 +261,7 @@ def test_experts_are_shown_where_they_are_stored(measured, monkeypatch):
 
 def shares(*means: float) -> dict[str, Estimate]:
     return {
-        f"head_{head}": Estimate(mean, mean - 0.05, mean + 0.05) for head, mean in enumerate(means)
+        f"head_{head}": Estimate(mean, mean - 0.05, mean + 0.08) for head, mean in enumerate(means)
     }
 
 
@@ -289,7 +289,7 @@ def test_dots_lie_where_the_figures_are_with_their_intervals():
     assert set(by_name) == {"Whole embedding", "A", "50 % &#36;x", "Labels permuted"}
     first = by_name["A"]
     assert list(first.x) == [0.6, 0.6] and first.marker.color == head_colour(0)
-    assert list(first.error_x.array) == pytest.approx([0.05] * 2)
+    assert list(first.error_x.array) == pytest.approx([0.08] * 2)
     assert list(first.error_x.arrayminus) == pytest.approx([0.05] * 2)
     assert by_name["Labels permuted"].marker.color == NEUTRAL
     heights = [y for trace in figure.data for y in trace.y]
