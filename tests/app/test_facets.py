@@ -103,6 +103,14 @@ def test_one_question_alone_for_a_slide_lives_in_the_address(measured):
     assert query(app, "question") == "causes"
 
 
+def test_on_a_stage_there_is_the_question_the_sentence_and_the_chart(measured):
+    app = measured(question="lists", present="on")
+    assert_calm(app)
+    assert not app.warning and not app.get("download_button")
+    assert charts_of(app) == ["facets-lists"] and "question of evidence" not in html_of(app)
+    assert query(app, "present") == "on"
+
+
 def test_choices_live_in_the_address(measured):
     app = measured(shared="embeddings", cohort="length", figure="HR@10", pair="0:2")
     assert_calm(app)
