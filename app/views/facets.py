@@ -27,7 +27,7 @@ LEDE = (
     "A head that is a facet recommends by one attribute of the items, and by no other. Whether one "
     "does is a question of evidence: here is each piece of it, beside what it would be by chance."
 )
-OWN = ("question", "shared", "pair", "cohort", "figure")
+OWN = ("question", "shared", "pair", "cohort", "figure", "present")
 MOST_HEADS = 6  # drawn in a facet: the best of more
 
 

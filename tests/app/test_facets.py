@@ -103,6 +103,14 @@ def test_one_question_alone_for_a_slide_lives_in_the_address(measured):
     assert query(app, "question") == "causes"
 
 
+def test_on_a_stage_there_is_the_question_the_sentence_and_the_chart(measured):
+    app = measured(question="lists", present="on")
+    assert_calm(app)
+    assert not app.warning and not app.get("download_button")
+    assert charts_of(app) == ["facets-lists"] and "question of evidence" not in html_of(app)
+    assert query(app, "present") == "on"
+
+
 def test_choices_live_in_the_address(measured):
     app = measured(shared="embeddings", cohort="length", figure="HR@10", pair="0:2")
     assert_calm(app)
@@ -261,7 +269,7 @@ def test_experts_are_shown_where_they_are_stored(measured, monkeypatch):
 
 def shares(*means: float) -> dict[str, Estimate]:
     return {
-        f"head_{head}": Estimate(mean, mean - 0.05, mean + 0.05) for head, mean in enumerate(means)
+        f"head_{head}": Estimate(mean, mean - 0.05, mean + 0.08) for head, mean in enumerate(means)
     }
 
 
@@ -289,7 +297,7 @@ def test_dots_lie_where_the_figures_are_with_their_intervals():
     assert set(by_name) == {"Whole embedding", "A", "50 % &#36;x", "Labels permuted"}
     first = by_name["A"]
     assert list(first.x) == [0.6, 0.6] and first.marker.color == head_colour(0)
-    assert list(first.error_x.array) == pytest.approx([0.05] * 2)
+    assert list(first.error_x.array) == pytest.approx([0.08] * 2)
     assert list(first.error_x.arrayminus) == pytest.approx([0.05] * 2)
     assert by_name["Labels permuted"].marker.color == NEUTRAL
     heights = [y for trace in figure.data for y in trace.y]
