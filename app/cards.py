@@ -51,8 +51,9 @@ STYLE = f"""<style>
 .lens-card.hidden {{ flex-grow: 1.3; border: 2px dashed {HELD_OUT}; font-size: .95rem;
   background: color-mix(in srgb, {HELD_OUT} 10%, transparent); }}
 .lens-chip {{ display: inline-flex; align-items: center; gap: .4rem; font-weight: 600;
-  white-space: nowrap; }}
-.lens-chip i {{ width: .8rem; height: .8rem; border-radius: .2rem; display: inline-block; }}
+  max-width: 100%; overflow-wrap: anywhere; }}
+.lens-chip i {{ flex: none; width: .8rem; height: .8rem; border-radius: .2rem;
+  display: inline-block; }}
 .lens-legend {{ display: flex; flex-wrap: wrap; gap: .3rem 1.6rem; }}
 .lens-gate {{ display: flex; height: 2.6rem; margin-top: .6rem; border-radius: .5rem;
   overflow: hidden; }}

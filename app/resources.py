@@ -38,6 +38,7 @@ from fame.config import ModelName
 from fame.data import Dataset, load
 from fame.data.catalogue import values_by_facet
 from fame.errors import FameError
+from fame.experiments.choice import Choice, choose_settings
 from fame.facets.agreement import Agreement, facet_agreement
 from fame.facets.spaces import space_vectors
 from fame.head_names import NAMES, choose_names, read_head_names
@@ -145,6 +146,12 @@ def map_base(opened: Checkpoint) -> pd.DataFrame:
 def dataset(name: str) -> Dataset:
     """A data set that is at hand; ``DataError`` where it would have to be fetched."""
     return load(name, offline=True)
+
+
+@st.cache_resource(max_entries=16, show_spinner="Looking at the data set …")
+def choice(name: str, model: str) -> Choice:
+    """The settings that a data set without a recipe gets, and why."""
+    return choose_settings(dataset(name), {"model": model})
 
 
 # --- one history; keyed by what the model reads and by what the desk does to it ------------------

@@ -58,7 +58,7 @@ FORMAT = 4
 CONFIG, WEIGHTS, ITEMS = "config.json", "model.safetensors", "items.parquet"
 METRICS, CARD, VALUES = "metrics.json", "README.md", "values.json"
 CHOICE = "choice.json"
-_CHOICE_FIELDS = {"settings": dict, "why": str, "like": str, "columns": list}
+_CHOICE_FIELDS = {"settings": dict, "given": dict, "why": str, "like": str, "columns": list}
 _SEAL = "sha256"  # under which a JSON file holds the hash of the rest of its content
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _ATTEMPTS = 5  # to read a folder of which a training replaces a file meanwhile
@@ -271,7 +271,7 @@ def write_choice(path: Path, choice: Mapping[str, Any]) -> None:
 
 
 def read_choice(path: Path) -> dict[str, Any] | None:
-    """What :func:`write_choice` wrote: ``settings``, ``why``, ``like``, ``columns``.
+    """What :func:`write_choice` wrote, as of :class:`fame.experiments.choice.Choice`.
 
     ``None`` where nothing was chosen: the settings came from a recipe or from a person.
     """

@@ -1014,13 +1014,16 @@ def results(
 def bench(
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[train|rank|loss|lens|data]...", help="Default: all of them."),
+        typer.Argument(
+            metavar="[train|rank|loss|lens|data|faults]...", help="Default: all but faults."
+        ),
     ] = None,
     data_name: Annotated[
         str, typer.Option("--data", help="A name out of `data list`, or synthetic:ml-20m.")
     ] = "beauty",
     scale: Annotated[
-        float, typer.Option(help="Size of the made-up set, as a share of the full one.")
+        float,
+        typer.Option(help="Size of the made-up set, or of 3,000 faulty inputs, as a share of all."),
     ] = 1.0,
     settings: Annotated[
         list[str] | None,
@@ -1049,7 +1052,10 @@ def bench(
     ] = 1,
     as_json: AsJson = False,
 ) -> None:
-    """Measures training, ranking, the loss and the lens; peers beside us where they are named."""
+    """Measures training, ranking, the loss and the lens; peers beside us where they are named.
+
+    "faults" counts what becomes of damaged and odd files, settings and names.
+    """
     from fame.bench.benches import Options, run
     from fame.bench.peers import Peer
     from fame.bench.tables import machine_line, table

@@ -64,6 +64,8 @@ def _is_there(path: Path) -> bool:
         str(path).encode()
     except UnicodeEncodeError:
         raise FameError(f"{str(path)!a} is no UTF-8 text; choose another name.") from None
+    if "\0" in str(path):
+        raise FameError(f"{str(path)!a} holds a zero byte; choose another name.")
     try:
         path.lstat()
     except FileNotFoundError:

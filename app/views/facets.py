@@ -145,7 +145,8 @@ def names(seen: Seen) -> None:
         if head.name == title:
             title = f"{title} ({head_name(head.head).lower()})"
         cards.head_line(title, head_colour(head.head))
-        kept = "" if head.facet else "No name: nothing beats every control. "
+        lacks = "facet" if head.name else "name"
+        kept = "" if head.facet else f"No {lacks}: nothing beats every control. "
         components.quiet(f"{kept}{head.why}")
     components.quiet(
         "A head is called after a facet where its list leads every other head's, beats labels "

@@ -17,9 +17,11 @@ import tables
 from fame.checkpoint import is_checkpoint
 from fame.config import ModelName
 from fame.data import SetInfo, list_sets
+from fame.data.attributes import ItemAttributes
+from fame.data.head_values import head_values
 from fame.errors import ConfigError, FameError
-from fame.experiments.recipes import build_configs, load_recipe
-from fame.models.registry import MODELS, settings_of_others
+from fame.experiments.recipes import build_configs, has_recipe, load_recipe
+from fame.models.registry import MODELS, made_of_values, settings_of_others
 from fame.presentation.text import duration
 from fame.training.runs import RunFolder, Status
 from text import for_markdown
@@ -162,7 +164,7 @@ def _new_run() -> None:
     problem = _name_problem(name)
     if problem:
         st.error(for_markdown(problem))
-    settings = _settings(data, model)
+    settings = _settings(sets[data], model)
     if st.button(
         "Start training",
         type="primary",
@@ -171,7 +173,7 @@ def _new_run() -> None:
         disabled=bool(problem),
     ):
         try:
-            _start(name, data, {"model": model, **settings}, device)
+            _start(name, sets[data], {"model": model, **settings}, device)
         except FameError as error:
             st.error(for_markdown(str(error)))
 
@@ -188,16 +190,38 @@ def _free_name(data: str, model: str) -> str:
     return f"{data}-{model}-{number}"
 
 
-def _settings(data: str, model: ModelName) -> dict[str, Any]:
-    """The main settings, starting at the data set's recipe."""
-    model_config, train_config = build_configs(
-        {**load_recipe(data, model), "model": model}, f"the recipe of {data}"
-    )
+def _base(info: SetInfo, model: ModelName) -> tuple[dict[str, Any], str]:
+    """What a run starts from, and why in a paragraph where a recipe is lacking.
+
+    A set that has yet to be fetched is looked at by the run itself.
+    """
+    if has_recipe(info.name):
+        return load_recipe(info.name, model), ""
+    if info.place == "remote":
+        return {}, "It has no recipe: the run looks at the set once it is here and chooses."
+    try:
+        choice = resources.choice(info.name, model)
+    except FameError as error:  # the set is damaged; who starts a run on it is told so again
+        return {}, str(error)
+    return choice.settings, choice.why
+
+
+def _settings(info: SetInfo, model: ModelName) -> dict[str, Any]:
+    """The main settings, starting at the data set's recipe or at what is chosen for it.
+
+    Of a set that has yet to be fetched, only what was set otherwise: the rest is to be chosen.
+    """
+    data = info.name
+    base, why = _base(info, model)
+    model_config, train_config = build_configs({**base, "model": model}, f"the recipe of {data}")
     defaults = {**model_config.to_dict(), **train_config.to_dict()}
+    if why:
+        components.quiet(why)
     unused = settings_of_others(model)
     shown = [name for name in SETTINGS if name not in unused]
     chosen = {}
-    with st.expander("Settings, at the values of the data set's recipe"):
+    origin = "at what was chosen for the data set" if why else "at the values of its recipe"
+    with st.expander(f"Settings, {origin}"):
         columns = st.columns(2)
         for place, name in enumerate(shown):
             label, step, why = SETTINGS[name]
@@ -246,6 +270,8 @@ def _settings(data: str, model: ModelName) -> dict[str, Any]:
                 "their years and decades have learned, and leaves the last head free. Empty: every "
                 "item is one vector. In configurations: `head_facets`.",
             ).strip()
+    if why and not base:
+        return {name: value for name, value in chosen.items() if value != defaults[name]}
     return chosen
 
 
@@ -261,12 +287,17 @@ def _name_problem(name: str) -> str:
     return ""
 
 
-def _start(name: str, data: str, settings: dict[str, Any], device: str) -> None:
+def _start(name: str, info: SetInfo, settings: dict[str, Any], device: str) -> None:
     if problem := _name_problem(name):  # it may have been taken meanwhile
         raise ConfigError(problem)
-    build_configs({**load_recipe(data, settings["model"]), **settings}, "The form")
+    base, _ = _base(info, settings["model"])
+    shape, _ = build_configs({**base, **settings}, "The form")
+    if made_of_values(shape) and info.place != "remote":
+        data = resources.dataset(info.name)
+        attributes = ItemAttributes.of(data.items)
+        head_values(attributes, shape.facet_shares, data.interactions.num_items)  # or says why not
     path = resources.checkpoint_root() / name
-    resources.launch_run(path, data, settings, device, resume=False)
+    resources.launch_run(path, info.name, settings, device, resume=False)
     state.count_start()
     state.settle("run", name)
     st.rerun()

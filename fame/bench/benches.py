@@ -9,6 +9,7 @@ from typing import Any
 
 from fame.bench import machine
 from fame.bench.data import bench_data
+from fame.bench.faults import bench_faults
 from fame.bench.lens import bench_lens
 from fame.bench.loss import bench_loss
 from fame.bench.measure import Report, Say
@@ -22,7 +23,8 @@ from fame.training.loop import resolve_device
 
 # The first three take the work that --data and --set describe.
 _ON_WORK = ("train", "rank", "loss")
-BENCHES = (*_ON_WORK, "lens", "data")
+_USUAL = (*_ON_WORK, "lens", "data")
+BENCHES = (*_USUAL, "faults")  # which is no matter of speed, and runs where it is named
 
 
 @dataclass(frozen=True)
@@ -30,9 +32,9 @@ class Options:
     """What the command line can ask for.
 
     Args:
-        names: Out of ``BENCHES``; empty for all.
+        names: Out of ``BENCHES``; empty for all but ``faults``.
         data: A named set, or ``synthetic:ml-20m``.
-        scale: Size of a made-up set, as a share of the full one.
+        scale: Size of a made-up set, or number of faulty inputs, as a share of the full one.
         settings: Of model and training, over the set's recipe.
         repeats: Of every figure.
         budget: Seconds for one repeat of an epoch, see :func:`fame.bench.train.bench_train`.
@@ -59,7 +61,7 @@ def run(options: Options, say: Say) -> tuple[dict[str, Any], dict[str, Report]]:
         FameError: for a bench, a contender, a setting or a data set that is not there, and for an
             option that none of the benches asked for has.
     """
-    wanted = options.names or BENCHES
+    wanted = options.names or _USUAL
     _check(options, wanted)
     # The paper's loss over the whole catalogue: what every peer's epoch has to do as well.
     model, training = variant("paper").configs(options.data, **options.settings)
@@ -90,6 +92,8 @@ def run(options: Options, say: Say) -> tuple[dict[str, Any], dict[str, Report]]:
             batch_size=training.batch_size,
             **common,
         )
+    if "faults" in wanted:
+        reports["faults"] = bench_faults(scale=options.scale, only=options.only, say=say)
     return about, reports
 
 
@@ -100,11 +104,11 @@ def _check(options: Options, wanted: Sequence[str]) -> None:
             raise FameError(f"bench knows {', '.join(BENCHES)}, not {name!r}.")
     if not 0 < options.scale <= 10:
         raise FameError(f"--scale must be above 0 and at most 10, not {options.scale:g}.")
-    made_up = options.data == ML_20M_SHAPE or "data" in wanted
+    made_up = options.data == ML_20M_SHAPE or {"data", "faults"} & set(wanted)
     if options.scale != 1 and not made_up:
         raise FameError(
-            f"--scale goes with --data {ML_20M_SHAPE} and with `bench data`; {options.data!r} has "
-            "the size that it has."
+            f"--scale goes with --data {ML_20M_SHAPE}, `bench data` and `bench faults`; "
+            f"{options.data!r} has the size that it has."
         )
     if options.peer and not {"train", "rank"} & set(wanted):
         raise FameError("--peer goes with `bench train` and `bench rank`; name one of them.")

@@ -76,12 +76,14 @@ class Choice:
 
     Attributes:
         settings: Keys of the two configurations; what was given is among them.
+        given: What a person set.
         why: One paragraph for people.
         like: The named data set whose recipe it follows.
         columns: All columns that were looked at, those of heads first.
     """
 
     settings: dict[str, Any]
+    given: dict[str, Any]
     why: str
     like: str
     columns: tuple[Column, ...]
@@ -141,7 +143,7 @@ def choose_settings(dataset: Dataset, given: Mapping[str, Any] | None = None) ->
         sorted(named, key=lambda column: (column.head is None, column.head or 0, column.name))
     )
     why = _paragraph(dataset.interactions.name, figures, settings, judged, words, won)
-    return Choice(settings, why, _like(figures), judged)
+    return Choice(settings, given, why, _like(figures), judged)
 
 
 def _like(figures: _Figures) -> str:
@@ -334,8 +336,8 @@ def _unfit(name: str, matrix: csr_matrix, covered: float, agreement: ClickAgreem
         return f"its {values:,} values are nearly one an item"
     if not _clear(agreement):
         return (
-            f"items clicked in a row share it hardly more often ({_percent(agreement.observed)}) "
-            f"than popularity gives ({_percent(agreement.chance)})"
+            f"items clicked in a row share it in {_percent(agreement.observed)} of pairs and by "
+            f"popularity alone in {_percent(agreement.chance)}, which is no clear difference"
         )
     return ""
 
@@ -460,7 +462,7 @@ def _about_heads(settings: Mapping[str, Any], columns: Sequence[Column]) -> list
         lacks = "no column is good enough for a facet" if columns else "the catalogue has no facets"
         said.append(f"There is nothing to name heads by: {lacks}, so head_facets is empty.")
     refused = [column for column in columns if column.why_not]
-    if refused:
+    if refused and _heads_rank(settings):
         reasons = "; ".join(f"{column.name} ({column.why_not})" for column in refused)
         said.append(f"Not used as facets: {reasons}.")
     return said

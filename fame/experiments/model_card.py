@@ -7,6 +7,7 @@ from typing import Any
 from fame.baselines import COUNTING
 from fame.checkpoint import Checkpoint, read_choice
 from fame.config import ModelConfig, ModelName, TrainConfig
+from fame.data.registry import SETS
 from fame.data.repeats import repeats_sentence
 from fame.experiments.recipes import has_recipe, load_recipe
 from fame.experiments.results import (
@@ -26,8 +27,8 @@ BASELINE: ModelName = "sasrec"  # what every other model is laid beside
 def train_command(checkpoint: Checkpoint) -> str:
     """The command that trains this checkpoint again.
 
-    What differs from the recipe is spelt out; everything, where there is none and settings would be
-    chosen.
+    What differs from the recipe, or from what was chosen for a set without one, is spelt out;
+    everything, where neither was asked.
     """
     recipe = {
         **ModelConfig().to_dict(),
@@ -35,8 +36,9 @@ def train_command(checkpoint: Checkpoint) -> str:
         **load_recipe(checkpoint.data.name, checkpoint.model_config.model),
     }
     settings = {**checkpoint.model_config.to_dict(), **checkpoint.train_config.to_dict()}
-    if not has_recipe(checkpoint.data.name):  # what is left out would be chosen
-        recipe = dict.fromkeys(recipe)
+    if not has_recipe(checkpoint.data.name):  # what is left out is chosen
+        choice = read_choice(checkpoint.path) or {"settings": {}, "given": recipe}
+        recipe |= {**choice["settings"], **dict.fromkeys(choice["given"])}
     command = (
         f"python -m fame train --data {checkpoint.data.name} --out checkpoints/{checkpoint.name}"
     )
@@ -99,6 +101,11 @@ def _choice(checkpoint: Checkpoint) -> list[str]:
     """What was chosen for a data set without a recipe."""
     choice = read_choice(checkpoint.path)
     return [] if choice is None else ["", "## Why these settings", "", choice["why"]]
+
+
+def _whose(name: str) -> str:
+    """Whether others can get the data: a published set, or somebody's own, which stays theirs."""
+    return "one public data set" if name in SETS else "somebody's own data, not published"
 
 
 def _share(value: float) -> str:
@@ -248,7 +255,7 @@ def render_card(checkpoint: Checkpoint) -> str:
         "",
         "## Limits",
         "",
-        "Trained on one public data set, with its biases of who rated and what. Heads are "
+        f"Trained on {_whose(data.name)}, with its biases of who rated and what. Heads are "
         "numbered, not named: how far one stands for a kind of attribute, `python -m fame facets` "
         "on this folder says.",
     ]

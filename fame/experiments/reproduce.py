@@ -17,12 +17,14 @@ from fame.checkpoint import (
     CONFIG,
     ITEMS,
     METRICS,
+    VALUES,
     WEIGHTS,
     Checkpoint,
     DataInfo,
     is_checkpoint,
     is_own_folder,
     load_checkpoint,
+    vouched_files,
 )
 from fame.config import ModelConfig, TrainConfig
 from fame.data import Dataset
@@ -42,7 +44,7 @@ from fame.training.train import train
 from fame.training.workers import launched
 
 # What is kept of a run as a shipped checkpoint.
-_SHIPPED = (CONFIG, WEIGHTS, ITEMS, METRICS)
+_SHIPPED = (CONFIG, WEIGHTS, ITEMS, VALUES, METRICS)  # each where a model has it
 
 Configs = tuple[ModelConfig, TrainConfig]
 
@@ -237,8 +239,9 @@ def ship(dataset: Dataset, row: Row, results: Results, out: Path) -> int:
     """
     seed = summarise(results, row)["median_seed"]
     run = results.run_folder(row.keys[seed])
-    gone = not all((run / name).is_file() for name in _SHIPPED)
-    held = _made_of(row.keys[seed], out) if gone else _copy_of(run, out)
+    names = (CONFIG, METRICS, *vouched_files(row.configs[0]))
+    gone = not all((run / name).is_file() for name in names)
+    held = _made_of(row.keys[seed], out) if gone else _copy_of(run, out, names)
     if held is not None:
         write_text(out / CARD, render_card(held))
         return seed
@@ -255,7 +258,7 @@ def ship(dataset: Dataset, row: Row, results: Results, out: Path) -> int:
             folder = Path(stack.enter_context(beside))
             new = folder / "new"
             new.mkdir()
-            for name in _SHIPPED:
+            for name in names:
                 shutil.copy2(run / name, new / name)
         checkpoint = load_checkpoint(new)
         drawn = project(checkpoint.model, checkpoint.items["item_id"].tolist())
@@ -297,9 +300,9 @@ def _made_of(key: RunKey, folder: Path) -> Checkpoint | None:
     return held if own == key else None
 
 
-def _copy_of(run: Path, folder: Path) -> Checkpoint | None:
+def _copy_of(run: Path, folder: Path, names: Sequence[str]) -> Checkpoint | None:
     """The checkpoint in a folder, where it is whole and its files are those that the run gave."""
-    if not all((folder / name).is_file() for name in (*_SHIPPED, PROJECTION)):
+    if not all((folder / name).is_file() for name in (*names, PROJECTION)):
         return None
-    same = all(file_hash(run / name) == file_hash(folder / name) for name in _SHIPPED)
+    same = all(file_hash(run / name) == file_hash(folder / name) for name in names)
     return load_checkpoint(folder) if same else None

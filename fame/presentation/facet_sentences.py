@@ -20,9 +20,9 @@ from fame.presentation.text import count, percent
 
 CONTROLS = {  # as the legend of a chart calls them
     PERMUTED: "Labels permuted",
-    TURNED: "Turned embedding, cut",
+    TURNED: "Turned slices",
     PROJECTED: "Random projection",
-    SASREC: "SASRec, cut",
+    SASREC: "SASRec slices",
     UNTRAINED: "Untrained model",
 }
 CONTROLS_EXPLAINED = (
@@ -41,7 +41,7 @@ def names_sentence(heads: Sequence[NamedHead], names: Sequence[str]) -> str:
         return "This model ranks with one query, so there is no head that could be a facet."
     if not facets:
         return f"No head has a name: of {count(len(heads), 'head')}, nothing beats every control."
-    listed = ", ".join(f"{names[head.head]} ({facet_label(str(head.facet))})" for head in facets)
+    listed = ", ".join(f"{names[head.head]} (head {head.head + 1})" for head in facets)
     verb = "is a facet" if len(facets) == 1 else "are facets"
     return f"{len(facets)} of {count(len(heads), 'head')} {verb} by all three tests: {listed}."
 
@@ -57,6 +57,11 @@ def best_control(controls: Mapping[str, Mapping[str, Estimate]], head: int) -> t
         for name, by_space in controls.items()
     ]
     return max(found, key=lambda pair: pair[1].mean)
+
+
+def _in_words(control: str) -> str:
+    """A control in the middle of a sentence."""
+    return control if control.startswith("SASRec") else control[0].lower() + control[1:]
 
 
 def _best(by_space: Mapping[str, Estimate]) -> Estimate:
@@ -81,7 +86,7 @@ def lead_sentence(
             return "This model has no heads of its own, so there is one row a facet."
         best = max(heads, key=lambda head: heads[head].mean)
         rival, figure = best_control(controls, best)
-        pair = f"{percent(heads[best].mean)} against {percent(figure.mean)} of {rival.lower()}"
+        pair = f"{percent(heads[best].mean)} against {percent(figure.mean)} of {_in_words(rival)}"
         if heads[best].mean > figure.mean:
             overlap = ", intervals overlap" if heads[best].low <= figure.high else ""
             ahead.append(f"{facet_label(facet)}: {names[best]}, {pair}{overlap}")
@@ -133,13 +138,27 @@ def disentanglement_sentence(apart: Disentanglement) -> str:
             CONTROLS[name]: getattr(scores, figure) for name, scores in apart.controls.items()
         }
         best = max(rivals, key=lambda name: rivals[name])
-        parts.append(f"{label} {own:.2f} (best control {rivals[best]:.2f}, {best.lower()})")
+        parts.append(f"{label} {own:.2f} (best control {rivals[best]:.2f}, {_in_words(best)})")
     if not parts:
         return "With one head and one facet there is nothing that could come apart."
     facets = ", ".join(facet_label(facet) for facet in apart.facets)
-    return f"{'; '.join(parts)}; over {apart.items:,} items and the facets {facets}."
+    said = f"{'; '.join(parts)}; over {apart.items:,} items and the facets {facets}."
+    untrained, own = apart.controls.get(UNTRAINED), apart.own
+    higher = [
+        label
+        for figure, label in FIGURES_APART.items()
+        if untrained is not None
+        and (getattr(untrained, figure) or 0) > max(getattr(own, figure) or 0, _CLEARLY)
+    ]
+    if higher:
+        said += (
+            f" In {', '.join(higher)} the model scores higher untrained: what comes apart is how "
+            "it is built, not what it learned."
+        )
+    return said
 
 
+_CLEARLY = 0.1  # a figure below that is no sign of anything
 FIGURES_APART = {
     "disentanglement": "DCI disentanglement",
     "completeness": "DCI completeness",
@@ -173,7 +192,7 @@ def redundancy_sentence(found: Redundancy, names: Sequence[str], by: str) -> str
     if by != "overlap" or not found.controls:
         return f"{start}."
     rivals = "; ".join(
-        f"{CONTROLS[name].lower()} {percent(one.mean)}" for name, one in found.controls.items()
+        f"{_in_words(CONTROLS[name])} {percent(one.mean)}" for name, one in found.controls.items()
     )
     return f"{start}. Slices that know nothing of heads: {rivals}."
 

@@ -215,6 +215,7 @@ def test_names_of_heads_are_shown_with_what_decided_and_escaped(measured):
     page = html_of(app) + json.dumps(specs(app))
     assert "&lt;b&gt;x&lt;/b&gt;" in page and "<b>x</b>" not in page and "<i>3" not in page
     assert "No name: nothing beats every control." in page
+    assert "No facet: nothing" not in page
 
 
 def test_two_heads_of_one_name_are_told_apart(measured):
@@ -226,6 +227,8 @@ def test_two_heads_of_one_name_are_told_apart(measured):
     assert_calm(app)
     dots = {trace["name"] for trace in specs(app)["facets-lists"]["data"]}
     assert {f"Free (head {head})" for head in (1, 2, 3)} <= dots
+    app = measured(change, question="names")
+    assert html_of(app).count("No facet: nothing beats every control.") == 3
 
 
 def test_experts_are_shown_with_what_they_serve_and_change(measured):
@@ -272,7 +275,7 @@ def test_of_a_control_the_best_slice_is_drawn_and_permuted_labels_of_the_best_he
     assert len(table) == 7  # all of it can be taken along
     drawn = facet_tables.drawn(table, 6).set_index("control")["mean"]
     assert drawn["Labels permuted"] == 0.1  # of the second head, which is the best
-    assert drawn["Turned embedding, cut"] == 0.4
+    assert drawn["Turned slices"] == 0.4
     assert sorted(drawn[""]) == [0.5, 0.6, 0.7]
     few = facet_tables.drawn(table, 1)
     assert few.loc[few["control"] == "", "head"].tolist() == [-1, 1]

@@ -10,10 +10,12 @@ from fame.checkpoint import write_description
 from fame.config import TrainConfig
 from fame.data import load
 from fame.errors import FameError
+from fame.experiments.choice import choose_settings
 from fame.models.registry import MODELS, settings_of_others
 from fame.training.runs import LOG, RunFolder, Status
 from tests import made_up
 from tests.app.walk import TRAIN, assert_calm, html_of, labelled, query, warnings
+from text import for_html
 
 
 @pytest.fixture
@@ -62,22 +64,21 @@ def test_a_run_is_started_with_the_settings_of_the_form(open_app, home, launched
     app.selectbox[0].set_value(made_up.NAME).run()
     app.number_input(key=f"setting-{made_up.NAME}-fame-heads").set_value(4)
     samples = app.segmented_control(key=f"setting-{made_up.NAME}-fame-samples")
-    assert samples.value == "windows"
-    samples.set_value("prefixes")
+    assert samples.value == "prefixes"
+    samples.set_value("windows")
     items = app.segmented_control(key=f"setting-{made_up.NAME}-fame-item_start")
-    assert items.value == "random"
-    items.set_value("catalogue").run()
-    app.text_input(key=f"setting-{made_up.NAME}-fame-start_facets").set_value("title/genre")
-    app.text_input(key=f"setting-{made_up.NAME}-fame-head_facets").set_value(" genre/// ")
+    assert items.value == "catalogue"
+    app.text_input(key=f"setting-{made_up.NAME}-fame-start_facets").set_value("title/genres")
+    app.text_input(key=f"setting-{made_up.NAME}-fame-head_facets").set_value(" genres/// ")
     app = start(app)
     assert not app.exception
     ((out, data, settings, device, resume),) = launched
     assert out == home / "checkpoints" / "made-up-fame-1"
     assert (data, device, resume) == (made_up.NAME, "cpu", False)
     assert settings["heads"] == 4
-    assert settings["samples"] == "prefixes"
-    assert (settings["item_start"], settings["start_facets"]) == ("catalogue", "title/genre")
-    assert settings["head_facets"] == "genre///"
+    assert settings["samples"] == "windows"
+    assert (settings["item_start"], settings["start_facets"]) == ("catalogue", "title/genres")
+    assert settings["head_facets"] == "genres///"
     assert settings["model"] == "fame"
     assert query(app, "run") is None or query(app, "run") == "made-up-fame-1"
 
@@ -228,6 +229,47 @@ def test_settings_that_do_not_fit_are_told(open_app, launched):
     app = start(app)
     assert "must be a multiple of heads" in app.error[0].value.replace("\\", "")
     assert not launched
+
+
+@pytest.mark.parametrize(
+    ("share", "message"),
+    [
+        ("colour", "no such column; it has year, genres"),
+        ("year", "every item has a value of its own"),
+        ("genres/year/year", "4 shares and there are 2 heads"),
+    ],
+)
+def test_heads_that_cannot_be_facets_are_told_in_the_form(open_app, launched, share, message):
+    app = open_app(TRAIN)
+    app.selectbox[0].set_value(made_up.NAME).run()
+    app.text_input(key=f"setting-{made_up.NAME}-fame-head_facets").set_value(f"{share}/")
+    app = start(app)
+    assert not app.exception and not launched
+    assert message in app.error[0].value.replace("\\", "")
+
+
+def test_the_form_starts_at_what_is_chosen_for_a_set_of_ones_own(open_app, home, launched):
+    app = open_app(TRAIN)
+    app.selectbox[0].set_value(made_up.NAME).run()
+    choice = choose_settings(load(made_up.NAME), {"model": "fame"})
+    assert for_html(choice.why) in html_of(app)
+    app = start(app)
+    ((_, _, settings, _, _),) = launched
+    assert settings["layers"] == 1 and settings["batch_size"] == 16
+    assert all(choice.settings.get(key, value) == value for key, value in settings.items())
+    app.selectbox[0].set_value("beauty").run()
+    assert "has no recipe" not in html_of(app.run())
+
+
+def test_a_set_that_is_fetched_first_is_looked_at_by_the_run(open_app, launched):
+    """So the form passes on what somebody set, and nothing of its own."""
+    app = open_app(TRAIN)
+    app.selectbox[0].set_value("ml-latest-small").run()
+    app.number_input(key="setting-ml-latest-small-fame-heads").set_value(4)
+    next(button for button in app.button if button.label == "Start training").click()
+    app.run()
+    ((_, data, settings, _, _),) = launched
+    assert (data, settings) == ("ml-latest-small", {"model": "fame", "heads": 4})
 
 
 def test_a_run_under_way_is_found_again(open_app, run):

@@ -277,7 +277,7 @@ def test_processes_of_their_own_and_a_table(process: CommandLine) -> None:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["speed"], "bench knows train, rank, loss, lens, data, not 'speed'"),
+        (["speed"], "bench knows train, rank, loss, lens, data, faults, not 'speed'"),
         (["train", "--only", "bert"], "--only knows fame,"),
         (["train", "--set", "widht=3"], "unknown key 'widht'"),
         (["loss", "--set", "samples=prefixes"], "leave samples=windows as it is"),

@@ -17,7 +17,8 @@ import pandas as pd
 import pytest
 import torch
 
-from fame.checkpoint import load_checkpoint
+from fame.checkpoint import load_checkpoint, read_choice
+from fame.config import ModelConfig, TrainConfig
 from fame.data import Dataset
 from fame.experiments.results_page import marks
 from fame.files import MARK
@@ -35,7 +36,30 @@ def checkpoint(process: CommandLine, tmp_path_factory: pytest.TempPathFactory) -
     assert done.returncode == 0, done.stderr
     assert done.stdout == ""
     assert "Epoch 3/3" in done.stderr and "clicks/s" in done.stderr
+    assert (
+        "walks has no recipe, so its settings follow what it looks like: 96 people" in done.stderr
+    )
     return out
+
+
+def test_a_file_of_settings_turns_choosing_off(
+    fame: CommandLine, tmp_path: Path, checkpoint: Path
+) -> None:
+    file = tmp_path / "own.toml"
+    file.write_text("width = 8\nmax_length = 8\nepochs = 1\n")
+    out = tmp_path / "out"
+    train = ["train", "--data", "walks", "--out", str(out), "--no-projection"]
+    done = fame(*train, "--config", str(file))
+    assert done.returncode == 0, done.stderr
+    assert "no recipe" not in done.stderr and read_choice(out) is None
+    loaded = load_checkpoint(out)
+    assert loaded.model_config == ModelConfig(width=8, max_length=8)
+    assert loaded.train_config == TrainConfig(epochs=1)
+    card = (out / "README.md").read_text()
+    assert "Why these settings" not in card
+    # Without the file settings would be chosen, so the command of the card says all of them.
+    for setting in ("width=8", "heads=2", "samples=windows", "batch_size=256", "score=dot"):
+        assert f" --set {setting}" in card
 
 
 def traced(fame: CommandLine, checkpoint: Path, *arguments: str) -> dict:
@@ -54,6 +78,16 @@ def test_training_leaves_the_whole_folder(checkpoint: Path) -> None:
     card = (checkpoint / "README.md").read_text()
     for part in ("popularity", "Markov", "item-kNN", "Fingerprint"):
         assert part in card
+    # The set has no recipe: what was chosen stands in the card, in the log and beside the weights.
+    choice = read_choice(checkpoint)
+    assert choice is not None and choice["like"] == "beauty"
+    assert choice["given"] == {"width": 16, "max_length": 8, "experts": 3, "epochs": 3}
+    assert f"## Why these settings\n\n{choice['why']}\n" in card
+    assert "Given and kept: width=16, max_length=8, experts=3, epochs=3." in choice["why"]
+    assert choice["why"] in (checkpoint / "train.log").read_text()
+    loaded = load_checkpoint(checkpoint)
+    own = {**loaded.model_config.to_dict(), **loaded.train_config.to_dict()}
+    assert choice["settings"].items() <= own.items()
     command = next(line for line in card.splitlines() if line.startswith("python -m fame train"))
     assert command.split()[4:] == [
         *("--data", "walks", "--out", "checkpoints/try"),
@@ -143,7 +177,8 @@ def test_values_from_training_to_a_new_item(fame: CommandLine, tmp_path: Path) -
         refused = fame("trace", str(out), *whose, "--new", text)
         assert refused.returncode == 2 and message in refused.stderr
         assert refused.stderr.count("\n") == 1
-    refused = fame("train", "--data", "walks", "--out", str(out / "x"), "--set", "head_facets=a/b/")
+    wrong = ["--set", "head_facets=a/b/", "--set", "heads=2"]
+    refused = fame("train", "--data", "walks", "--out", str(out / "x"), *wrong)
     assert refused.returncode == 2 and "3 shares and there are 2 heads" in refused.stderr
 
 
@@ -387,6 +422,17 @@ def test_reproduce_fills_a_table_and_goes_on_where_it_stopped(
     assert {path.name: path.read_bytes() for path in shown.iterdir()} == before
 
 
+def test_a_model_made_of_values_is_shipped_with_them(fame: CommandLine, tmp_path: Path) -> None:
+    shown = tmp_path / "shown"
+    table = ["reproduce", "walks", "--models", "fame", "--seeds", "1", "--out", str(tmp_path)]
+    settings = ("--set", "head_facets=region/", "--set", "epochs=1", "--set", "width=8")
+    for _ in range(2):  # made, and then found to be made
+        done = fame(*table, *settings, "--ship", str(shown))
+        assert done.returncode == 0, done.stderr
+        assert all(own and all(one.startswith("region=") for one in own)
+                   for own in load_checkpoint(shown).value_names[:1])  # fmt: skip
+
+
 def test_nothing_is_shipped_over_a_folder_of_others(fame: CommandLine, tmp_path: Path) -> None:
     theirs = tmp_path / "theirs"
     (theirs / "thesis").mkdir(parents=True)
@@ -561,7 +607,14 @@ BAD_INPUT = [
     (["evaluate", "{c}", "--data", "nothing"], "nothing"),
     (["train", "--data", "walks", "--out", "{c}"], "already holds a run"),
     (["train", "--data", "walks", "--out", "{t}", "--set", "widht=8"], "unknown key 'widht'"),
-    (["train", "--data", "walks", "--out", "{t}", "--set", "width=9"], "multiple of heads"),
+    (
+        ["train", "--data", "walks", "--out", "{t}", "--set", "width=9", "--set", "heads=2"],
+        "multiple of heads",
+    ),
+    (
+        ["train", "--data", "walks", "--out", "{t}", "--set", "head_facets=colour/"],
+        "head_facets names 'colour', and the catalogue has no such column; it has region",
+    ),
     (["train", "--data", "walks", "--out", "{t}", "--set", "width"], "key=value"),
     (["train", "--data", "walks", "--out", "{t}", "--device", "tpu"], "device"),
     (["train", "--data", "walks", "--out", "{t}", "--config", "{t}.toml"], "TOML"),
@@ -624,7 +677,7 @@ DAMAGE = [
         ),
         "model.safetensors is damaged",
     ),
-    (lambda f: rewrite(f / "config.json", '"dot"', '"cosine"'), "config.json was changed"),
+    (lambda f: rewrite(f / "config.json", '"learned"', '"uniform"'), "config.json was changed"),
     (lambda f: rewrite(f / "metrics.json", "0.", "0.9"), "metrics.json was changed"),
     (lambda f: _damage_config(f, {"format": 99}), "format 99"),
     (lambda f: _damage_config(f, {"surprise": 1}), "unknown key 'surprise'"),

@@ -289,9 +289,13 @@ def test_heads_that_cannot_be_facets_are_refused_before_the_run(
     dataset: Dataset, tmp_path: Path
 ) -> None:
     bare = replace(dataset, items=align(None, dataset.items["item_id"].tolist()))
+    codes = [f"c{item}" for item in range(len(dataset.items))]
+    more = replace(dataset, items=dataset.items.assign(one="always", code=codes))
     for data, share, message in (
         (bare, "region", "this catalogue says nothing of its items"),
         (dataset, "colour", "no such column; it has region"),
+        (more, "one", "the one value 'always', so it tells no items apart"),
+        (more, "code", "every item has a value of its own"),
     ):
         shape = replace(SHAPE, head_facets=f"{share}/")
         with pytest.raises(FameError, match=message):

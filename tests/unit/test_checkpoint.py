@@ -22,7 +22,9 @@ from fame import files
 from fame.checkpoint import (
     Checkpoint,
     load_checkpoint,
+    read_choice,
     read_description,
+    write_choice,
     write_description,
     write_metrics,
     write_weights,
@@ -548,6 +550,25 @@ def test_a_checkpoint_without_values_vouches_for_none(folder: Path) -> None:
     sealed(folder / "config.json", config)
     with pytest.raises(CheckpointError, match="field 'files'"):
         load_checkpoint(folder)
+
+
+def test_what_was_chosen_is_read_as_it_was_written_or_not_at_all(folder: Path) -> None:
+    assert read_choice(folder) is None
+    choice = {"settings": {"width": 8}, "given": {}, "why": "So.", "like": "beauty", "columns": []}
+    write_choice(folder, choice)
+    assert read_choice(folder) == choice
+    written = (folder / "choice.json").read_text()
+    (folder / "choice.json").write_text(written.replace("So.", "No."))
+    with pytest.raises(CheckpointError, match=r"choice\.json was changed or damaged"):
+        read_choice(folder)
+    for other, message in (
+        ({**choice, "more": 1}, "the unknown key 'more'"),
+        ({key: choice[key] for key in choice if key != "why"}, "no key 'why'"),
+        ({**choice, "settings": []}, "field 'settings' must be a table, not"),
+    ):
+        write_choice(folder, other)
+        with pytest.raises(CheckpointError, match=message):
+            read_choice(folder)
 
 
 SHIPPED = [

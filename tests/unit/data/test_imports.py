@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import random
 from collections import Counter
 from itertools import pairwise
 from pathlib import Path
@@ -669,40 +668,6 @@ def test_what_cannot_be_read_names_its_line_and_the_mend(
     with pytest.raises(DataError, match=words) as caught:
         bring_in(tmp_path, "a", content)
     assert "\n" not in str(caught.value) and len(str(caught.value)) < 600
-
-
-def test_damaged_files_end_in_a_sentence_or_in_an_import(tmp_path: Path) -> None:
-    """Bytes cut, changed and put in, in every form: never anything but a ``DataError``."""
-    rng = random.Random(0)
-    frame = pd.DataFrame(
-        [(f"u{k % 7}", f"i{k % 11}", 1_600_000_000 + k, 'a "b",\nc') for k in range(200)],
-        columns=["user_id", "item_id", "timestamp", "note"],
-    )
-    plain = frame.to_csv(index=False).encode()
-    forms = [plain, frame.to_json(orient="records", lines=True).encode(), gzip.compress(plain)]
-    for compression in ("snappy", "gzip", "zstd"):
-        frame.to_parquet(tmp_path / "seed", compression=compression)
-        forms.append((tmp_path / "seed").read_bytes())
-    pieces = [b'"', b"\n", b"\r", b",", b"\0", b"\xff", b"9" * 5_000, b"[" * 2_000, b"x" * 140_000]
-    ends: Counter[str] = Counter()
-    for number in range(300):
-        content = bytearray(forms[number % len(forms)])
-        at = rng.randrange(len(content))
-        match rng.randrange(3):
-            case 0:
-                content[at:at] = rng.choice(pieces)
-            case 1:
-                del content[at : at + rng.choice([1, 50, 10_000])]
-            case _:
-                content[at] ^= 1 << rng.randrange(8)
-        (tmp_path / "a").write_bytes(bytes(content))
-        try:
-            import_file(tmp_path / "a", "mine", replace=True)
-            ends["import"] += 1
-        except DataError as error:
-            assert "\n" not in str(error)
-            ends["sentence"] += 1
-    assert min(ends["import"], ends["sentence"]) > 30
 
 
 # --- kinds of events, and sessions ----------------------------------------------------------------

@@ -21,3 +21,13 @@ def test_a_card_has_the_counting_baselines_that_were_measured() -> None:
     without = render_card(replace(checkpoint, metrics={**checkpoint.metrics, "baselines": older}))
     lines = [line for line in card.splitlines() if not line.startswith("| item-kNN ")]
     assert without.splitlines() == lines and len(lines) == len(card.splitlines()) - 1
+
+
+def test_a_card_says_whether_its_data_is_public() -> None:
+    checkpoint = load_checkpoint(SHIPPED / "ml-100k")
+    own = replace(checkpoint, data=replace(checkpoint.data, name="shop"))
+    limits = {name: render_card(one).split("## Limits")[1] for name, one in
+              (("public", checkpoint), ("own", own))}  # fmt: skip
+    assert "Trained on one public data set, with its biases" in limits["public"]
+    assert "Trained on somebody's own data, not published, with its biases" in limits["own"]
+    assert "public data set" not in limits["own"]

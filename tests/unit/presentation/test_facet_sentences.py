@@ -21,7 +21,7 @@ def test_only_heads_that_are_facets_count_as_named():
     free = NamedHead(1, "Free", None, "")
     found = [NamedHead(0, "Genre", "genres", ""), free]
     assert said.names_sentence(found, NAMES).startswith("1 of 2 heads is a facet")
-    assert "Genre (Genres)" in said.names_sentence(found, NAMES)
+    assert "Genre (head 1)" in said.names_sentence(found, NAMES)
     assert said.names_sentence([free], NAMES).startswith("No head has a name: of 1 head,")
     assert "no head that could be" in said.names_sentence([], [])
 
@@ -37,7 +37,7 @@ def evidence(own: float, turned: float, permuted: tuple[float, float] = (0.1, 0.
 
 def test_a_head_is_held_against_its_own_permuted_labels_and_the_best_slice():
     ahead = said.lead_sentence(evidence(0.6, 0.5), NAMES, "by its list")
-    assert "Genres: Genre, 60 % against 50 % of turned embedding, cut" in ahead
+    assert "Genres: Genre, 60 % against 50 % of turned slices" in ahead
     assert "overlap" not in ahead and "as good as" not in ahead
     near = said.lead_sentence(evidence(0.6, 0.59), NAMES, "by its list")
     assert "60 % against 59 %" in near and "intervals overlap" in near
@@ -64,6 +64,9 @@ def test_each_figure_of_disentanglement_stands_beside_its_best_control():
     assert "DCI disentanglement 0.80 (best control 0.90, untrained model)" in sentence
     assert "SAP 0.30 (best control 0.10" in sentence
     assert "MIG" not in sentence and "completeness" not in sentence
+    assert "In DCI disentanglement the model scores higher untrained" in sentence
+    learned = Disentanglement(50, ["genres"], own, {PERMUTED: low, UNTRAINED: low})
+    assert "untrained:" not in said.disentanglement_sentence(learned)
 
 
 def test_the_published_figures_are_named_and_not_compared():
@@ -89,7 +92,7 @@ def test_the_pair_most_alike_is_told_by_what_is_compared(by, expected):
     found = Redundancy(9, 9, pairs, {TURNED: estimate(0.25)})
     sentence = said.redundancy_sentence(found, ["A", "B", "C"], by)
     assert expected in sentence
-    assert ("turned embedding, cut 25 %" in sentence) == (by == "overlap")
+    assert ("turned slices 25 %" in sentence) == (by == "overlap")
     assert "one head" in said.redundancy_sentence(Redundancy(9, 9, [], {}), ["A"], by)
 
 
