@@ -404,7 +404,7 @@ def by_cohort(table: pd.DataFrame, axis: str, group: str, *, share: bool = False
 
 def expert_bars(experts: pd.DataFrame) -> go.Figure:
     """The load of every expert, and the first values that it serves: ``head, expert, of, load,
-    values``."""
+    values, changes``."""
     labels = [f"{shortened(row.of, 18)}, {row.expert + 1}" for row in experts.itertuples()]
     return _figure(
         [
@@ -418,7 +418,8 @@ def expert_bars(experts: pd.DataFrame) -> go.Figure:
                 "textposition": "outside",
                 "cliponaxis": False,
                 "customdata": [
-                    for_plotly(values or "nothing above chance") for values in experts["values"]
+                    f"{for_plotly(values or 'nothing above chance')}<br>{for_plotly(changes)}"
+                    for values, changes in zip(experts["values"], experts["changes"], strict=True)
                 ],
                 "hovertemplate": "Load %{x:.1%}<br>%{customdata}<extra></extra>",
             }

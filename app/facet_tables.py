@@ -20,6 +20,8 @@ from fame.facets.use import Cohort, Use
 from fame.lens.faithfulness import Estimate
 from fame.presentation.facet_sentences import CONTROLS, FIGURES_APART, shared_by
 from fame.presentation.names import facet_label
+from fame.presentation.sentences import changed_phrase, served_phrase
+from fame.survey import Facets
 
 Evidence = dict[str, tuple[dict[str, Estimate], dict[str, dict[str, Estimate]]]]
 
@@ -181,16 +183,29 @@ def accuracy_table(used: Use, names: Sequence[str], by: str, figure: str) -> pd.
     return pd.DataFrame(rows, columns=columns)
 
 
-def experts_table(experts: Sequence[Any], names: Sequence[str]) -> pd.DataFrame:
-    """``head, expert, of, load, values``: the values that it serves, with their lift."""
-    rows = [
-        (
-            one.head,
-            one.expert,
-            names[one.head],
-            one.load,
-            ", ".join(f"{served.value} ({served.lift:.1f} times)" for served in one.values),
-        )
-        for one in experts
-    ]
-    return pd.DataFrame(rows, columns=["head", "expert", "of", "load", "values"])
+def experts_table(found: Facets, names: Sequence[str]) -> pd.DataFrame:
+    """One row an expert: ``head, expert, of, load, dead``, ``values`` that it serves with their
+    lift, ``changes`` in words, and the same as figures with their intervals.
+
+    ``alone_stay, alone_gain, without_stay, without_gain``: the share of the first items that stay,
+    and what HR gains, with the expert alone in its head or without it.
+    """
+    rows = []
+    for use, lists in zip(found.experts, found.expert_lists, strict=True):
+        row: dict[str, Any] = {
+            "head": use.head,
+            "expert": use.expert,
+            "of": names[use.head],
+            "load": use.load,
+            "dead": use.dead,
+            "values": served_phrase(use) if use.values else "",
+            "changes": changed_phrase(lists),
+        }
+        for kind, changed in (("alone", lists.alone), ("without", lists.without)):
+            for figure in ("stay", "gain"):
+                estimate = None if changed is None else getattr(changed, figure)
+                for part, end in (("mean", ""), ("low", "_low"), ("high", "_high")):
+                    value = None if estimate is None else getattr(estimate, part)
+                    row[f"{kind}_{figure}{end}"] = value
+        rows.append(row)
+    return pd.DataFrame(rows)

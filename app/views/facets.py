@@ -17,9 +17,10 @@ import state
 from fame.checkpoint import Checkpoint
 from fame.errors import CheckpointError
 from fame.presentation import facet_sentences as sentences
-from fame.presentation.names import facet_label, head_name
+from fame.presentation.names import HeadNames, facet_label, head_name
 from fame.presentation.palette import head_colour
-from fame.survey import Facets
+from fame.presentation.sentences import goals_sentence
+from fame.survey import Facets, expert_goals_of
 from text import for_markdown
 
 QUESTION = "Did the heads become facets, and the experts preferences?"
@@ -99,7 +100,7 @@ def _stored(opened: Checkpoint) -> Facets | None:
 
 def _choose_question(seen: Seen) -> list[str]:
     """The questions to show: all of them, or the one that was chosen, as for a slide."""
-    offered = [name for name in QUESTIONS if name != "experts" or _experts(seen.found)]
+    offered = [name for name in QUESTIONS if name != "experts" or seen.found.experts]
     if state.get("question") not in ("all", *offered):
         state.notice("Nothing is stored of the experts of this checkpoint; all else is shown.")
         state.settle("question", "all")
@@ -402,20 +403,19 @@ def accuracy(seen: Seen) -> None:
 # --- experts -------------------------------------------------------------------------------------
 
 
-def _experts(found: Facets) -> list:
-    return getattr(found, "experts", None) or []
-
-
 def experts(seen: Seen) -> None:
-    rows = _experts(seen.found)
-    shares = getattr(seen.found, "expert_share", [])
-    components.words(sentences.experts_sentence(rows, shares, seen.names))
-    table = facet_tables.experts_table(rows, seen.names)
+    found = seen.found
+    measured = sentences.experts_sentence(found.experts, found.expert_share, seen.names)
+    goals = goals_sentence(expert_goals_of(seen.opened, found), HeadNames(tuple(seen.names)))
+    components.words(f"{measured} {goals}")
+    table = facet_tables.experts_table(found, seen.names)
     _take_along(facet_charts.expert_bars(table), table, "facets-experts")
     components.quiet(
-        "A bar is an expert's load, beside it the values that the histories it reads have above "
-        "their base rate, by how many times. Even loads are the control: an expert that is as "
-        "good as any other has the same share of everybody."
+        f"A bar is an expert's mean share of its head over {found.expert_people:,} people. Beside "
+        "it stand the values that the histories it serves have above their base rate, by how many "
+        "times, with 95 % intervals over people: a value counts where that lies above 1 and the "
+        "lift above the best of its facet when routers are permuted between people of like history "
+        "length. The hover says what the lists are with the expert alone and without it."
     )
 
 

@@ -7,9 +7,9 @@ sentence escapes it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from fame.facets.disentanglement import Disentanglement
+from fame.facets.experts import ExpertUse
 from fame.facets.lists import PERMUTED, PROJECTED, SASREC, TURNED, UNTRAINED
 from fame.facets.naming import NamedHead
 from fame.facets.redundancy import Pair, Redundancy
@@ -257,7 +257,7 @@ def _signed(value: float) -> str:
 
 
 def experts_sentence(
-    experts: Sequence[Any], shares: Sequence[float | None], names: Sequence[str]
+    experts: Sequence[ExpertUse], shares: Sequence[float | None], names: Sequence[str]
 ) -> str:
     """How far people and experts go together, dead experts, and how many serve something."""
     if not any(share is not None for share in shares):
@@ -267,7 +267,7 @@ def experts_sentence(
         for name, share in zip(names, shares, strict=True)
         if share is not None
     )
-    dead = sum(bool(getattr(expert, "dead", False)) for expert in experts)
+    dead = sum(expert.dead for expert in experts)
     serving = sum(bool(expert.values) for expert in experts)
     return (
         f"How far people and experts go together, from 0 (the router is the same for everybody) to "

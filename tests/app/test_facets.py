@@ -10,7 +10,6 @@ from streamlit.testing.v1 import AppTest
 
 import facet_charts
 import facet_tables
-import resources
 from fame.checkpoint import load_checkpoint
 from fame.data import load
 from fame.facets import probes
@@ -64,7 +63,7 @@ def specs(app: AppTest) -> dict[str, dict]:
 
 ALL_CHARTS = [
     *("lists", "tables", "probes", "causes", "apart", "shared"),
-    *("gate", "gate-by-length", "alone", "lost"),
+    *("gate", "gate-by-length", "alone", "lost", "experts"),
 ]
 
 
@@ -73,9 +72,9 @@ def test_every_question_has_a_sentence_a_chart_and_figures_to_take_along(measure
     assert_calm(app)
     assert not app.warning and not app.info
     assert app.title[0].value == "Did the heads become facets, and the experts preferences?"
-    assert len(headings(app)) == 9 and all(one.endswith("?") for one in headings(app))
+    assert len(headings(app)) == 10 and all(one.endswith("?") for one in headings(app))
     assert [name.removeprefix("facets-") for name in charts_of(app)] == ALL_CHARTS
-    assert html_of(app).count('class="lens-words"') == 9
+    assert html_of(app).count('class="lens-words"') == 10
     downloads = {button.proto.id.split("-", 2)[2] for button in app.get("download_button")}
     assert {f"download-{name}" for name in charts_of(app)} == downloads
     assert query(app, "checkpoint") == made_up.NAME and query(app, "question") is None
@@ -132,7 +131,6 @@ def test_choices_live_in_the_address(measured):
     ("address", "told"),
     [
         ({"question": "why"}, "question must be one of all, names"),
-        ({"question": "experts"}, "Nothing is stored of the experts"),
         ({"shared": "mood"}, "shared must be one of overlap"),
         ({"pair": "0:9"}, "no pair of heads 0:9"),
         ({"pair": "x"}, "pair must be written HEAD:EXPERT"),
@@ -241,27 +239,32 @@ def test_two_heads_of_one_name_are_told_apart(measured):
     assert html_of(app).count("No facet: nothing beats every control.") == 3
 
 
-def test_experts_are_shown_where_they_are_stored(measured, monkeypatch):
-    served = SimpleNamespace(value="genres=War", lift=2.4)
-    rows = [
-        SimpleNamespace(head=head, expert=expert, load=0.5, dead=False, values=[served][:expert])
-        for head in range(3)
-        for expert in range(2)
-    ]
-    real = resources.facets
+def test_experts_are_shown_with_what_they_serve_and_change(measured):
+    served = {"value": "genres=<i>Odd</i>", "lift": 2.4, "low": 2.1, "high": 2.9}
+    served |= {"control": 1.3, "next": None}
 
-    def with_experts(opened):
-        found = SimpleNamespace(**vars(real(opened)))
-        found.experts, found.expert_share = rows, [0.25, None, 0.5]
-        return found
+    def change(document):
+        first, *others = document["experts"]
+        experts = [first | {"values": [served], "dead": True}]
+        experts += [other | {"values": [], "dead": False} for other in others]
+        return document | {"experts": experts, "expert_share": [0.25, 0.125, 0.5]}
 
-    monkeypatch.setattr(resources, "facets", with_experts)
-    app = measured(question="experts")
+    app = measured(change, question="experts")
     assert_calm(app)
     assert charts_of(app) == ["facets-experts"]
-    assert "genres=War (2.4 times)" in json.dumps(specs(app)).replace("\\u003d", "=")
-    assert "Head 1 0.25, Head 3 0.50" in html_of(app)
-    assert "3 of 6 experts serve" in html_of(app)
+    page = html_of(app)
+    assert "Head 1 0.25, Head 2 0.12, Head 3 0.50" in page
+    assert "1 of 6 experts serves" in page and "1 is dead" in page
+    assert "goal not reached" in page and "dead: Head 1, expert 1" in page
+    hovers = specs(app)["facets-experts"]["data"][0]["customdata"]
+    assert hovers[0].startswith("&lt;i&gt;Odd&lt;/i&gt; 2.4× (2.1 to 2.9)<br>alone ")
+    assert hovers[1].startswith("nothing above chance<br>alone ")
+
+
+def test_a_model_without_experts_is_not_asked_for_them(measured):
+    app = measured(name="sasrec", question="experts")
+    assert_calm(app)
+    assert "Nothing is stored of the experts" in warnings(app)
 
 
 # --- charts and their tables, read as data -------------------------------------------------------

@@ -356,6 +356,22 @@ def test_nobody_is_no_cohort():
         experts_of_router(np.zeros((0, 1, 2)), [], np.zeros(0, dtype=int), VALUES)
 
 
+def test_a_value_whose_interval_reaches_down_to_its_base_rate_is_not_listed(monkeypatch):
+    """With no control to beat, routers drawn for nobody in particular lift about half of 16 values,
+    and few of them surely."""
+
+    def none(router_UX, counts_UW, clicks_U, facet_of_W, facets, rng):
+        return np.zeros((1, facets, router_UX.shape[1]))
+
+    monkeypatch.setattr(module, "_controls", none)
+    monkeypatch.setattr(module, "LISTED", 16)
+    histories, targets = planted.people()
+    router = np.random.default_rng(0).dirichlet([0.5, 0.5], size=(len(histories), 1))
+    report = experts_of_router(router, histories, targets, planted.VALUES)
+    values = [value for one in report.experts for value in one.values]
+    assert all(value.low > 1 for value in values) and len(values) < 8
+
+
 # --- names and the goal -----------------------------------------------------------------------
 
 
