@@ -8,7 +8,7 @@ that people choose by (:mod:`fame.data.click_agreement`). Held-out clicks have n
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -174,9 +174,10 @@ def _settings(
     model: ModelName = given.get("model", "fame")
     shape = _heads(figures, columns, given)
     from_words = words and (figures.short or figures.item_clicks <= _FEW_CLICKS)
-    recipe = load_recipe(_like(figures), _kind(model, shape["head_facets"], from_words))
+    head_facets = str(given.get("head_facets", shape["head_facets"]))
+    recipe = load_recipe(_like(figures), _kind(model, head_facets, from_words))
     chosen = {**recipe, **_by_size(figures, recipe), **shape, "start_facets": ""}
-    free = "" in str(given.get("head_facets", shape["head_facets"])).split("/")
+    free = "" in head_facets.split("/")
     chosen["item_start"] = "catalogue" if from_words and free else "random"
     if given.get("start_facets"):
         chosen["item_start"] = "catalogue"
@@ -283,11 +284,8 @@ def judge_columns(dataset: Dataset) -> list[Column]:
                 del left[name]
     reasons |= dict.fromkeys(left, "two others say more of what people choose")
     return [
-        Column(
-            name=one.name,
-            values=one.values,
-            covered=one.covered,
-            agreement=one.agreement,
+        replace(
+            one,
             head=chosen.index(one.name) if one.name in chosen else None,
             why_not=reasons.get(one.name, one.why_not),
         )
@@ -382,15 +380,8 @@ def _named(settings: Mapping[str, Any], columns: Sequence[Column]) -> list[Colum
         why_not = column.why_not
         if column.head is not None and not owners:
             why_not = "the settings given leave no head for it"
-        found.append(
-            Column(
-                **{
-                    **column.__dict__,
-                    "head": owners[0] if owners else None,
-                    "why_not": "" if owners else why_not,
-                }
-            )
-        )
+        head = owners[0] if owners else None
+        found.append(replace(column, head=head, why_not="" if owners else why_not))
     return found
 
 
