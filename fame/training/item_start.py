@@ -129,6 +129,7 @@ def _dealt(items: pd.DataFrame, heads: int, start_facets: str) -> list[frozenset
 def _vectors_of(items: pd.DataFrame, columns: frozenset[str], width: int) -> Tensor:
     """What some columns say, ``(V - 1, width)``; rows of length 1, or of zeros."""
     # Here, because loading them takes a second, which no other training needs.
+    from scipy.sparse import csr_matrix, hstack
     from sklearn.decomposition import TruncatedSVD
     from sklearn.feature_extraction.text import TfidfVectorizer
 
@@ -145,6 +146,8 @@ def _vectors_of(items: pd.DataFrame, columns: frozenset[str], width: int) -> Ten
         counts = TfidfVectorizer(analyzer=list, sublinear_tf=True, min_df=2).fit_transform(said)
     except ValueError:  # no words are left
         raise _nothing_shared(columns) from None
+    if counts.shape[1] == 1:  # the decomposition wants two
+        counts = hstack([counts, csr_matrix(counts.shape)], format="csr")
     with np.errstate(invalid="ignore"):  # a share of no variance at all, which nobody asks for
         decomposed = TruncatedSVD(min(width, *counts.shape), random_state=0).fit(counts)
     strength = decomposed.singular_values_

@@ -141,8 +141,9 @@ def test_every_slice_has_a_share_of_every_direction(vectors: Tensor) -> None:
         pd.DataFrame({"item_id": ["1", "2"], "title": ["Item 1", "Item 2"]}),
         pd.DataFrame({"item_id": ["1", "2"], "title": ["one", "other"]}),
         pd.DataFrame({"item_id": ["1", "2"], "title": ["the same", "the same"]}),
+        pd.DataFrame({"item_id": list("1234"), "title": ["film 1", "film 2", "one", "other"]}),
     ],
-    ids=["stand-ins for titles", "nothing shared", "nothing but what all share"],
+    ids=["stand-ins for titles", "nothing shared", "nothing but what all share", "one word"],
 )
 def test_a_catalogue_that_tells_nothing_apart_is_refused(items: pd.DataFrame) -> None:
     with pytest.raises(FameError, match=r"words that some items share .* set item_start=random"):
