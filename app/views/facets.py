@@ -59,7 +59,7 @@ def main() -> None:
     if found is None:
         components.tell(place)
     else:
-        seen = Seen(opened, found, called(found))
+        seen = Seen(opened, found, resources.called(opened).heads(len(found.heads)))
         shown = _choose_question(seen)
         components.tell(place)
         for name in shown:
@@ -72,15 +72,6 @@ def main() -> None:
 
 def _command(opened: Checkpoint) -> str:
     return f"python -m fame facets {opened.path}"
-
-
-def called(found: Facets) -> list[str]:
-    """``[H]`` what the heads are called on this page; two of one name are told apart."""
-    names = [head.name or head_name(head.head) for head in found.heads]
-    return [
-        name if names.count(name) == 1 else f"{name} ({head_name(head).lower()})"
-        for head, name in enumerate(names)
-    ]
 
 
 def _stored(opened: Checkpoint) -> Facets | None:
@@ -142,7 +133,7 @@ def names(seen: Seen) -> None:
         )
     for head in seen.found.heads:
         title = seen.names[head.head]
-        if head.name == title:
+        if title != head_name(head.head):
             title = f"{title} ({head_name(head.head).lower()})"
         cards.head_line(title, head_colour(head.head))
         lacks = "facet" if head.name else "name"

@@ -17,6 +17,7 @@ from fame.config import TrainConfig
 from fame.data import load
 from fame.data.attributes import ItemAttributes
 from fame.data.head_values import head_values, numbers_of
+from fame.head_names import read_head_names
 from fame.lens.account import item_account
 from fame.lens.trace import around, fused_table, new_item, trace_history, value_ledger
 from fame.models.item_values import ValueIndex
@@ -70,7 +71,8 @@ def text_of(app) -> str:
 
 def sentences(checkpoint: Checkpoint, parts, *, new: bool = False) -> list[str]:
     lines = head_lines(parts, checkpoint.value_names, new=new)
-    return [line.sentence(f"Head {line.head + 1}") for line in lines]
+    called = read_head_names(checkpoint)
+    return [line.sentence(called.head(line.head)) for line in lines]
 
 
 def test_every_recommendation_says_its_values(open_app, valued):

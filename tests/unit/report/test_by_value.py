@@ -65,7 +65,7 @@ def page(content: Content) -> Page:
 def sentences(content: Content, item: int) -> list[str]:
     parts = value_ledger(content.trace, item)
     lines = head_lines(parts, content.checkpoint.value_names)
-    return [line.sentence(f"Head {line.head + 1}") for line in lines]
+    return [line.sentence(content.called.head(line.head)) for line in lines]
 
 
 def test_every_recommendation_and_the_held_out_item_say_their_values(content, page) -> None:
