@@ -186,7 +186,7 @@ def test_a_file_of_another_checkpoint_or_a_damaged_one_is_one_sentence(measured,
 def test_a_file_of_an_older_version_is_read_and_what_it_lacks_is_said(measured):
     app = measured(without("tables", "probes", "disentanglement", "redundancy", "use"))
     assert_calm(app)
-    assert charts_of(app) == ["facets-lists", "facets-causes"]
+    assert charts_of(app) == ["facets-lists", "facets-causes", "facets-experts"]
     told = [info.value.replace("\\", "") for info in app.info]
     assert len(told) == 6 and all("python -m fame facets" in one for one in told)
 
