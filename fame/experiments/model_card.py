@@ -19,7 +19,7 @@ from fame.experiments.results import (
 )
 from fame.experiments.variants import variant
 from fame.metrics import FIGURES
-from fame.models.registry import MODELS, spec_of
+from fame.models.registry import MODELS, made_of_values, spec_of
 
 BASELINE: ModelName = "sasrec"  # what every other model is laid beside
 
@@ -87,13 +87,31 @@ def _apart(name: str, metrics: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _start(training: TrainConfig) -> list[str]:
+def _start(model: ModelConfig, training: TrainConfig) -> list[str]:
     if training.item_start == "random":
         return []
+    where = "In free heads items" if made_of_values(model) else "Items"
     return [
         "",
-        "Item embeddings started near each other where the catalogue's titles and facets share",
+        f"{where} started near each other where the catalogue's titles and facets share",
         "words, not from noise; to rank, the model reads clicks alone.",
+    ]
+
+
+def _made_of(model: ModelConfig) -> list[str]:
+    """What items are made of, and how far a named head may tell items of the same values apart."""
+    if not made_of_values(model):
+        return []
+    heads = [
+        f"head {head} by {' and '.join(share)}" if share else f"head {head} by itself, freely"
+        for head, share in enumerate(model.facet_shares, start=1)
+    ]
+    own = "their own slice of the items" if model.expert_view == "own" else "whole items"
+    return [
+        "",
+        f"Items are made of values: {', '.join(heads)}. What an item has for itself in a named "
+        f"head is at most {model.own_bound:g} times as long as what its values give it. Experts "
+        f"read {own}. Which heads are facets, by evidence: `python -m fame facets` on this folder.",
     ]
 
 
@@ -225,7 +243,8 @@ def render_card(checkpoint: Checkpoint) -> str:
         f"Best of {metrics['epochs']} epochs by validation NDCG@10: epoch "
         f"{metrics['best_epoch']}. {metrics['train_seconds']:.0f} s of training on "
         f"{metrics['device']}.",
-        *_start(checkpoint.train_config),
+        *_made_of(shape),
+        *_start(shape, checkpoint.train_config),
         *_choice(checkpoint),
         "",
         "## Data",

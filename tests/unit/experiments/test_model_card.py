@@ -31,3 +31,13 @@ def test_a_card_says_whether_its_data_is_public() -> None:
     assert "Trained on one public data set, with its biases" in limits["public"]
     assert "Trained on somebody's own data, not published, with its biases" in limits["own"]
     assert "public data set" not in limits["own"]
+
+
+def test_a_card_says_what_items_are_made_of() -> None:
+    checkpoint = load_checkpoint(SHIPPED / "ml-100k")
+    shape = replace(checkpoint.model_config, own_bound=0.25)
+    card = render_card(replace(checkpoint, model_config=shape))
+    assert "head 1 by genres, head 2 by year, head 3 by itself, freely." in card
+    assert "at most 0.25 times as long as what its values give it. Experts read their own" in card
+    plain = replace(shape, head_facets="", expert_view="all")
+    assert "made of values" not in render_card(replace(checkpoint, model_config=plain))
