@@ -93,7 +93,8 @@ def test_the_form_asks_for_what_the_model_uses(open_app, launched, model):
     ((_, _, settings, _, _),) = launched
     assert settings["model"] == model
     # Those are for ablations, or a recipe's to choose, and not in the form.
-    own = MODELS[model].settings - {"gate", "facets", "head_facets", "own_bound"}
+    recipes = {"head_facets", "own_bound", "expert_view", "expert_loss_weight"}
+    own = MODELS[model].settings - {"gate", "facets"} - recipes
     assert own <= set(settings) and not settings_of_others(model) & set(settings)
     assert ("start_facets" in settings) == MODELS[model].heads_rank
 
