@@ -114,7 +114,9 @@ def test_a_checkpoint_that_opens_as_another_is_seen(monkeypatch: pytest.MonkeyPa
 def test_equal_seeds_make_equal_inputs() -> None:
     names = ["setting", "catalogue"]
     first, again = (bench_faults(scale=0.02, seed=3, only=names).rows for _ in range(2))
-    assert first == again != bench_faults(scale=0.02, seed=4, only=names).rows
+    assert first == again
+    others = [bench_faults(scale=0.02, seed=seed, only=names).rows for seed in (4, 5, 6)]
+    assert any(rows != first for rows in others), "counts of other inputs may agree, not all"
 
 
 def test_the_command_prints_the_counts() -> None:
