@@ -18,6 +18,7 @@ from fame.lens.faithfulness import deletion_curves, faithfulness_of_people
 from fame.lens.influence import history_influence
 from fame.lens.steps import history_steps
 from fame.lens.trace import fused_table, head_table, item_ranks, trace_history
+from fame.presentation.names import UNNAMED
 from fame.presentation.sentences import account_sentence, comparison_sentence, held_out_sentence
 from fame.ranking import candidates
 from tests import reference
@@ -136,13 +137,15 @@ def test_an_account_of_what_is_in_the_history():
     assert out.rank is None and out.by_head["rank"].isna().all()
     assert (out.candidates, within.candidates) == (6, 12)
     assert out.score == pytest.approx(within.score)
-    said = account_sentence(out, "A", "B")
+    said = account_sentence(out, "A", "B", UNNAMED)
     assert said.startswith("“A” was clicked before, so it is not recommended here, whatever its")
     assert "stands at rank" not in said
     trace = trace_history(MODEL, HISTORY, repeats="recommend")
     whole = fused_table(trace, NUM_ITEMS)["item"].tolist()
     assert within.rank == whole.index(7) + 1
-    assert account_sentence(within, "A", "B").startswith(f"“A” stands at rank {within.rank} of 12")
+    assert account_sentence(within, "A", "B", UNNAMED).startswith(
+        f"“A” stands at rank {within.rank} of 12"
+    )
 
 
 def catalogue() -> pd.DataFrame:
@@ -166,7 +169,7 @@ def test_the_answer_says_what_it_obeyed_and_gives_no_rank_to_what_is_in_no_list(
 
 
 def test_the_sentences_claim_no_rank_where_there_is_none():
-    said = held_out_sentence("x", None, [None, None], 6)
+    said = held_out_sentence("x", None, [None, None], 6, UNNAMED)
     assert "is in their history" in said and "no list here" in said and "rank 1" not in said
     whole = trace_history(MODEL, HISTORY)
     shorter = trace_history(MODEL, HISTORY[HISTORY != 7])
