@@ -45,11 +45,17 @@ def read_recipe(path: Path, kind: str = "fame") -> dict[str, Any]:
     return {**content, **tables.get(kind, {})}
 
 
+def has_recipe(data_name: str) -> bool:
+    """Whether a data set has a recipe of its own."""
+    with resources.as_file(resources.files(__package__)) as folder:
+        return data_name in {path.stem for path in folder.glob("*.toml")}
+
+
 def load_recipe(data_name: str, kind: str = "fame") -> dict[str, Any]:
     """The shipped settings of a named data set; without a recipe of its own just the defaults."""
+    if not has_recipe(data_name):
+        return {}
     with resources.as_file(resources.files(__package__)) as folder:
-        if data_name not in {path.stem for path in folder.glob("*.toml")}:
-            return {}
         return read_recipe(folder / f"{data_name}.toml", kind)
 
 
