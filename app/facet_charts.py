@@ -6,7 +6,7 @@ A model's own figures have the heads' colours, controls are grey, each with a ma
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -132,18 +132,27 @@ def _dots(
         "x": mean.tolist(),
         "y": list(heights),
         "marker": marker,
-        "error_x": {
+        **_interval(rows, said, "x", colour, number),
+    }
+
+
+def _interval(
+    rows: pd.DataFrame, said: str, axis: Literal["x", "y"], colour: str, number: str
+) -> dict[str, Any]:
+    """Bars from ``low`` to ``high`` about ``mean`` along an axis, and a hover that tells them."""
+    return {
+        f"error_{axis}": {
             "type": "data",
             "symmetric": False,
-            "array": (rows["high"].to_numpy() - mean).tolist(),
-            "arrayminus": (mean - rows["low"].to_numpy()).tolist(),
+            "array": (rows["high"] - rows["mean"]).tolist(),
+            "arrayminus": (rows["mean"] - rows["low"]).tolist(),
             "color": colour,
             "thickness": 1.5,
             "width": 4,
         },
         "customdata": rows[["low", "high"]].to_numpy().tolist(),
-        "hovertemplate": f"{said}: %{{x:{number}}}<br>95 % interval %{{customdata[0]:{number}}} to "
-        f"%{{customdata[1]:{number}}}<extra></extra>",
+        "hovertemplate": f"{said}: %{{{axis}:{number}}}<br>95 % interval "
+        f"%{{customdata[0]:{number}}} to %{{customdata[1]:{number}}}<extra></extra>",
     }
 
 
@@ -362,18 +371,7 @@ def by_cohort(table: pd.DataFrame, axis: str, group: str, *, share: bool = False
                 "y": mean.tolist(),
                 "line": {"color": colour, "width": 2.5, "dash": "dot" if head < 0 else "solid"},
                 "marker": {"size": 11, "color": colour},
-                "error_y": {
-                    "type": "data",
-                    "symmetric": False,
-                    "array": (rows["high"].to_numpy() - mean).tolist(),
-                    "arrayminus": (mean - rows["low"].to_numpy()).tolist(),
-                    "color": colour,
-                    "thickness": 1.5,
-                    "width": 4,
-                },
-                "customdata": rows[["low", "high"]].to_numpy().tolist(),
-                "hovertemplate": f"{said}: %{{y:{number}}}<br>95 % interval "
-                f"%{{customdata[0]:{number}}} to %{{customdata[1]:{number}}}<extra></extra>",
+                **_interval(rows, said, "y", colour, number),
             }
         )
     return _figure(
