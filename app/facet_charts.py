@@ -156,6 +156,16 @@ def _interval(
     }
 
 
+def _rows_of(labels: Sequence[str]) -> dict[str, Any]:
+    """A vertical axis with a row for every label, the first one on top."""
+    return _BARE | {
+        "range": [len(labels) - 0.4, -0.6],
+        "tickvals": list(range(len(labels))),
+        "ticktext": [for_plotly(label) for label in labels],
+        "fixedrange": True,
+    }
+
+
 _SIDE = 46  # pixels of the largest square
 
 
@@ -294,13 +304,7 @@ def pair_dots(pairs: pd.DataFrame, axis: str) -> go.Figure:
         left=34 + round(7.6 * max(map(len, labels), default=0)),
         top=16,
         x={"range": [-0.02, 1.02], "title": _title(axis), "fixedrange": True},
-        y=_BARE
-        | {
-            "range": [len(pairs) - 0.4, -0.6],
-            "tickvals": list(range(len(pairs))),
-            "ticktext": [for_plotly(label) for label in labels],
-            "fixedrange": True,
-        },
+        y=_rows_of(labels),
         showlegend=False,
         dragmode=False,
     )
@@ -430,13 +434,7 @@ def expert_bars(experts: pd.DataFrame) -> go.Figure:
             "title": _title("Load: mean share of its head"),
             "fixedrange": True,
         },
-        y=_BARE
-        | {
-            "range": [len(experts) - 0.4, -0.6],
-            "tickvals": list(range(len(experts))),
-            "ticktext": [for_plotly(label) for label in labels],
-            "fixedrange": True,
-        },
+        y=_rows_of(labels),
         showlegend=False,
         dragmode=False,
     )

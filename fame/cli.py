@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
+from functools import cache
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -381,9 +382,9 @@ def train(
     why is told, and kept in choice.json and the model card.
     """
     from fame.config import parse_setting, split_settings
-    from fame.experiments.choice import choose_settings
+    from fame.experiments.choice import base_settings
     from fame.experiments.model_card import render_card
-    from fame.experiments.recipes import build_configs, has_recipe, load_recipe, read_recipe
+    from fame.experiments.recipes import build_configs, read_recipe
     from fame.training.train import stored_settings
     from fame.training.train import train as run_training
 
@@ -392,25 +393,24 @@ def train(
     given |= {key: value for key, value in flags.items() if value is not None}
     kind = str(given.get("model", "fame"))
     split_settings(given, "The command line")
-    dataset, choice = None, None
+
+    @cache
+    def dataset() -> data.Dataset:
+        return data.load(data_name, progress=StderrProgress())
+
+    choice = None
     if config is not None:
         base, where = read_recipe(config, kind), str(config)
-    elif resume and (stored := stored_settings(out)) is not None:
-        base = {key: value for config in stored for key, value in config.to_dict().items()}
-        where = str(out)
-    elif has_recipe(data_name):
-        base, where = load_recipe(data_name, kind), "The recipe"
     else:
-        dataset = data.load(data_name, progress=StderrProgress())
-        choice = choose_settings(dataset, given)
-        base, where = choice.settings, f"What was chosen for {data_name}"
+        stored = stored_settings(out) if resume else None
+        base, where, choice = base_settings(data_name, given, dataset, stored)
     model_config, train_config = build_configs(
         {**base, **given}, "The command line" if given else where
     )
-    dataset = dataset or data.load(data_name, progress=StderrProgress())
+    dataset()  # its own progress comes before the training bar
     with _training_bar() as (on_step, on_phase):
         finished = run_training(
-            dataset,
+            dataset(),
             model_config,
             train_config,
             out,

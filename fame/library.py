@@ -276,21 +276,15 @@ def train(
     >>> model = fame.train(log, "checkpoints/mine", epochs=20)  # doctest: +SKIP
     """
     # Not needed by who only asks a model.
-    from fame.experiments.choice import choose_settings
+    from fame.experiments.choice import base_settings
     from fame.experiments.model_card import render_card
-    from fame.experiments.recipes import build_configs, has_recipe, load_recipe
+    from fame.experiments.recipes import build_configs
     from fame.training.train import stored_settings
     from fame.training.train import train as run_training
 
     held, out = data if isinstance(data, Dataset) else load_data(data), Path(out)
-    name, choice = held.interactions.name, None
-    if resume and (stored := stored_settings(out)) is not None:
-        base = {key: value for config in stored for key, value in config.to_dict().items()}
-    elif has_recipe(name):
-        base = load_recipe(name, str(settings.get("model", "fame")))
-    else:
-        choice = choose_settings(held, settings)
-        base = choice.settings
+    stored = stored_settings(out) if resume else None
+    base, _, choice = base_settings(held.interactions.name, settings, lambda: held, stored)
     finished = run_training(
         held,
         *build_configs({**base, **settings}, "fame.train"),

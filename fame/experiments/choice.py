@@ -7,7 +7,7 @@ that people choose by (:mod:`fame.data.click_agreement`). Held-out clicks have n
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -29,7 +29,7 @@ from fame.data.head_values import facet_names, head_values
 from fame.data.registry import SETS
 from fame.data.sequences import Interactions, training_prefixes, training_windows
 from fame.errors import DataError, FameError
-from fame.experiments.recipes import load_recipe
+from fame.experiments.recipes import has_recipe, load_recipe
 from fame.models.registry import MODELS
 from fame.training.item_start import catalogue_vectors
 
@@ -144,6 +144,29 @@ def choose_settings(dataset: Dataset, given: Mapping[str, Any] | None = None) ->
     )
     why = _paragraph(dataset.interactions.name, figures, settings, judged, words, won)
     return Choice(settings, given, why, _like(figures), judged)
+
+
+def base_settings(
+    name: str,
+    given: Mapping[str, Any],
+    dataset: Callable[[], Dataset],
+    stored: tuple[ModelConfig, TrainConfig] | None = None,
+) -> tuple[dict[str, Any], str, Choice | None]:
+    """What a run starts from, what that is called in a message, and the choice where one was made.
+
+    Args:
+        name: Of the data set.
+        given: Settings that win over what is returned.
+        dataset: Reads the data set; called only where it has to be looked at.
+        stored: The configurations of the run that goes on, which come before all others.
+    """
+    if stored is not None:
+        base = {key: value for config in stored for key, value in config.to_dict().items()}
+        return base, "What the run was started with", None
+    if has_recipe(name):
+        return load_recipe(name, str(given.get("model", "fame"))), "The recipe", None
+    choice = choose_settings(dataset(), given)
+    return choice.settings, f"What was chosen for {name}", choice
 
 
 def _like(figures: _Figures) -> str:
