@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import streamlit as st
@@ -48,3 +49,17 @@ def open_app(home: Path) -> Callable[..., AppTest]:
         return app.run()
 
     return start
+
+
+@pytest.fixture
+def offered(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """What the page offers to download, by the label of its button."""
+    found: dict[str, Any] = {}
+    real = st.download_button
+
+    def record(label: str, data: Any, **arguments: Any) -> bool:
+        found[label] = data
+        return real(label, data, **arguments)
+
+    monkeypatch.setattr(st, "download_button", record)
+    return found

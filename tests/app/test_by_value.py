@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import streamlit as st
 import torch
 
 import state
@@ -197,15 +196,7 @@ def test_values_survive_the_address_whatever_they_are_called():
     assert choice.read("genres=Horror, year=1998") == ("genres=Horror", "year=1998")
 
 
-def test_the_trace_that_is_taken_along_has_what_is_new(open_app, valued, monkeypatch):
-    offered = {}
-    real = st.download_button
-
-    def record(label, data, **arguments):
-        offered[label] = data
-        return real(label, data, **arguments)
-
-    monkeypatch.setattr(st, "download_button", record)
+def test_the_trace_that_is_taken_along_has_what_is_new(open_app, valued, offered):
     open_app(checkpoint=VALUED, user="u3", new="year=1960s")
     told = json.loads(offered["Trace as JSON"]())
     found = new_item(traced(valued), numbers_of(["year=1960s"], valued.value_names))

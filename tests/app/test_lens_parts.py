@@ -9,7 +9,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import streamlit as st
 from typer.testing import CliRunner
 
 import resources
@@ -423,15 +422,7 @@ def test_on_stage_there_are_fewer_controls(open_app):
 # --- take it along ------------------------------------------------------------------------------
 
 
-def test_the_report_and_the_trace_are_those_of_the_page(open_app, monkeypatch):
-    offered = {}
-    real = st.download_button
-
-    def record(label, data, **arguments):
-        offered[label] = data
-        return real(label, data, **arguments)
-
-    monkeypatch.setattr(st, "download_button", record)
+def test_the_report_and_the_trace_are_those_of_the_page(open_app, offered):
     app = open_app(checkpoint=made_up.NAME, user="u3", gate="0,1,0")
     items, _ = ledger(app)
     trace = json.loads(offered["Trace as JSON"]())
