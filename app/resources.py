@@ -48,6 +48,7 @@ from fame.lens.influence import Influence, history_influence
 from fame.lens.steps import Steps, history_steps
 from fame.lens.trace import SequenceTrace, trace_history
 from fame.models.sequence_model import Intervention
+from fame.presentation.evidence import ItemFacts
 from fame.presentation.names import HeadNames
 from fame.presentation.text import one_line
 from fame.projection import PROJECTION, Projection, read_projection
@@ -124,6 +125,16 @@ def _title_by_id(checkpoint_hash: str, _opened: Checkpoint) -> dict[str, str]:
 def title_by_id(opened: Checkpoint) -> dict[str, str]:
     """Titles by item id, in catalogue order."""
     return _title_by_id(opened.hash, opened)
+
+
+@st.cache_resource(max_entries=6, show_spinner=False)
+def _item_facts(checkpoint_hash: str, _opened: Checkpoint) -> ItemFacts:
+    return ItemFacts(_opened.items)
+
+
+def item_facts(opened: Checkpoint) -> ItemFacts:
+    """What is known of each item of the catalogue."""
+    return _item_facts(opened.hash, opened)
 
 
 @st.cache_resource(max_entries=6, show_spinner=False)

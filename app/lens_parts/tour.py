@@ -89,7 +89,6 @@ def _show_heads(scene: Scene) -> None:
 
 
 def _show_desk(scene: Scene) -> None:
-    desk.faders(scene, experts=False)
     answer.lists(scene, causes=False)
 
 

@@ -8,7 +8,7 @@ import pickers
 import state
 from fame.checkpoint import Checkpoint
 from fame.models.registry import spec_of
-from lens_parts import answer, clicks, desk, experts, item, mix, new_item, others, tour, truth
+from lens_parts import answer, clicks, experts, item, mix, new_item, others, stage, tour, truth
 from lens_parts.scene import Scene, set_up
 from lens_parts.take_along import take_along
 from pickers import Person
@@ -81,21 +81,9 @@ def _story(scene: Scene) -> None:
 
     What the clicks below each item need costs most, so it is filled in when all else is drawn.
     """
-    components.words(answer.summary(scene))
-    answer.history(scene)
-    several = bool(scene.trace.experts)
-    if several:
-        answer.gate(scene)
-    place = answer.lists(scene)
-    answer.ledger(scene)
-    answer.held_out(scene)
-    if several:
-        desk.desk(scene)
-    elif scene.edited:
-        components.section("What changed?", "Rank-biased overlap")
-        desk.changed(scene)
-    _closer(scene, several)
-    answer.with_causes(scene, place)
+    components.words(stage.summary(scene))
+    stage.stage(scene)
+    _closer(scene, bool(scene.trace.experts))
 
 
 def _closer(scene: Scene, several: bool) -> None:

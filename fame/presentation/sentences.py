@@ -21,8 +21,9 @@ from fame.lens.compare import Comparison
 from fame.lens.faithfulness import DeletionCurve, Estimate, Measure, MeasuredFaithfulness, Verdict
 from fame.lens.people import RULES, BaseRate
 from fame.models.sequence_model import Intervention
+from fame.presentation.evidence import Shared
 from fame.presentation.names import HeadNames, value_name
-from fame.presentation.text import changes, count, percent, points, quoted
+from fame.presentation.text import changes, count, percent, points, quoted, shortened
 
 _EVEN = 1.15  # a largest share below this many times the even one is called even
 
@@ -47,6 +48,41 @@ def gate_sentence(gate: Sequence[float] | np.ndarray, called: HeadNames) -> str:
         every = "both heads" if len(gate) == 2 else f"all {len(gate)} heads"
         return f"The gate weighs {every} about evenly ({low} to {share})."
     return f"The gate gives {called.head(largest)} the largest share, {share}."
+
+
+def evidence_phrase(shared: Shared) -> str:
+    """``9 of 10 are Konad``."""
+    verb = "is" if shared.count == 1 else "are"
+    among = "all" if shared.count == shared.among else f"{shared.count} of {shared.among}"
+    return f"{among} {verb} {shortened(shared.value, 40)}"
+
+
+_TOLD = 3  # heads that one sentence can tell of
+
+
+def stage_sentence(
+    clicks: int,
+    seen: Sequence[tuple[float, Shared | None]],
+    together: Shared | None,
+    called: HeadNames,
+) -> str:
+    """What the heads make of some clicks, each by the value that most of its list share.
+
+    Args:
+        seen: ``[H]`` the head's share of the gate, and that value.
+        together: That value of the fused list.
+    """
+    told = []
+    largest = sorted(range(len(seen)), key=lambda head: -seen[head][0])[:_TOLD]
+    for head in sorted(largest):
+        share, shared = seen[head]
+        of_it = f": {evidence_phrase(shared)}" if shared else ""
+        told.append(f"{called.head(head)} ({percent(share)} of the mix){of_it}")
+    rest = len(seen) - len(told)
+    others = f"; {count(rest, 'more head')}" if rest else ""
+    whole = f". Of the list that they make, {evidence_phrase(together)}" if together else ""
+    start = f"What {'the head makes' if len(seen) == 1 else 'the heads make'} of "
+    return f"{start}{count(clicks, 'click')} – {'; '.join(told)}{others}{whole}."
 
 
 def without_head_sentence(

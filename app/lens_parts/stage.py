@@ -1,0 +1,446 @@
+"""The first screen: the clicks, what each head makes of them, and the list that they make together.
+
+One component of our own: its markup is written and escaped here, and ``stage.js`` beside this file
+draws the streams between the columns, slides the rows and says what was pressed. It is text before
+any chart is loaded.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+import resources
+import state
+import tables
+from fame.errors import CheckpointError
+from fame.lens.trace import SequenceTrace
+from fame.presentation import sentences
+from fame.presentation.evidence import Fact, ItemFacts, Shared, Value
+from fame.presentation.names import expert_name, value_name
+from fame.presentation.palette import HELD_OUT, head_colour
+from fame.presentation.text import count, percent
+from lens_parts import desk
+from lens_parts import scene as change
+from lens_parts.scene import Scene
+from text import for_html
+
+_HERE = Path(__file__).parent
+_STAGE = st.components.v2.component(
+    "fame-stage",
+    css=(_HERE / "stage.css").read_text(encoding="utf-8"),
+    js=(_HERE / "stage.js").read_text(encoding="utf-8"),
+    isolate_styles=False,
+)
+KEY = "stage"
+_CLICKS = 6  # shown; older ones are counted
+_OWN_ROWS = {1: 8, 2: 7, 3: 4, 4: 3}  # of each head's list, by the number of heads
+_LEAST_SHOWN = 0.16  # a narrower expert has room for its number alone
+
+
+@dataclass(frozen=True)
+class Shown:
+    """Which parts of the stage are shown: the tour draws back the curtain step by step."""
+
+    heads: bool = True
+    fused: bool = True
+    held_out: bool = True
+    controls: bool = True
+
+
+EVERYTHING = Shown()
+
+
+def stage(scene: Scene, shown: Shown = EVERYTHING) -> None:
+    """Draws the first screen and takes what is pressed on it."""
+    drawn = _Stage(scene, shown)
+    _STAGE(key=KEY, data={"html": drawn.markup()}, on_act_change=lambda: _acted(scene))
+
+
+def summary(scene: Scene) -> str:
+    """The one sentence above it, made from its figures."""
+    drawn, trace = _Stage(scene, EVERYTHING), scene.trace
+    said = []
+    if changed := sentences.desk_sentence(scene.desk, len(scene.without), scene.called):
+        said.append(f"Changed: {changed}.")
+    if trace.experts:
+        seen = [(float(share), drawn.evidence[head]) for head, share in enumerate(trace.gate)]
+        said.append(sentences.stage_sentence(len(trace.read), seen, drawn.together, scene.called))
+    else:
+        said.append(sentences.history_sentence(len(trace.history), len(trace.read)))
+    if scene.touched:
+        said.append(sentences.comparison_sentence(scene.comparison()))
+    return " ".join(said)
+
+
+class _Stage:
+    """What the stage shows of a scene, and how it is written."""
+
+    def __init__(self, scene: Scene, shown: Shown) -> None:
+        self.scene = scene
+        self.shown = shown
+        self.items = scene.opened.items
+        self.ids = self.items["item_id"]
+        self.known: ItemFacts = resources.item_facts(scene.opened)
+        self.held: frozenset[Value] = self.known.held_by(scene.trace.read)
+
+    # --- figures ---------------------------------------------------------------------------------
+
+    @cached_property
+    def fused(self) -> pd.DataFrame:
+        return tables.fused_list(
+            self.items, self.scene.trace, self.scene.k, self.scene.person.held_out, raw=False
+        )
+
+    @cached_property
+    def by_head(self) -> pd.DataFrame:
+        return tables.head_lists(
+            self.items, self.scene.trace, self.scene.k, self.scene.person.held_out
+        )
+
+    @cached_property
+    def evidence(self) -> list[Shared | None]:
+        """``[H]`` the value that most of a head's list share, of its facet where it has one."""
+        shares = self.scene.opened.model_config.facet_shares
+        found = []
+        for head in range(self.scene.trace.heads):
+            listed = self.by_head.loc[self.by_head["head"] == head, "item"].tolist()
+            own = self.known.columns_of(shares[head]) if shares and shares[head] else None
+            found.append(self.known.shared(listed, own))
+        return found
+
+    @cached_property
+    def together(self) -> Shared | None:
+        return self.known.shared(self.fused["item"].tolist())
+
+    @cached_property
+    def moves(self) -> Mapping[int, str]:
+        """Where an item of the list came from, after a change; empty where nothing changed it."""
+        if not self.scene.touched:
+            return {}
+        told = {}
+        for row in self.scene.comparison().moves.itertuples():
+            if row.listed == "after":
+                told[row.item] = "new"
+            elif not pd.isna(row.change) and row.change:
+                told[row.item] = f"{'▲' if row.change > 0 else '▼'}{abs(row.change)}"
+        return told
+
+    # --- markup ----------------------------------------------------------------------------------
+
+    def markup(self) -> str:
+        with_heads = self.scene.trace.experts > 0
+        columns = [self._clicks()]
+        if with_heads and self.shown.heads:
+            columns.append(self._heads())
+        if self.shown.fused:
+            columns.append(self._fused())
+        kind = "stage" if with_heads else "stage single"
+        return (
+            f'<div class="{kind}" style="--held-out: {HELD_OUT}">'
+            f'<svg class="flow" aria-hidden="true"></svg>{"".join(columns)}</div>'
+        )
+
+    def _clicks(self) -> str:
+        trace, person = self.scene.trace, self.scene.person
+        whole = person.history
+        lines = []
+        for place in range(len(whole) - 1, max(-1, len(whole) - 1 - _CLICKS), -1):
+            lines.append(self._click(int(whole[place]), latest=place == len(whole) - 1))
+        more = ""
+        if len(whole) > _CLICKS:
+            more = f"{len(whole) - _CLICKS:,} earlier"
+        if trace.seen_from:
+            more = f"{more}; the model reads the last {len(trace.read):,}"
+        more = f'<div class="small">{more}</div>' if more else ""
+        if self.scene.edited and self.shown.controls:
+            more += '<div class="small">' + _button("Back to the real history", {"do": "real"})
+            more += "</div>"
+        return (
+            '<section class="column clicks" aria-label="The history"><header><h3>'
+            f"{count(len(self.scene.history), 'click')}, latest first</h3></header>"
+            f"<ol>{''.join(lines)}</ol>{more}</section>"
+        )
+
+    def _click(self, item: int, *, latest: bool) -> str:
+        title, item_id = tables.item_title(self.items, item), str(self.ids.iat[item - 1])
+        out = item in self.scene.without
+        if not self.shown.controls:
+            button = ""
+        elif out:
+            button = _button("↺", {"do": "back", "item": item_id}, label=f"Put back {title}")
+        else:
+            button = _button("×", {"do": "leave", "item": item_id}, label=f"Leave out {title}")
+        kind = f"click{' latest' if latest else ''}{' out' if out else ''}"
+        return (
+            f'<li class="{kind}" data-slide="click-{for_html(item_id)}">'
+            f'<span class="title" title="{for_html(title)}">{for_html(title)}</span>'
+            f"{self._facts(item)}{button}</li>"
+        )
+
+    def _facts(self, item: int) -> str:
+        """What is known of an item; in bold what the history agrees with."""
+        facts = self.known.facts(item, self.held)
+        if not facts:
+            return ""
+        told = [
+            f"<b>{for_html(fact.text)}</b>" if fact.agrees else for_html(fact.text)
+            for fact in facts
+        ]
+        return f'<span class="facts" title="{for_html(_plain(facts))}">{" · ".join(told)}</span>'
+
+    def _heads(self) -> str:
+        articles = "".join(self._head(head) for head in range(self.scene.trace.heads))
+        return f'<section class="column heads" aria-label="The heads">{articles}</section>'
+
+    def _head(self, head: int) -> str:
+        scene, trace = self.scene, self.scene.trace
+        name, share = scene.called.head(head), float(trace.gate[head])
+        alone, silent = share == 1, share == 0
+        controls = fader = ""
+        if self.shown.controls and trace.heads > 1:
+            solo, mute = {"do": "solo", "head": head}, {"do": "mute", "head": head}
+            controls = _button(
+                "Solo", solo, key=f"solo-{head}", label=f"Solo {name}", pressed=alone
+            ) + _button(
+                "Mute",
+                mute,
+                key=f"mute-{head}",
+                label=f"Mute {name}",
+                pressed=silent,
+                disabled=alone,
+            )
+            fader = self._fader(head, name)
+        parts = [round(share * float(part), 5) for part in trace.router[head]]
+        seen = self.evidence[head]
+        evidence = sentences.evidence_phrase(seen) if seen else "No value is known of its items"
+        return (
+            f'<article class="head{" silent" if silent else ""}" data-head="{head}" '
+            f'data-parts="{for_html(json.dumps(parts))}" style="--colour: {head_colour(head)}">'
+            f'<header title="{for_html(scene.called.why(head))}"><i></i><b>{for_html(name)}</b>'
+            f'<span class="share">{percent(share)}</span>{controls}</header>'
+            f"<div>{for_html(evidence)}</div>{fader}{self._experts(head, name)}"
+            f"{self._own_list(head)}</article>"
+        )
+
+    def _fader(self, head: int, name: str) -> str:
+        weight = desk.weights(self.scene)[head]
+        act = for_html(json.dumps({"do": "weigh", "head": head}))
+        return (
+            f'<input class="fader" type="range" min="0" max="1" step="0.01" value="{weight:g}" '
+            f'data-key="fader-{head}" data-act="{act}" '
+            f'aria-label="Weight of {for_html(name)} in the mix">'
+        )
+
+    def _experts(self, head: int, name: str) -> str:
+        """The router as the parts of a bar; a click mutes one."""
+        shares, drawn = self.scene.trace.router[head], []
+        if len(shares) < 2:
+            return ""
+        muted = {expert for own, expert in state.get("mute") if own == head}
+        for expert, share in enumerate(shares):
+            serves = self._serves(head, expert)
+            told = serves[0] if serves and share >= _LEAST_SHOWN else str(expert + 1)
+            hint = f"{expert_name(expert, serves, head=name)}: {percent(share)} of {name}"
+            mix = round(62 - 40 * expert / (len(shares) - 1))
+            style = f"flex: {max(float(share), 0.001):.4f} 1 0; --mix: {mix}%"
+            drawn.append(
+                _button(
+                    told,
+                    {"do": "expert", "head": head, "expert": expert},
+                    key=f"expert-{head}-{expert}",
+                    label=hint,
+                    pressed=expert in muted,
+                    disabled=not self.shown.controls,
+                    style=style,
+                )
+            )
+        return f'<div class="experts" role="group" aria-label="Experts">{"".join(drawn)}</div>'
+
+    def _serves(self, head: int, expert: int) -> Sequence[str]:
+        """The values that an expert is named after, where somebody has measured them."""
+        try:
+            found = resources.facets(self.scene.opened)
+        except CheckpointError:  # told where the names of heads are
+            return ()
+        if found is None:
+            return ()
+        use = found.experts[head * self.scene.trace.experts + expert]
+        return [value_name(value) for value in use.named_after]
+
+    def _own_list(self, head: int) -> str:
+        rows = self.by_head[self.by_head["head"] == head]
+        lines = []
+        for row in rows.head(_OWN_ROWS.get(self.scene.trace.heads, 1)).itertuples():
+            place = "" if pd.isna(row.fused_rank) else f"#{row.fused_rank}"
+            hint = f"Rank {row.fused_rank} of the list on the right" if place else ""
+            mark = "◎ " if row.held_out else ""
+            lines.append(
+                f'<li class="{"target" if row.held_out else ""}"><span class="rank">{row.rank}'
+                f'</span><span class="what" title="{for_html(row.title)}">{mark}'
+                f'{for_html(row.title)}</span><span class="place" title="{hint}">{place}</span>'
+                "</li>"
+            )
+        return f'<ol class="own">{"".join(lines)}</ol>'
+
+    def _fused(self) -> str:
+        fused, trace = self.fused, self.scene.trace
+        columns = tables.head_columns(fused)
+        put_in = fused[columns].to_numpy(float) if trace.experts else fused[["score"]].to_numpy()
+        up, down = (float(np.clip(s * put_in, 0, None).sum(1).max(initial=0)) for s in (1, -1))
+        rows = "".join(
+            self._row(row, put_in[place], up, down)
+            for place, row in enumerate(fused.itertuples())
+        )
+        reset = ""
+        if self.scene.desk != change.UNTOUCHED and self.shown.controls:
+            reset = _button("Reset the desk", {"do": "reset"}, key="reset")
+        remark = "Recommended" + (", after the changes" if self.scene.touched else "")
+        return (
+            '<section class="column fused" aria-label="The list"><header>'
+            f"<h3>{remark}</h3>{reset}</header>{self._next(trace)}<ol>{rows}</ol></section>"
+        )
+
+    def _row(self, row: Any, put_in: np.ndarray, up: float, down: float) -> str:
+        item_id = str(self.ids.iat[row.item - 1])
+        moved = self.moves.get(row.item, "")
+        moved = f"<small>{moved}</small>" if moved else ""
+        shares = [round(float(part), 4) for part in put_in]
+        mark = "◎ " if row.held_out else ""
+        if tables.unseen(self.items, row.item):
+            mark += "(unseen) "
+        title = f"{mark}{row.title}"
+        why = _button(
+            title, {"do": "why", "item": item_id}, kind="plain title", label="", hint=row.title
+        )
+        return (
+            f'<li class="row{" target" if row.held_out else ""}" data-row="{row.rank}" '
+            f'data-slide="item-{for_html(item_id)}" data-shares="{for_html(json.dumps(shares))}">'
+            f'<span class="rank">{row.rank}{moved}</span>'
+            f"<span>{why}{self._facts(row.item)}</span>"
+            f'{self._bar(put_in, up, down)}<span class="score">{row.score:.2f}</span></li>'
+        )
+
+    def _bar(self, put_in: np.ndarray, up: float, down: float) -> str:
+        """What each head put in, to the right of zero what speaks for the item."""
+        whole, zero = (up + down) or 1.0, down / ((up + down) or 1.0)
+        right, left, drawn, told = zero, zero, [], []
+        for head, part in enumerate(put_in):
+            width = abs(float(part)) / whole
+            start = right if part >= 0 else left - width
+            right, left = (right + width, left) if part >= 0 else (right, left - width)
+            colour = head_colour(head) if self.scene.trace.experts else "currentColor"
+            drawn.append(
+                f'<i style="left: {100 * start:.2f}%; width: {100 * width:.2f}%; '
+                f'background: {colour}"></i>'
+            )
+            told.append(f"{self.scene.called.head(head)} {part:+.2f}".replace("-", "−"))
+        hint = for_html(", ".join(told) if self.scene.trace.experts else "The score")
+        return (
+            f'<span class="bar" role="img" aria-label="{hint}" title="{hint}" '
+            f'style="--zero: {100 * zero:.2f}%">{"".join(drawn)}</span>'
+        )
+
+    def _next(self, trace: SequenceTrace) -> str:
+        """What they really chose next, with its rank as a counter."""
+        item = self.scene.person.held_out
+        if item is None or not self.shown.held_out:
+            return ""
+        rank, by_head, candidates = tables.held_out_ranks(trace, item)
+        title = tables.item_title(self.items, item)
+        if rank is None:
+            figure = '<span class="count">–<small>in the history</small></span>'
+        else:
+            figure = (
+                f'<span class="count"><span data-key="rank" data-count="{rank}">{rank:,}</span>'
+                f"<small>of {candidates:,}</small></span>"
+            )
+        alone = ""
+        if trace.heads > 1 and rank is not None:
+            ranks = zip(self.scene.head_names, by_head, strict=True)
+            alone = ", ".join(f"{name} {own:,}" for name, own in ranks if own is not None)
+            alone = f'<span class="facts">Alone: {for_html(alone)}</span>'
+        return (
+            '<div class="next" aria-live="polite"><span>◎ Really chosen next: '
+            f'<b title="{for_html(title)}">{for_html(title)}</b>{self._facts(item)}{alone}</span>'
+            f"{figure}</div>"
+        )
+
+
+def _plain(facts: Sequence[Fact]) -> str:
+    said = " · ".join(fact.text for fact in facts)
+    return f"{said}. In bold: what a third of the clicks have too" * any(f.agrees for f in facts)
+
+
+def _button(
+    text: str,
+    act: Mapping[str, Any],
+    *,
+    key: str = "",
+    label: str = "",
+    hint: str = "",
+    pressed: bool | None = None,
+    disabled: bool = False,
+    kind: str = "",
+    style: str = "",
+) -> str:
+    """A button that says ``act`` when it is pressed.
+
+    Args:
+        key: By which it keeps the focus when the stage is drawn anew.
+        label: What it is called where its text is not enough.
+        hint: What the mouse is told; the label, where there is one.
+        pressed: Of a button that stays pressed; ``None`` for any other.
+    """
+    attributes = {
+        "class": kind,
+        "style": style,
+        "data-key": key,
+        "data-act": json.dumps(act),
+        "aria-label": label,
+        "title": hint or label,
+        "aria-pressed": "" if pressed is None else str(pressed).lower(),
+    }
+    told = "".join(f' {name}="{for_html(value)}"' for name, value in attributes.items() if value)
+    off = " disabled" if disabled else ""
+    return f'<button type="button"{told}{off}><span>{for_html(text)}</span></button>'
+
+
+# --- what was pressed ---------------------------------------------------------------------------
+
+
+def _acted(scene: Scene) -> None:
+    """Does what a button of the stage asks for; what no button says is left aside."""
+    act = st.session_state[KEY].get("act")
+    if not isinstance(act, dict):
+        return
+    head, expert, item = (act.get(name) for name in ("head", "expert", "item"))
+    known_head = type(head) is int and 0 <= head < scene.trace.heads
+    match act.get("do"):
+        case "weigh" if known_head and isinstance(act.get("to"), int | float):
+            desk.weigh(scene, head, float(act["to"]))
+        case "solo" if known_head:
+            desk.solo(scene, head)
+        case "mute" if known_head:
+            desk.mute(scene, head)
+        case "expert" if known_head and type(expert) is int and 0 <= expert < scene.trace.experts:
+            desk.mute_expert(scene, head, expert)
+        case "leave" if isinstance(item, str):
+            change.leave_out(item)
+        case "back" if isinstance(item, str):
+            change.put_back(item)
+        case "why" if isinstance(item, str):
+            state.put("item", item)
+            state.put("part", "item")
+        case "real":
+            change.real_history()
+        case "reset":
+            change.reset_desk()
