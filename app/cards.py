@@ -8,57 +8,35 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-import pandas as pd
 import streamlit as st
 
 from fame.models.registry import MODELS
-from fame.presentation.names import HeadNames
 from fame.presentation.palette import ACCENT, HEADS, HELD_OUT, NEUTRAL, head_colour
-from fame.presentation.text import percent, points
+from fame.presentation.text import points
 from fame.presentation.values import HeadLine, ValueName, column_widths
 from fame.training.runs import Status
-from tables import item_facts, item_title
 from text import for_html
 
 STYLE = f"""<style>
-[data-testid="stMainBlockContainer"] {{ padding: 2.6rem 3rem 4rem; max-width: 96rem; }}
+[data-testid="stMainBlockContainer"] {{ padding: 3.3rem 3rem 4rem; max-width: 96rem; }}
 [data-testid="stHeading"] h3 {{ padding-top: 1.1rem; }}
 [data-testid="stPlotlyChart"] :is(.xtick, .ytick, .cbaxis) text,
 [data-testid="stPlotlyChart"] .textpoint text,
 [data-testid="stPlotlyChart"] text:is(.legendtext, .xtitle, .ytitle, .cbtitle, .annotation-text)
   {{ fill: currentColor !important; }}
+[data-testid="stHeading"] h1 {{ font-size: 1.8rem; padding: .1rem 0 .3rem; }}
+.lens-badge {{ display: flex; flex-wrap: wrap; gap: .4rem; font-size: .8rem; line-height: 1.5; }}
+.lens-badge span {{ border: 1px solid color-mix(in srgb, currentColor 22%, transparent);
+  border-radius: 1rem; padding: 0 .7rem; }}
+.lens-badge .poor {{ background: {HEADS[5]}; color: white; font-weight: 600; }}
 .lens-line {{ font-size: 1.02rem; line-height: 1.55; }}
 .lens-words {{ border-left: 4px solid {NEUTRAL}; padding: .2rem 0 .2rem .9rem; font-size: 1.08rem;
   line-height: 1.6; max-width: 82rem; }}
 .lens-quiet {{ opacity: .72; font-size: .9rem; line-height: 1.45; }}
-.lens-strip {{ display: flex; gap: .6rem; align-items: stretch; overflow-x: auto;
-  padding: .2rem 0 .5rem; }}
-.lens-card {{ flex: 1 1 0; min-width: 6.6rem; max-width: 18rem; border-radius: .6rem;
-  padding: .55rem .7rem; border: 1px solid color-mix(in srgb, currentColor 18%, transparent);
-  background: color-mix(in srgb, currentColor 4%, transparent); font-size: .86rem;
-  line-height: 1.3; display: flex; flex-direction: column; gap: .25rem; }}
-.lens-card b {{ display: -webkit-box; -webkit-line-clamp: 3; -webkit-box-orient: vertical;
-  overflow: hidden; font-weight: 600; overflow-wrap: anywhere; }}
-.lens-card small {{ opacity: .72; font-size: .76rem; display: -webkit-box; -webkit-line-clamp: 2;
-  -webkit-box-orient: vertical; overflow: hidden; }}
-.lens-card .when {{ opacity: .72; font-size: .74rem; letter-spacing: .02em; }}
-.lens-card.latest {{ flex-grow: 1.3; font-size: .95rem; border-width: 2px;
-  background: color-mix(in srgb, currentColor 8%, transparent); }}
-.lens-card.earlier {{ flex: 0 0 5.2rem; min-width: 5.2rem; justify-content: center;
-  text-align: center; border-style: dashed; background: none; }}
-.lens-card.unread {{ opacity: .5; }}
-.lens-card.hidden {{ flex-grow: 1.3; border: 2px dashed {HELD_OUT}; font-size: .95rem;
-  background: color-mix(in srgb, {HELD_OUT} 10%, transparent); }}
 .lens-chip {{ display: inline-flex; align-items: center; gap: .4rem; font-weight: 600;
   max-width: 100%; overflow-wrap: anywhere; }}
 .lens-chip i {{ flex: none; width: .8rem; height: .8rem; border-radius: .2rem;
   display: inline-block; }}
-.lens-legend {{ display: flex; flex-wrap: wrap; gap: .3rem 1.6rem; }}
-.lens-gate {{ display: flex; height: 2.6rem; margin-top: .6rem; border-radius: .5rem;
-  overflow: hidden; }}
-.lens-gate div {{ display: flex; align-items: center; justify-content: center; min-width: 2px;
-  color: white; font-weight: 600; overflow: hidden; white-space: nowrap; }}
 .lens-list {{ list-style: none; margin: .3rem 0 0 !important; padding: 0 !important; }}
 .lens-list li {{ display: flex; gap: .5rem; align-items: baseline; padding: .28rem .35rem;
   margin: 0 !important; font-size: .9rem; line-height: 1.3;
@@ -93,7 +71,6 @@ STYLE = f"""<style>
   border-radius: .3rem; }}
 .lens-values .line.new {{ background: color-mix(in srgb, {ACCENT} 22%, transparent);
   border-radius: .3rem; }}
-.lens-gone {{ text-decoration: line-through; opacity: .6; }}
 .lens-figures {{ display: flex; flex-wrap: wrap; gap: .4rem 1.8rem; }}
 .lens-figures b {{ font-size: 1.25rem; font-variant-numeric: tabular-nums; }}
 .lens-step {{ font-size: 1.15rem; line-height: 1.55; max-width: 70rem; }}
@@ -102,45 +79,13 @@ STYLE = f"""<style>
 .st-key-tour {{ border-left: 4px solid {ACCENT}; padding-left: 1rem; }}
 </style>"""
 
-PRESENTING = """<style>
-html { font-size: 20px; }
-[data-testid="stMainBlockContainer"] { max-width: 110rem; }
-[data-testid="stSidebarContent"] { zoom: .8; }
-.lens-quiet { opacity: .85; }
+PRESENTING_SIZE = 1.25  # how much larger all type is on a stage
+PRESENTING = f"""<style>
+html {{ font-size: {16 * PRESENTING_SIZE:g}px; }}
+[data-testid="stMainBlockContainer"] {{ max-width: 110rem; }}
+[data-testid="stSidebar"], [data-testid="stExpandSidebarButton"] {{ display: none; }}
+.lens-quiet {{ opacity: .85; }}
 </style>"""
-
-
-def _card(title: str, facts: str, when: str, kind: str = "") -> str:
-    return (
-        f'<div class="lens-card {kind}" title="{for_html(title)}"><span class="when">{when}</span>'
-        f"<b>{for_html(title)}</b><small>{for_html(facts)}</small></div>"
-    )
-
-
-def history_strip(
-    items: pd.DataFrame,
-    history: np.ndarray,
-    seen_from: int,
-    held_out: int | None,
-    shown: int = 5,
-) -> None:
-    """The latest clicks as cards, the newest on the right, then what was held out."""
-    first = max(0, len(history) - shown)
-    cards = []
-    if first:
-        cards.append(f'<div class="lens-card earlier"><b>{first:,}</b>earlier<br>clicks</div>')
-    for place in range(first, len(history)):
-        item = int(history[place])
-        latest = place == len(history) - 1
-        kind = "unread" if place < seen_from else "latest" if latest else ""
-        when = f"Click {place + 1:,}" + (", the latest" if latest else "")
-        cards.append(_card(item_title(items, item), item_facts(items, item), when, kind))
-    if held_out is not None:
-        when = "◎ Held out: chosen next"
-        cards.append(
-            _card(item_title(items, held_out), item_facts(items, held_out), when, "hidden")
-        )
-    st.html(f'<div class="lens-strip">{"".join(cards)}</div>')
 
 
 def chip(label: str, colour: str, hint: str = "") -> str:
@@ -155,24 +100,6 @@ def chip(label: str, colour: str, hint: str = "") -> str:
 def head_line(label: str, colour: str, remark: str = "", hint: str = "") -> None:
     quiet = f' <span class="lens-quiet">{for_html(remark)}</span>' if remark else ""
     st.html(f'<div class="lens-line">{chip(label, colour, hint)}{quiet}</div>')
-
-
-def gate_bar(gate: np.ndarray, called: HeadNames) -> None:
-    """One bar of 100 % with the share of every head; the legend names the smallest too."""
-    legend, parts = [], []
-    for head, share in enumerate(gate):
-        name, colour = called.head(head), head_colour(head)
-        label = chip(name, colour, called.why(head))
-        legend.append(f'<span>{label} <span class="lens-quiet">{percent(share)}</span></span>')
-        figure = percent(share) if share >= 0.05 else ""
-        parts.append(
-            f'<div style="flex: {share:.6f} 0 0; background: {colour}" '
-            f'title="{for_html(name)}: {share:.1%} of the gate">{figure}</div>'
-        )
-    st.html(
-        f'<div class="lens-legend">{"".join(legend)}</div>'
-        f'<div class="lens-gate">{"".join(parts)}</div>'
-    )
 
 
 @dataclass(frozen=True)

@@ -86,12 +86,15 @@ _LONGEST_LABEL = 44  # characters of a title beside its bar
 _LONGEST_TICK = 14  # and of a head's name at a row or column of squares
 
 
-def ledger_bars(fused: pd.DataFrame, called: HeadNames, *, raw: bool = False) -> go.Figure:
+def ledger_bars(
+    fused: pd.DataFrame, called: HeadNames, *, zero: str = "0 is the average item"
+) -> go.Figure:
     """The fused list: for every item a signed stacked bar of what each head put into its score.
 
     Args:
         fused: ``rank, title, score, held_out, head_0 .. head_{H-1}``, best first; in every row the
             heads sum to the score.
+        zero: What the axis says of its zero.
     """
     heads = [name for name in fused.columns if name.startswith("head_")]
     titles = [for_plotly(title, 90) for title in fused["title"]]
@@ -130,7 +133,7 @@ def ledger_bars(fused: pd.DataFrame, called: HeadNames, *, raw: bool = False) ->
             }
         )
     what = "Contribution to the score" if len(heads) > 1 else "Score"
-    title = f"{what} (raw)" if raw else f"{what} (0 is the average item)"
+    title = f"{what} ({zero})"
     labels = _ranked_labels(fused)
     longest = max(len(shortened(title, _LONGEST_LABEL)) for title in fused["title"])
     return _figure(

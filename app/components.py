@@ -14,7 +14,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 import state
-from cards import PRESENTING, STYLE
+from cards import PRESENTING, PRESENTING_SIZE, STYLE
 from fame.errors import FameError
 from fame.presentation.glossary import TERMS, explain
 from text import for_html, for_markdown
@@ -46,7 +46,20 @@ def guard() -> Iterator[None]:
 def page_head(question: str, lede: str = "") -> DeltaGenerator:
     """The page's question and what it shows; gives the place for :func:`tell`."""
     st.html(STYLE + (PRESENTING if state.presenting() else ""))
-    st.title(question, anchor=False)
+    with st.container(
+        horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"
+    ):
+        st.title(question, anchor=False, width="content")
+        if state.presenting():
+            st.button(
+                "Leave presenter’s mode",
+                icon=":material/cancel_presentation:",
+                key="presenter-off",
+                on_click=state.put,
+                args=("present", "off"),
+                type="tertiary",
+                shortcut="Esc",
+            )
     if lede:
         st.html(f'<div class="lens-line">{for_html(lede)}</div>')
     return st.container()
@@ -85,6 +98,8 @@ def words(sentence: str) -> None:
 
 def chart(figure: go.Figure, name: str, *, vector: bool = True) -> None:
     """Draws a figure; the bar over it saves it as SVG, or as PNG where it is drawn by WebGL."""
+    if state.presenting():  # type as much larger as the page's
+        figure.update_layout(font_size=(figure.layout.font.size or 12) * PRESENTING_SIZE)
     st.plotly_chart(figure, key=name, config=chart_config(name, vector=vector))
 
 
@@ -143,23 +158,18 @@ def download(table: pd.DataFrame, label: str, name: str) -> None:
 
 
 def glossary() -> None:
-    with st.sidebar.popover("Words used here", icon=":material/menu_book:", width="stretch"):
+    with st.popover("Words used here", icon=":material/menu_book:", width="stretch"):
         st.markdown(explain(*TERMS))
 
 
 def presenter_toggle() -> None:
-    """Turns the presenter's mode on and off."""
-    st.session_state[_PRESENTER] = state.presenting()
-    st.sidebar.toggle(
-        "Presenter's mode",
-        key=_PRESENTER,
-        on_change=_present,
-        help="Larger type and fewer controls, for a projector",
+    """Turns the presenter's mode on; off again it is turned by :func:`page_head`."""
+    st.button(
+        "Presenter’s mode",
+        icon=":material/present_to_all:",
+        key="presenter",
+        on_click=state.put,
+        args=("present", "on"),
+        width="stretch",
+        help="Larger type, fewer controls and no sidebar, for a projector",
     )
-
-
-_PRESENTER = "presenter"
-
-
-def _present() -> None:
-    state.put("present", "on" if st.session_state[_PRESENTER] else "off")

@@ -5,6 +5,7 @@ from pathlib import Path
 import streamlit as st
 
 import components
+import state
 
 ICON = Path(__file__).parent / "assets" / "icon.png"
 st.set_page_config(page_title="FAME Lens", page_icon=str(ICON), layout="wide")
@@ -19,7 +20,12 @@ page = st.navigation(
     [
         st.Page(file, title=title, icon=icon, default=title == "Lens")
         for file, (title, icon) in PAGES.items()
-    ]
+    ],
+    position="top" if state.presenting() else "sidebar",  # on a stage there is no sidebar
 )
 with components.guard():
     page.run()
+if not state.presenting():
+    with st.sidebar:
+        components.presenter_toggle()
+        components.glossary()

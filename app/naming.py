@@ -30,7 +30,7 @@ def names_of_heads(opened: Checkpoint) -> None:
         state.notice(problem)
     if opened.model.heads < 2 or state.presenting():
         return
-    popover = st.sidebar.popover(
+    popover = st.popover(
         "Names of the heads",
         icon=":material/label:",
         width="stretch",

@@ -18,20 +18,19 @@ from streamlit.delta_generator import DeltaGenerator
 import resources
 import state
 from components import quiet, section
-from examples import offers
 from fame.checkpoint import Checkpoint
 from fame.data import Dataset
 from fame.errors import CheckpointError, DataError, FameError
 from fame.models.registry import spec_of
+from fame.opening import best_opening
 from fame.presentation import sentences
+from fame.presentation.examples import offers
 from fame.survey import People
 from tables import item_title
 from text import for_html, for_markdown
 
 logger = logging.getLogger(__name__)
 
-_START = "ml-100k"  # what the app opens on where it is there; 2 MB, so fetched without a click
-_STAND_IN = "stand-in"  # the example that is shown while the people are being fetched
 _FEW, _MANY = 8, 50  # clicks of the person whom it opens on
 
 
@@ -64,7 +63,8 @@ def checkpoint_picker() -> Checkpoint:
         st.stop()
     wanted = state.get("checkpoint")
     if wanted not in names:
-        start = _START if _START in names else names[0]
+        best = best_opening(root / name for name in names)
+        start = names[0] if best is None else best[0].name
         if wanted:
             state.notice(
                 f"There is no checkpoint {wanted!r} in {root}; {start!r} is shown instead."
@@ -92,14 +92,9 @@ def person_picker(opened: Checkpoint) -> Person:
     source = state.get("source")
     if source == state.PERSON and data is None:
         state.notice(f"People need the data set {opened.data.name}; an example is shown instead.")
-    stood_in = st.session_state.pop(_STAND_IN, None)
     if not source or (source == state.PERSON and data is None):
-        source = state.EXAMPLE if data is None else state.PERSON
-        state.settle("source", source)
-        stood_in = ""
-    elif data is not None and stood_in == (source, state.get("example")):
-        # The example only filled the time until the people came, and nobody has touched it.
-        state.settle("source", state.PERSON)
+        to_show = data is None or resources.opening(opened) is not None
+        state.settle("source", state.EXAMPLE if to_show else state.PERSON)
     labels = {state.PERSON: "Person", state.EXAMPLE: "Example", state.OWN: "My own"}
     with st.sidebar:
         source = st.segmented_control(
@@ -123,15 +118,12 @@ def person_picker(opened: Checkpoint) -> Person:
             person = _own(opened, data)
         if data is None:
             _offer_data(opened.data.name)
-    if data is None and stood_in in ("", (source, state.get("example"))):
-        st.session_state[_STAND_IN] = (source, state.get("example"))
     return person
 
 
 def list_length() -> int:
-    """How many recommendations to show."""
-    with st.sidebar:
-        k = st.slider("Recommendations", 1, state.MAX_K, key=state.key("k"))
+    """How many recommendations to show; the widget stands where it is called."""
+    k = st.slider("Recommendations", 1, state.MAX_K, key=state.key("k"))
     return int(state.keep("k", k))
 
 
@@ -304,7 +296,8 @@ def _example(opened: Checkpoint) -> Person:
     found = offers(opened.items)
     name = state.get("example")
     if name not in found:
-        first = next(iter(found))
+        opening = resources.opening(opened)
+        first = opening.example if opening else next(iter(found))
         if name:
             state.notice(
                 f"There is no example {name!r} for {opened.data.name}; "
@@ -349,8 +342,6 @@ def _follow_fetch(name: str) -> None:
 
 
 def _offer_data(name: str) -> None:
-    if name == _START and resources.job(resources.fetch_job(name)) is None:
-        resources.start_fetch(name)
     job = resources.job(resources.fetch_job(name))
     if job is not None and not job.done:
         _follow_fetch(name)
@@ -375,7 +366,7 @@ _EDITED = 12  # clicks with buttons beside them; older ones stay as they are
 
 def edit_button(opened: Checkpoint, history: np.ndarray) -> None:
     """The way from somebody's history to one's own copy of it."""
-    st.sidebar.button(
+    st.button(
         "Change this history",
         icon=":material/edit:",
         on_click=_take_over,

@@ -39,6 +39,9 @@ from fame.data import Dataset, load
 from fame.data.catalogue import values_by_facet
 from fame.errors import FameError
 from fame.experiments.choice import Choice, choose_settings
+from fame.experiments.results import RESULTS
+from fame.experiments.standing import Standing
+from fame.experiments.standing import standing as standing_of
 from fame.facets.agreement import Agreement, facet_agreement
 from fame.facets.spaces import space_vectors
 from fame.head_names import NAMES, choose_names, read_head_names
@@ -48,7 +51,9 @@ from fame.lens.influence import Influence, history_influence
 from fame.lens.steps import Steps, history_steps
 from fame.lens.trace import SequenceTrace, trace_history
 from fame.models.sequence_model import Intervention
+from fame.opening import OPENING, Opening, read_opening
 from fame.presentation.evidence import ItemFacts
+from fame.presentation.examples import offers
 from fame.presentation.names import HeadNames
 from fame.presentation.text import one_line
 from fame.projection import PROJECTION, Projection, read_projection
@@ -369,6 +374,29 @@ def keep_names(opened: Checkpoint, names: Mapping[int, str]) -> None:
     if is_demo():
         raise FameError(DEMO_NAMES)
     choose_names(opened, names)
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _standing(checkpoint_hash: str, stamp: Stamp, table: int, _opened: Checkpoint) -> Any:
+    return standing_of(_opened)
+
+
+def standing(opened: Checkpoint) -> Standing | None:
+    """How well a checkpoint ranks beside others; ``None`` where there are no figures of it."""
+    table = opened.path.parent / RESULTS
+    changed = table.stat().st_mtime_ns if table.is_file() else 0
+    return _standing(opened.hash, _stamp_of(opened, METRICS), changed, opened)
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _opening(checkpoint_hash: str, stamp: Stamp, _opened: Checkpoint) -> Opening | None:
+    opening = read_opening(_opened.path)
+    return opening if opening and opening.example in offers(_opened.items) else None
+
+
+def opening(opened: Checkpoint) -> Opening | None:
+    """The example on which a checkpoint's heads differ most; ``None`` where none is known."""
+    return _opening(opened.hash, _stamp_of(opened, OPENING), opened)
 
 
 @st.cache_resource(max_entries=4, show_spinner="Reading the projection …")

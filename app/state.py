@@ -147,7 +147,9 @@ def _step(text: str) -> int:
 
 
 PERSON, EXAMPLE, OWN = "person", "example", "own"
-PARTS = ("clicks", "item", "new", "experts", "mix", "truth", "others")  # of Lens, one of them open
+PARTS = (  # of Lens, one of them open
+    *("lists", "ledger", "clicks", "item", "new", "experts", "mix", "changed", "truth", "others"),
+)
 DESK = ("gate", "mute", "solo")
 QUESTIONS = (  # of Facets, all of them shown or one alone
     *("names", "lists", "tables", "probes", "causes", "apart", "shared", "gate", "accuracy"),
@@ -166,8 +168,8 @@ CHOICES: dict[str, Choice] = {
     "mute": Choice((), _pairs, _write_pairs),
     "solo": Choice((), _pairs, _write_pairs),
     "k": Choice(10, _k),
-    "scores": Choice("centred", _among("centred", "raw")),
-    "part": Choice("clicks", _among(*PARTS)),
+    "scores": Choice("centred", _among("centred", "next", "middle", "raw")),
+    "part": Choice("lists", _among(*PARTS)),
     "of": Choice("", _text),
     "expert": Choice(None, _pair, lambda pair: f"{pair[0]}:{pair[1]}"),
     "mix": Choice("gate", _text),

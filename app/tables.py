@@ -66,6 +66,27 @@ def fused_list(
     return table
 
 
+def against_next(fused: pd.DataFrame) -> pd.DataFrame:
+    """A fused list's ledger less that of the item below; the last row, with none below, falls out.
+
+    Of a whole catalogue's list that is one row less than the list has.
+    """
+    return _against(fused.iloc[:-1], fused.iloc[1:])
+
+
+def against_middle(fused: pd.DataFrame) -> pd.DataFrame:
+    """A fused list's ledger less that of the item in its middle, the upper one of two."""
+    middle = (len(fused) - 1) // 2
+    return _against(fused, fused.iloc[[middle] * len(fused)])
+
+
+def _against(rows: pd.DataFrame, others: pd.DataFrame) -> pd.DataFrame:
+    """Scores and heads' parts less those of other rows, place by place."""
+    columns = ["score", *head_columns(rows)]
+    less = rows[columns].to_numpy() - others[columns].to_numpy()
+    return rows.assign(**dict(zip(columns, less.T, strict=True)))
+
+
 def head_lists(
     items: pd.DataFrame, trace: SequenceTrace, k: int, held_out: int | None
 ) -> pd.DataFrame:

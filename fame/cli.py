@@ -720,9 +720,11 @@ def survey(
 ) -> None:
     """Looks at everybody once: people worth showing, and whether explanations hold.
 
-    Stores both with the checkpoint, as people.json and faithfulness.json: user ids and figures.
+    Stores both with the checkpoint, as people.json and faithfulness.json: user ids and figures. The
+    example on which its named heads differ most goes into opening.json: the app opens there.
     """
     from fame.lens.people import RULES
+    from fame.opening import write_opening
     from fame.presentation.sentences import base_rate_phrase, checkpoint_sentence
     from fame.survey import survey as run_survey
 
@@ -731,8 +733,15 @@ def survey(
     people, faithfulness = run_survey(
         loaded, histories, sample=sample, seed=seed, on_progress=StderrProgress()
     )
+    opening = write_opening(loaded)
     if as_json:
-        print_json({"people": asdict(people), "faithfulness": asdict(faithfulness)})
+        print_json(
+            {
+                "people": asdict(people),
+                "faithfulness": asdict(faithfulness),
+                "opening": asdict(opening),
+            }
+        )
         return
     for name, rows in people.lists.items():
         users = ", ".join(str(row["user"]) for row in rows[:5]) or "nobody"
@@ -740,6 +749,10 @@ def survey(
         typer.echo(f"{name:<16} {RULES[name].shows} ({usual}): {users}")
     for measure, measured in faithfulness.measures.items():
         typer.echo(checkpoint_sentence(measure, measured))
+    if opening.example:
+        typer.echo(f"Its heads differ most on the example {opening.example}: {opening.lead:.2f}.")
+    else:
+        typer.echo("No example shows its heads apart: none has a name by evidence that it shows.")
 
 
 @app.command()
@@ -765,6 +778,7 @@ def facets(
     """
     from fame.data.catalogue import values_by_facet
     from fame.facets.agreement import NEIGHBOURS, facet_agreement
+    from fame.opening import write_opening
     from fame.survey import sasrec_beside, survey_facets
 
     loaded = _load_checkpoint(checkpoint, "cpu")
@@ -791,6 +805,7 @@ def facets(
             seed=seed,
             on_progress=StderrProgress(),
         )
+        write_opening(loaded)
         agreement = found.agreement
     if as_json:
         tables = {column: asdict(facet) for column, facet in agreement.items()}

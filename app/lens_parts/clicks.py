@@ -6,6 +6,7 @@ import hashlib
 
 import pandas as pd
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 import charts
 import components
@@ -19,6 +20,7 @@ from fame.lens.influence import (
     list_influence_table,
 )
 from fame.presentation import sentences
+from fame.presentation.text import count
 from lens_parts import scene as change
 from lens_parts.scene import Scene
 
@@ -27,7 +29,9 @@ _MOST = 100
 
 
 def clicks(scene: Scene) -> None:
-    components.section("Because of which clicks?", "Influence", "Intervention", "Click")
+    right = components.section("Because of which clicks?", "Influence", "Intervention", "Click")
+    if not state.presenting():
+        _whole_history(scene, right)
     found = resources.influence(scene.opened, scene.history, scene.k, scene.desk)
     if not len(found.items):
         components.quiet(
@@ -68,6 +72,17 @@ def clicks(scene: Scene) -> None:
             f"influence-{_mark(scene)}",
             lambda chosen: change.leave_out(str(ids.iat[int(chosen) - 1])),
         )
+
+
+def _whole_history(scene: Scene, place: DeltaGenerator) -> None:
+    whole = place.popover(
+        f"All {count(len(scene.trace.history), 'click')}", key="whole-history", on_change="rerun"
+    )
+    if whole.open:
+        with whole:
+            table = tables.history_table(scene.opened.items, scene.trace)
+            st.dataframe(table, hide_index=True, key="history", width=760)
+            components.download(table, "History as CSV", "history")
 
 
 def _mark(scene: Scene) -> str:

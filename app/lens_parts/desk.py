@@ -26,6 +26,7 @@ _DIGITS = 4  # of a weight: enough for any list, few enough for an address
 
 def changed(scene: Scene) -> None:
     """Before and after side by side."""
+    components.section("What changed?", "Rank-biased overlap", "Intervention")
     comparison = scene.comparison()
     components.words(sentences.comparison_sentence(comparison))
     moves = tables.moves_table(scene.opened.items, comparison, scene.person.held_out)

@@ -25,6 +25,7 @@ from fame.presentation.names import expert_name
 from fame.presentation.palette import NEUTRAL, head_colour
 from fame.presentation.text import percent
 from fame.survey import Facets
+from lens_parts import desk
 from lens_parts.answer import line
 from lens_parts.scene import Scene
 from text import for_markdown
@@ -128,6 +129,7 @@ def _account(scene: Scene, pair: tuple[int, int], measured: _Measured) -> None:
     colour = head_colour(pair[0])
     name = measured.name(pair)
     components.words(_sentence(account, scene, name))
+    _switches(scene, pair)
     st.markdown(f"**What does {for_markdown(name)} attend to?**")
     attention = tables.attention_table(scene.opened.items, scene.trace, account.attention)
     components.chart(charts.attention_bars(attention, colour), "attention")
@@ -149,6 +151,24 @@ def _account(scene: Scene, pair: tuple[int, int], measured: _Measured) -> None:
             _list(scene, account.without, "Without", NEUTRAL)
     with columns[2]:
         _served(scene, pair)
+
+
+def _switches(scene: Scene, pair: tuple[int, int]) -> None:
+    """Mutes the expert on the desk, or lets it speak alone in its head."""
+    with st.container(horizontal=True):
+        for choice, icon, change in (
+            ("solo", "headphones", desk.solo_expert),
+            ("mute", "volume_off", desk.mute_expert),
+        ):
+            on = pair in state.get(choice)
+            st.button(
+                choice.capitalize(),
+                key=f"{choice}-expert",
+                icon=f":material/{icon}:",
+                type="primary" if on else "secondary",
+                on_click=change,
+                args=(scene, *pair),
+            )
 
 
 def _sentence(account: ExpertAccount, scene: Scene, name: str) -> str:

@@ -40,6 +40,10 @@ function listen(root) {
     const fader = event.target.closest("input[data-act]");
     if (fader) root.act({ ...JSON.parse(fader.dataset.act), to: Number(fader.value) });
   });
+  root.addEventListener("input", (event) => {
+    const fader = event.target.closest("input.fader");
+    if (fader) fader.style.setProperty("--at", `${100 * fader.value}%`);
+  });
   const light = (event) => {
     const head = event.target.closest?.("[data-head]")?.dataset.head ?? "";
     const row = event.target.closest?.("[data-row]")?.dataset.row ?? "";

@@ -91,6 +91,7 @@ class _Stage:
         self.ids = self.items["item_id"]
         self.known: ItemFacts = resources.item_facts(scene.opened)
         self.held: frozenset[Value] = self.known.held_by(scene.trace.read)
+        self.clicked = {value for item in scene.trace.read for value in self.known.values(item)}
 
     # --- figures ---------------------------------------------------------------------------------
 
@@ -236,7 +237,7 @@ class _Stage:
         act = for_html(json.dumps({"do": "weigh", "head": head}))
         return (
             f'<input class="fader" type="range" min="0" max="1" step="0.01" value="{weight:g}" '
-            f'data-key="fader-{head}" data-act="{act}" '
+            f'style="--at: {100 * weight:g}%" data-key="fader-{head}" data-act="{act}" '
             f'aria-label="Weight of {for_html(name)} in the mix">'
         )
 
@@ -248,7 +249,10 @@ class _Stage:
         muted = {expert for own, expert in state.get("mute") if own == head}
         for expert, share in enumerate(shares):
             serves = self._serves(head, expert)
-            told = serves[0] if serves and share >= _LEAST_SHOWN else str(expert + 1)
+            # A name that has nothing to do with this history would only puzzle.
+            fitting = [value_name(value) for value in serves if _split(value) in self.clicked]
+            wide = share >= _LEAST_SHOWN
+            told = (fitting or [f"Expert {expert + 1}"])[0] if wide else str(expert + 1)
             hint = f"{expert_name(expert, serves, head=name)}: {percent(share)} of {name}"
             mix = round(62 - 40 * expert / (len(shares) - 1))
             style = f"flex: {max(float(share), 0.001):.4f} 1 0; --mix: {mix}%"
@@ -274,7 +278,7 @@ class _Stage:
         if found is None:
             return ()
         use = found.experts[head * self.scene.trace.experts + expert]
-        return [value_name(value) for value in use.named_after]
+        return use.named_after
 
     def _own_list(self, head: int) -> str:
         rows = self.by_head[self.by_head["head"] == head]
@@ -297,8 +301,7 @@ class _Stage:
         put_in = fused[columns].to_numpy(float) if trace.experts else fused[["score"]].to_numpy()
         up, down = (float(np.clip(s * put_in, 0, None).sum(1).max(initial=0)) for s in (1, -1))
         rows = "".join(
-            self._row(row, put_in[place], up, down)
-            for place, row in enumerate(fused.itertuples())
+            self._row(row, put_in[place], up, down) for place, row in enumerate(fused.itertuples())
         )
         reset = ""
         if self.scene.desk != change.UNTOUCHED and self.shown.controls:
@@ -373,6 +376,11 @@ class _Stage:
             f'<b title="{for_html(title)}">{for_html(title)}</b>{self._facts(item)}{alone}</span>'
             f"{figure}</div>"
         )
+
+
+def _split(value: str) -> Value:
+    column, _, name = value.partition("=")
+    return column, name
 
 
 def _plain(facts: Sequence[Fact]) -> str:

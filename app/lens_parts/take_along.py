@@ -24,7 +24,7 @@ def take_along(scene: Scene, names: tuple[str, ...]) -> None:
     Args:
         names: The choices that make up the page's address.
     """
-    popover = st.sidebar.popover("Take it along", icon=":material/ios_share:", width="stretch")
+    popover = st.popover("Take it along", icon=":material/ios_share:", width="stretch")
     subject = Subject(  # now: when the file is asked for, no session may be at hand
         history=scene.person.history,
         person=state.get("user") if state.get("source") == state.PERSON else None,

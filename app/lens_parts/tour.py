@@ -1,7 +1,12 @@
-"""A guided tour of one person, for a stage: five steps, each with only what it talks about."""
+"""A guided tour of one person, for a stage: guess, list, heads, mute one, reveal.
+
+Each step draws back the curtain of the first screen (:mod:`lens_parts.stage`) by as much as it
+talks about.
+"""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -12,15 +17,23 @@ import components
 import pickers
 import resources
 import state
+import tables
 from fame.checkpoint import Checkpoint
 from fame.errors import CheckpointError
-from fame.lens.people import RULES
+from fame.lens.people import HIT, RULES, BaseRate
+from fame.lens.trace import fused_table
 from fame.presentation import sentences
-from lens_parts import answer, desk
+from fame.survey import People
+from lens_parts import desk
 from lens_parts import scene as change
 from lens_parts.scene import Scene
+from lens_parts.stage import EVERYTHING, Shown, stage
+from text import for_markdown
 
-_CHOSEN_FROM = ("one_head_better", "gate_flips", "heads_disagree")  # who makes a good tour
+_CHOSEN_FROM = ("fusion_hits", "gate_flips", "heads_disagree")  # who makes a good tour
+_OFFERED = 4  # items to guess from
+_GUESSED = "tour-guessed"  # the item guessed, by index
+_ASKED = "tour-guess"  # the widget
 
 
 @dataclass(frozen=True)
@@ -40,19 +53,26 @@ class Step:
     shows: Callable[[Scene], None]
 
 
-def _history(scene: Scene) -> str:
+# --- what is said -------------------------------------------------------------------------------
+
+
+def _guess(scene: Scene) -> str:
+    asks = (
+        "What did they choose next?"
+        if scene.person.held_out is not None
+        else "Which of these will the model put first?"
+    )
     return (
         f"This is {scene.person.name}{_why_them(scene)}. All that the model knows of them is what "
-        f"they clicked, here with the latest on the right. "
-        f"{sentences.history_sentence(len(scene.history), len(scene.trace.read))} From that it has "
-        "to guess what comes next."
+        f"they clicked. {asks} All four are about as popular."
     )
 
 
 def _list(scene: Scene) -> str:
     return (
-        "From that it ranks the catalogue, and this is the top of its list. Below each item "
-        "stand the clicks that it hangs on most: without them it would score lower."
+        f"{sentences.history_sentence(len(scene.history), len(scene.trace.read))} From them it "
+        "ranks the whole catalogue, and this is the top. In bold stands what a third of the clicks "
+        f"have too.{_fails(scene)}"
     )
 
 
@@ -60,52 +80,115 @@ def _heads(scene: Scene) -> str:
     said = sentences.gate_sentence(scene.trace.gate, scene.called)
     return (
         f"Behind the one list stand {scene.trace.heads} heads. Each ranks the whole catalogue in "
-        f"its own way, and a gate decides how much it counts. {said}"
+        f"its own way, and the streams show how much each counts. {said}"
     )
 
 
-def _desk(scene: Scene) -> str:
+def _mute(scene: Scene) -> str:
     return (
-        f"What if {scene.called.head(_largest(scene))} were silent? The faders of this desk are "
-        "the gate; one of them has been pulled down. Move them, and watch the list."
+        f"What if {scene.called.head(_largest(scene))} were silent? It has been muted. Move the "
+        "faders, mute another, and watch the rows."
     )
 
 
-def _changed(scene: Scene) -> str:
-    return (
-        "A line that rises is an item that won places, one that falls has lost some; what stands "
-        "below the gap is not in that list. So much of the list was the work of the mix."
+def _reveal(scene: Scene) -> str:
+    said = [_verdict(scene)]
+    if scene.person.held_out is not None:
+        rank, by_head, candidates = tables.held_out_ranks(scene.real, scene.person.held_out)
+        title = tables.item_title(scene.opened.items, scene.person.held_out)
+        said.append(sentences.held_out_sentence(title, rank, by_head, candidates, scene.called))
+    people = _people(scene.opened)
+    if people is not None:
+        rates, among = people.base_rates, people.looked_at
+        won, lost = rates["fusion_hits"].meeting, rates["one_head_better"].meeting
+        said.append(sentences.mix_wins_sentence(won, lost, among))
+    return " ".join(part for part in said if part)
+
+
+def _fails(scene: Scene) -> str:
+    """That the mix does not find what they chose, where it does not; said before the reveal."""
+    if scene.person.held_out is None:
+        return ""
+    rank, *_ = tables.held_out_ranks(scene.real, scene.person.held_out)
+    if rank is not None and rank <= HIT:
+        return ""
+    return " For this person the list misses what they chose next."
+
+
+def _verdict(scene: Scene) -> str:
+    guessed, right = st.session_state.get(_GUESSED), _answer(scene)
+    if guessed is None:
+        return ""
+    title = tables.item_title(scene.opened.items, right)
+    if guessed == right:
+        return f"Guessed right: {title}."
+    return f"The guess was {tables.item_title(scene.opened.items, guessed)}; it was {title}."
+
+
+# --- what is shown ------------------------------------------------------------------------------
+
+
+def _show_guess(scene: Scene) -> None:
+    items = _offered(scene)
+    st.pills(
+        "Your guess",
+        items,
+        format_func=lambda item: for_markdown(tables.item_title(scene.opened.items, item)),
+        default=st.session_state.get(_GUESSED) if st.session_state.get(_GUESSED) in items else None,
+        key=_ASKED,
+        on_change=_guessed,
     )
+    stage(scene, Shown(heads=False, fused=False, held_out=False, controls=False))
+
+
+def _guessed() -> None:
+    st.session_state[_GUESSED] = st.session_state[_ASKED]
+
+
+def _answer(scene: Scene) -> int:
+    """What is to be guessed: what they chose next, else what the model puts first."""
+    if scene.person.held_out is not None:
+        return scene.person.held_out
+    return int(fused_table(scene.real, 1)["item"].iloc[0])
+
+
+def _offered(scene: Scene) -> list[int]:
+    """The answer among others that were clicked about as often, in an order of no meaning."""
+    answer, counts = _answer(scene), scene.opened.items["train_count"].to_numpy()
+    near = np.argsort(np.abs(counts - counts[answer - 1]), kind="stable") + 1
+    barred = {answer, *scene.person.history.tolist()}
+    others = [int(item) for item in near[: _OFFERED + len(barred)] if int(item) not in barred]
+    offered = [answer, *others[: _OFFERED - 1]]
+    return sorted(offered, key=lambda item: hashlib.sha256(f"{answer} {item}".encode()).digest())
 
 
 def _show_list(scene: Scene) -> None:
-    answer.history(scene)
-    answer.with_causes(scene, answer.lists(scene, by_head=False))
+    stage(scene, Shown(heads=False, held_out=False, controls=False))
 
 
 def _show_heads(scene: Scene) -> None:
-    answer.gate(scene)
-    answer.lists(scene, causes=False)
+    stage(scene, Shown(held_out=False, controls=False))
 
 
-def _show_desk(scene: Scene) -> None:
-    answer.lists(scene, causes=False)
+def _show_mute(scene: Scene) -> None:
+    stage(scene, Shown(held_out=False))
 
 
-def _show_changed(scene: Scene) -> None:
-    if scene.touched:
-        desk.changed(scene)
-    else:
-        components.quiet("Nothing is changed: go back a step and move a fader.")
+def _show_reveal(scene: Scene) -> None:
+    stage(scene, EVERYTHING)
 
 
 STEPS = (
-    Step("The history", _history, answer.history),
+    Step("Guess the next click", _guess, _show_guess),
     Step("The list", _list, _show_list),
     Step("The heads", _heads, _show_heads),
-    Step("The mixing desk", _desk, _show_desk),
-    Step("What changed", _changed, _show_changed),
+    Step("Mute one", _mute, _show_mute),
+    Step("What they chose", _reveal, _show_reveal),
 )
+_MUTES = 4  # the step on which a head is silent
+
+
+# --- on and back --------------------------------------------------------------------------------
 
 
 def button(opened: Checkpoint) -> None:
@@ -113,14 +196,14 @@ def button(opened: Checkpoint) -> None:
     if opened.model.heads < 2:
         return
     on_tour = state.get("tour") > 0
-    st.sidebar.button(
+    st.button(
         "Leave the tour" if on_tour else "Guided tour",
         icon=":material/close:" if on_tour else ":material/tour:",
         key="tour-button",
         on_click=_leave if on_tour else _start,
         args=() if on_tour else (opened,),
         width="stretch",
-        help="Five steps through one person: history, list, heads, desk, what changed",
+        help="Five steps through one person: guess, list, heads, mute one, what they chose",
     )
 
 
@@ -132,9 +215,9 @@ def step(scene: Scene) -> None:
         components.section(f"{number} of {len(STEPS)} · {now.name}")
         components.step(now.says(scene))
         with st.container(horizontal=True):
-            for label, icon, to in (
-                ("Back", "arrow_back", number - 1),
-                ("Next", "arrow_forward", number + 1),
+            for label, icon, to, key in (
+                ("Back", "arrow_back", number - 1, "Left"),
+                ("Next", "arrow_forward", number + 1, "Right"),
             ):
                 if 1 <= to <= len(STEPS):
                     st.button(
@@ -144,6 +227,7 @@ def step(scene: Scene) -> None:
                         type="primary" if to > number else "secondary",
                         on_click=_go,
                         args=(to, scene),
+                        shortcut=key,
                     )
             st.button("Leave the tour", key="tour-leave", icon=":material/close:", on_click=_leave)
     now.shows(scene)
@@ -157,22 +241,28 @@ def _start(opened: Checkpoint) -> None:
     change.reset_desk()
     state.put("without", ())
     state.put("tour", 1)
+    st.session_state.pop(_GUESSED, None)
     picked = _picked(opened)
     if picked is not None:  # else whoever is shown now is as good as any
         pickers.show_user(picked.user)
 
 
+def _people(opened: Checkpoint) -> People | None:
+    try:
+        return resources.people(opened)
+    except CheckpointError:  # told where the lists are shown
+        return None
+
+
 def _picked(opened: Checkpoint) -> Picked | None:
     """Who is shown, where the data set is at hand and a survey has found somebody."""
-    try:
-        people = resources.people(opened)
-    except CheckpointError:  # told where the lists are shown
-        people = None
+    people = _people(opened)
     if people is None or pickers.people_of(opened) is None:
         return None
     for rule in _CHOSEN_FROM:
         if people.lists[rule]:
-            usual = sentences.base_rate_phrase(rule, people.base_rates[rule], people.looked_at)
+            rate: BaseRate = people.base_rates[rule]
+            usual = sentences.base_rate_phrase(rule, rate, people.looked_at)
             return Picked(people.lists[rule][0]["user"], f"{RULES[rule].shows} ({usual})")
     return None
 
@@ -186,10 +276,10 @@ def _why_them(scene: Scene) -> str:
 
 
 def _go(to: int, scene: Scene) -> None:
-    """To another step; the desk is untouched before its own step, and set when that is reached."""
-    if to == 4 and scene.desk.gate is None:
+    """To another step; the desk is touched on its own step alone."""
+    if to == _MUTES and scene.desk.gate is None:
         state.put("gate", desk.without_head(scene, _largest(scene)))
-    elif to < 4:
+    elif to != _MUTES:
         change.reset_desk()
     state.put("tour", to)
 

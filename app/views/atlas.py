@@ -15,6 +15,7 @@ import pickers
 import resources
 import state
 import tables
+from badge import badge
 from cards import Line
 from fame.checkpoint import Checkpoint
 from fame.errors import CheckpointError
@@ -33,7 +34,7 @@ LEDE = (
     "Every point is an item, drawn near the items that a head treats alike. Look at one head, or "
     "at two side by side: where they differ, they see the catalogue differently."
 )
-OWN = ("space", "beside", "colour", "value", "item", "overlay")
+OWN = ("space", "beside", "colour", "value", "item", "overlay", "present")
 NEAREST = 10
 MOST_COLUMNS = 5  # lists beside one another
 
@@ -43,9 +44,10 @@ def main() -> None:
     place = components.page_head(QUESTION, LEDE)
     opened = pickers.checkpoint_picker()
     person = pickers.person_picker(opened)
-    k = pickers.list_length()
-    naming.names_of_heads(opened)
-    components.glossary()
+    badge(opened)
+    with st.sidebar:
+        k = pickers.list_length()
+        naming.names_of_heads(opened)
     projection = _projection(opened)
     if projection is None:
         components.tell(place)

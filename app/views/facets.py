@@ -14,6 +14,7 @@ import facet_tables
 import pickers
 import resources
 import state
+from badge import badge
 from fame.checkpoint import Checkpoint
 from fame.errors import CheckpointError
 from fame.presentation import facet_sentences as sentences
@@ -52,9 +53,7 @@ def main() -> None:
     place = components.page_head(QUESTION, "" if state.presenting() else LEDE)
     opened = pickers.checkpoint_picker()
     state.of_data(opened.data.name)
-    components.presenter_toggle()
-    if not state.presenting():
-        components.glossary()
+    badge(opened)
     found = _stored(opened)
     if found is None:
         components.tell(place)

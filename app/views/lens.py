@@ -6,29 +6,41 @@ import components
 import naming
 import pickers
 import state
+from badge import badge
 from fame.checkpoint import Checkpoint
 from fame.models.registry import spec_of
-from lens_parts import answer, clicks, experts, item, mix, new_item, others, stage, tour, truth
+from lens_parts import (
+    answer,
+    clicks,
+    desk,
+    experts,
+    item,
+    mix,
+    new_item,
+    others,
+    stage,
+    tour,
+    truth,
+)
 from lens_parts.scene import Scene, set_up
 from lens_parts.take_along import take_along
 from pickers import Person
 
 QUESTION = "Why does this person get this list?"
-LEDE = (
-    "The model reads what somebody clicked and ranks the catalogue, with several heads that each "
-    "see the items in their own way: what each of them said, and how much it counted."
-)
 # What this page keeps in its address, beside the person.
 OWN = (
     *("without", "gate", "mute", "solo", "scores"),
     *("part", "of", "item", "new", "expert", "mix", "tour", "present"),
 )
 PARTS = {  # in the order of state.PARTS: what the button says, what draws it, whether heads need be
+    "lists": ("Each head’s list", answer.lists, False),
+    "ledger": ("The account", answer.ledger, False),
     "clicks": ("Which clicks?", clicks.clicks, False),
     "item": ("Any item", item.item, False),
     "new": ("Something new", new_item.new_item, False),
     "experts": ("Experts", experts.experts, True),
     "mix": ("Over time", mix.mix, True),
+    "changed": ("What changed?", desk.changed, False),
     "truth": ("Is it true?", truth.truth, False),
     "others": ("Other models", others.others, False),
 }
@@ -36,12 +48,11 @@ PARTS = {  # in the order of state.PARTS: what the button says, what draws it, w
 
 def main() -> None:
     state.begin("lens", (*state.PERSON_NAMES, *OWN))
-    on_stage = state.presenting() or state.get("tour")
-    place = components.page_head(QUESTION, "" if on_stage else LEDE)
+    place = components.page_head(QUESTION)
     opened = pickers.checkpoint_picker()
+    badge(opened)
     person = pickers.person_picker(opened)
-    k = pickers.list_length()
-    scene = set_up(opened, person, k)
+    scene = set_up(opened, person, state.get("k"))
     _sidebar(opened, person, scene)
     components.tell(place)
     if state.get("source") == state.OWN and not state.get("tour"):
@@ -49,7 +60,6 @@ def main() -> None:
     if scene is None:
         components.quiet("Add an item to see what the model makes of it.")
     elif not scene.trace.candidates.any():
-        answer.history(scene)
         components.quiet("The history holds the whole catalogue: nothing is left to recommend.")
     elif state.get("tour"):
         tour.step(scene)
@@ -64,23 +74,21 @@ def _address() -> tuple[str, ...]:
 
 
 def _sidebar(opened: Checkpoint, person: Person, scene: Scene | None) -> None:
-    tour.button(opened)
-    components.presenter_toggle()
-    if state.presenting():
-        return
-    if scene is not None:
-        take_along(scene, _address())
-    naming.names_of_heads(opened)
-    if state.get("source") != state.OWN:
-        pickers.edit_button(opened, person.history if scene is None else scene.history)
-    components.glossary()
+    with st.sidebar:
+        tour.button(opened)
+        if state.presenting():
+            return
+        with st.expander("More", icon=":material/tune:", key="more"):
+            pickers.list_length()
+            if scene is not None:
+                take_along(scene, _address())
+            naming.names_of_heads(opened)
+            if state.get("source") != state.OWN:
+                pickers.edit_button(opened, person.history if scene is None else scene.history)
 
 
 def _story(scene: Scene) -> None:
-    """First the answer in words, lists and ledger; then the desk; then one part looked at closer.
-
-    What the clicks below each item need costs most, so it is filled in when all else is drawn.
-    """
+    """First the whole answer in one picture; then one part looked at closer."""
     components.words(stage.summary(scene))
     stage.stage(scene)
     _closer(scene, bool(scene.trace.experts))
@@ -99,6 +107,8 @@ def _closer(scene: Scene, several: bool) -> None:
     offered = [name for name, (_, _, heads) in PARTS.items() if several or not heads]
     if not scene.opened.value_names:  # there is nothing to make something new of
         offered.remove("new")
+    if not scene.touched:
+        offered.remove("changed")
     if state.get("part") not in offered:
         state.settle("part", offered[0])
     with st.container(key="closer", horizontal=True, vertical_alignment="center"):

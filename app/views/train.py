@@ -115,9 +115,8 @@ CHOICES: dict[str, tuple[str, dict[str, str], str]] = {
 
 
 def main() -> None:
-    state.begin("train", ("run",))
+    state.begin("train", ("run", "present"))
     place = components.page_head(QUESTION, LEDE)
-    components.glossary()
     form, live = st.columns([2, 3], gap="large")
     with form:
         _new_run()
@@ -125,7 +124,7 @@ def main() -> None:
         _chosen_run()
     components.tell(place)
     _past_runs()
-    state.publish(("run",))
+    state.publish(("run", "present"))
 
 
 # --- a new run ---------------------------------------------------------------------------------

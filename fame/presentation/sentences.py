@@ -11,11 +11,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from fame.facets.agreement import Agreement
 from fame.facets.expert_lists import LIST_LENGTH as EXPERT_LIST
 from fame.facets.expert_lists import ExpertLists
 from fame.facets.experts import GOAL_LIFT, GOAL_PART, GOAL_SHARE, ExpertGoals, ExpertUse
+from fame.facets.naming import NamedHead
 from fame.lens.account import ItemAccount
 from fame.lens.compare import Comparison
 from fame.lens.faithfulness import DeletionCurve, Estimate, Measure, MeasuredFaithfulness, Verdict
@@ -53,7 +55,10 @@ def gate_sentence(gate: Sequence[float] | np.ndarray, called: HeadNames) -> str:
 def evidence_phrase(shared: Shared) -> str:
     """``9 of 10 are Konad``."""
     verb = "is" if shared.count == 1 else "are"
-    among = "all" if shared.count == shared.among else f"{shared.count} of {shared.among}"
+    whole = shared.count == shared.among
+    among = (
+        f"all {shared.among}" if whole and shared.count > 1 else f"{shared.count} of {shared.among}"
+    )
     return f"{among} {verb} {shortened(shared.value, 40)}"
 
 
@@ -83,6 +88,89 @@ def stage_sentence(
     whole = f". Of the list that they make, {evidence_phrase(together)}" if together else ""
     start = f"What {'the head makes' if len(seen) == 1 else 'the heads make'} of "
     return f"{start}{count(clicks, 'click')} – {'; '.join(told)}{others}{whole}."
+
+
+def mix_wins_sentence(won: int, lost: int, among: int) -> str:
+    """How often the mix finds the next item where no head does, and the other way round.
+
+    Args:
+        won: People whose next item is in the fused first ten and in no head's.
+        lost: People whose next item is in some head's first ten and not in the fused one.
+    """
+
+    def share(number: int) -> str:
+        return f"{100 * number / among:.1f} %"
+
+    return (
+        f"Over {among:,} people the mix has the next item among its first ten, and no head alone "
+        f"has, for {share(won)}; some head has it and the mix has not for {share(lost)}."
+    )
+
+
+def standing_phrase(own: float, beside: Mapping[str, float]) -> str:
+    """HR@10 beside that of others, in a line."""
+    others = "".join(f" · {label} {share:.3f}" for label, share in beside.items())
+    return f"HR@10 {own:.3f}{others}"
+
+
+def standing_sentence(own: float, beside: Mapping[str, float], *, weak: bool) -> str:
+    """The same in words, and a warning where the model has learnt little."""
+    others = ", ".join(f"{percent(share)} by {label}" for label, share in beside.items())
+    beside_them = f" ({others})" if others else ""
+    said = (
+        f"The next item of {percent(own)} of people is among the first ten of this model, over the "
+        f"test split{beside_them}."
+    )
+    if weak:
+        said += (
+            " That is nearer to popularity than to the best of the others: it has learnt little, "
+            "and what its heads show says little."
+        )
+    return said
+
+
+def facets_verdict(heads: Sequence[NamedHead], free: Sequence[bool]) -> tuple[str, str]:
+    """Whether the heads are facets, by evidence: in short, and why.
+
+    Args:
+        free: ``[H]`` whether the head was given no facet; empty where none was given any.
+    """
+    asked = [head for head in heads if not (free and free[head.head])]
+    named = [head for head in asked if head.name is not None and head.facet is not None]
+    if not asked:
+        return "Heads are facets: no", "No head was given a facet."
+    verdict = "yes" if len(named) == len(asked) else "partly" if named else "no"
+    of_them = f"{len(named)} of {count(len(asked), 'head')}"
+    left = sum(free)
+    beside = f", {count(left, 'free head')} beside them" if left else ""
+    return (
+        f"Heads are facets: {verdict}",
+        f"{of_them} {'has' if len(named) == 1 else 'have'} a name by evidence{beside}. The Facets "
+        "page has the figures and their controls.",
+    )
+
+
+def ledger_sentence(rows: pd.DataFrame, against: str, called: HeadNames) -> str:
+    """What decides the first place, by the heads' parts of it.
+
+    Args:
+        rows: ``score, head_0 ..``, best first, each less what ``against`` names.
+    """
+    if not len(rows):
+        return "There is no item below to compare with."
+    first = rows.iloc[0]
+    parts = [float(first[name]) for name in rows.columns if name.startswith("head_")]
+    zero = {
+        "centred": "the average item",
+        "next": "the item below it",
+        "middle": "the item in the middle of the list",
+        "raw": "zero",
+    }[against]
+    said = f"The first item is {points(float(first['score']))} from {zero}"
+    if len(parts) < 2:
+        return f"{said}."
+    told = ", ".join(f"{called.head(head)} {points(part)}" for head, part in enumerate(parts))
+    return f"{said}: {told}."
 
 
 def without_head_sentence(
@@ -365,16 +453,6 @@ _BESIDE_LATEST: dict[Verdict, str] = {
     "unclear": "do no more than naming the latest clicks",
     "fails": "do less than naming the latest clicks",
 }
-
-
-def tested_sentence(measured: MeasuredFaithfulness) -> str:
-    """Whether the clicks that are named below can be believed."""
-    people = count(measured.people, "person").replace("persons", "people")
-    return (
-        f"Tested on {people}, {_TESTED[measured.verdict]} (taken one by one, for "
-        f"{percent(measured.verdicts['holds'].mean)}) and "
-        f"{_BESIDE_LATEST[measured.verdict_on_latest]}."
-    )
 
 
 def desk_sentence(desk: Intervention, left_out: int, called: HeadNames) -> str:

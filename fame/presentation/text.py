@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
+
 
 def one_line(text: str) -> str:
     return " ".join(str(text).split())
@@ -15,6 +18,24 @@ def shortened(text: str, length: int) -> str:
     cut = text[: length - 1]
     word = cut.rfind(" ")
     return (cut[:word] if word > length * 0.7 else cut).rstrip(" ,;:-(") + "…"
+
+
+def told_apart(titles: Sequence[str], length: int) -> list[str]:
+    """Titles of at most ``length`` characters; two that begin alike show how they end."""
+    cut = [shortened(title, length) for title in titles]
+    clashing = {short for short, times in Counter(cut).items() if times > 1}
+    return [
+        _ends(one_line(title), length) if short in clashing else short
+        for title, short in zip(titles, cut, strict=True)
+    ]
+
+
+def _ends(title: str, length: int) -> str:
+    """A title cut in its middle."""
+    if len(title) <= length:
+        return title
+    tail = length // 2
+    return f"{title[: length - tail - 1].rstrip()}…{title[-tail:].lstrip()}"
 
 
 def quoted(title: str) -> str:

@@ -34,6 +34,7 @@ from fame.evaluate import evaluate, head_report, protocol, summarise_targets
 from fame.files import telling_of, write_text
 from fame.models.item_values import ValueIndex
 from fame.models.registry import made_of_values
+from fame.opening import write_opening
 from fame.presentation.names import head_name
 from fame.projection import project, write_projection
 from fame.survey import sasrec_beside, survey_facets
@@ -252,6 +253,7 @@ def _name_heads(record: Record, dataset: Dataset, should_stop: Callable[[], bool
         checkpoint = load_checkpoint(record.run.path)
         sasrec = sasrec_beside(checkpoint)
         found = survey_facets(checkpoint, dataset.interactions, sasrec=sasrec, on_progress=go_on)
+        write_opening(checkpoint)
     except (Exception, KeyboardInterrupt) as error:
         reason = str(error) if isinstance(error, FameError) else repr(error)
         return (

@@ -8,8 +8,8 @@ import pytest
 
 import state
 import text
-from examples import EXAMPLES, offers
 from fame.data.catalogue import read_items
+from fame.presentation.examples import EXAMPLES, offers
 from tests.made_up import HTML_TITLE, SHORTCODE_TITLE
 
 

@@ -1,5 +1,8 @@
 """Reading a page that AppTest has drawn."""
 
+import html
+import json
+import re
 from pathlib import Path
 
 from streamlit.testing.v1 import AppTest
@@ -23,7 +26,21 @@ def warnings(app: AppTest) -> str:
 def html_of(app: AppTest) -> str:
     """All HTML on the page, styles left out."""
     bodies = [element.proto.body for element in app.get("html")]
+    bodies += [json.loads(element.proto.json)["html"] for element in app.get("bidi_component")]
     return "\n".join(body for body in bodies if not body.startswith("<style>"))
+
+
+def press(app: AppTest, **act: object) -> AppTest:
+    """Does what a button of the stage does: its ``data-act`` is ``act``."""
+    (stage,) = app.get("bidi_component")
+    offered = re.findall(r' data-act="([^"]*)"', json.loads(stage.proto.json)["html"])
+    buttons = [json.loads(html.unescape(found)) for found in offered]
+    assert {name: value for name, value in act.items() if name != "to"} in buttons
+    widgets = app._tree.get_widget_states()
+    pressed = widgets.widgets.add()
+    pressed.id = f"$$STREAMLIT_INTERNAL_KEY_{stage.proto.id}__events"
+    pressed.json_trigger_value = json.dumps([{"event": "act", "value": act}])
+    return app._run(widgets)
 
 
 def charts_of(app: AppTest) -> list[str]:

@@ -1,0 +1,76 @@
+"""How well a checkpoint ranks beside what everybody can have: one figure each, for a badge."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from fame.baselines import COUNTING, baselines_beside
+from fame.checkpoint import Checkpoint, load_checkpoint
+from fame.errors import FameError
+from fame.experiments.results import DataKey, Results, RunKey
+from fame.experiments.variants import variant
+from fame.models.registry import MODELS
+
+FIGURE = "HR@10"
+
+
+@dataclass(frozen=True)
+class Standing:
+    """HR@10 over the test split, of the checkpoint and of others.
+
+    Attributes:
+        own: The checkpoint's.
+        beside: By label those of SASRec, where it was trained on the same data, and of the
+            counting baselines; popularity last.
+    """
+
+    own: float
+    beside: Mapping[str, float]
+
+    @property
+    def weak(self) -> bool:
+        """Whether it is nearer to popularity than to the best of the others.
+
+        Such a model has learnt little of anybody, and its heads may look more like facets than
+        those of a good one.
+        """
+        popularity = self.beside.get(COUNTING["popularity"])
+        if popularity is None:
+            return False
+        return self.own < (popularity + max(self.beside.values())) / 2
+
+
+def standing(checkpoint: Checkpoint) -> Standing | None:
+    """How a checkpoint stands; ``None`` where there are no figures of its weights."""
+    metrics = checkpoint.metrics or {}
+    if "test" not in metrics:
+        return None
+    beside: dict[str, float] = {}
+    sasrec = _sasrec(checkpoint)
+    if sasrec is not None and checkpoint.model_config.model != "sasrec":
+        beside[MODELS["sasrec"].title] = sasrec
+    for name in ("item_knn", "popularity"):
+        if figures := metrics.get("baselines", {}).get(name):  # older files lack some
+            beside[COUNTING[name]] = float(figures[FIGURE])
+    return Standing(float(metrics["test"][FIGURE]), beside)
+
+
+def _sasrec(checkpoint: Checkpoint) -> float | None:
+    """Of SASRec by the recipe, the mean over seeds in ``results.csv``; else of one that lies beside
+    the checkpoint and was trained on the same data."""
+    data = DataKey.of(checkpoint.data)
+    try:
+        configs = variant("sasrec").configs(data.data)
+        rows = Results(checkpoint.path.parent).select(
+            RunKey.of(data, "sasrec", *configs, checkpoint.code)
+        )
+    except FameError:  # a table of somebody's own that is damaged says nothing here
+        rows = None
+    if rows is not None and len(rows):
+        return float(rows[FIGURE].mean())
+    path = baselines_beside(checkpoint).get("sasrec")
+    if path is None:
+        return None
+    metrics = load_checkpoint(path).metrics or {}
+    return float(metrics["test"][FIGURE]) if "test" in metrics else None
