@@ -75,7 +75,7 @@ def sentences(checkpoint: Checkpoint, parts, *, new: bool = False) -> list[str]:
 
 
 def test_every_recommendation_says_its_values(open_app, valued):
-    app = open_app(checkpoint=VALUED, user="u3", k="5")
+    app = open_app(checkpoint=VALUED, user="u3", k="5", part="ledger")
     assert_calm(app)
     trace, page = traced(valued), text_of(app)
     for item in fused_table(trace, 5)["item"]:
@@ -93,7 +93,7 @@ def test_every_recommendation_says_its_values(open_app, valued):
 
 
 def test_raw_parts_are_told_where_raw_is_asked_for(open_app, valued):
-    app = open_app(checkpoint=VALUED, user="u3", k="1", scores="raw")
+    app = open_app(checkpoint=VALUED, user="u3", k="1", part="ledger", scores="raw")
     trace = traced(valued)
     (item,) = fused_table(trace, 1)["item"]
     raw, centred = (sentences(valued, value_ledger(trace, item, raw=r)) for r in (True, False))

@@ -6,8 +6,8 @@ import shutil
 
 import pytest
 
-import pickers
-import resources
+from fame.checkpoint import load_checkpoint
+from fame.opening import FORMAT, OPENING
 from tests import made_up
 from tests.app.walk import (
     ATLAS,
@@ -26,21 +26,15 @@ def test_it_opens_on_a_real_person_without_a_click(open_app):
     app = open_app()
     assert_calm(app)
     assert app.title[0].value == "Why does this person get this list?"
-    assert headings(app) == [
-        "What does the model know of them?",
-        "How much does each head count?",
-        "What is recommended, and what by each head alone?",
-        "What did each head put into the recommendations?",
-        "Would they have found what they really chose?",
-        "What if the heads were mixed otherwise?",
-        "Because of which clicks?",
-    ]
-    assert [name.split("-")[0] for name in charts_of(app)] == ["ledger", "influence"]
-    assert 'class="lens-gate"' in html_of(app)
+    assert headings(app) == ["What would each head alone recommend?"]
+    assert not charts_of(app)  # no chart is waited for before somebody asks for one
+    page = html_of(app)
+    assert page.count('<article class="head') == 3 and page.count('<li class="row') == 10
+    assert "◎ Really chosen next" in page
 
 
 def test_tables_are_filled_when_they_are_opened(open_app):
-    app = open_app(checkpoint=made_up.NAME, user="u3")
+    app = open_app(checkpoint=made_up.NAME, user="u3", part="ledger")
     assert not app.dataframe
     app.session_state["ledger-numbers"] = True
     app.run()
@@ -88,7 +82,7 @@ def test_random_gives_somebody(open_app):
         ({"k": "NaN"}, "k must be a whole number from 1 to 50"),
         ({"items": "1,999"}, "no item '999'"),
         ({"items": ",".join(["1"] * 10_000)}, "at most 1,000 items"),
-        ({"scores": "cooked"}, "scores must be one of centred, raw"),
+        ({"scores": "cooked"}, "scores must be one of centred, next, middle, raw"),
         ({"mix": "head_9"}, ""),
         ({"nonsense": "1"}, "'nonsense'"),
         ({"source": "own"}, "'source'"),
@@ -102,7 +96,7 @@ def test_an_address_edited_by_hand_is_told_and_left_aside(open_app, address, tol
 
 
 def test_raw_scores_come_with_a_word_of_warning(open_app):
-    app = open_app(checkpoint=made_up.NAME, scores="raw")
+    app = open_app(checkpoint=made_up.NAME, part="ledger", scores="raw")
     assert_calm(app)
     assert "Raw bars mean nothing by themselves" in html_of(app)
     assert query(app, "scores") == "raw"
@@ -116,7 +110,7 @@ def test_titles_are_shown_as_they_are(open_app):
     for title in (made_up.HTML_TITLE, made_up.SHORTCODE_TITLE):
         assert for_html(title) in page
         assert title in html.unescape(page)
-    app = open_app(checkpoint=made_up.NAME, items="5,6", k="50")
+    app = open_app(checkpoint=made_up.NAME, items="5,6", k="50", part="ledger")
     figure = next(c.proto.spec for c in app.get("plotly_chart") if c.proto.id.endswith("ledger"))
     assert "<b>x</b>" not in figure
     labels = json.loads(figure)["layout"]["yaxis"]["ticktext"]
@@ -126,7 +120,7 @@ def test_titles_are_shown_as_they_are(open_app):
 def test_a_history_longer_than_the_model_reads(open_app):
     app = open_app(checkpoint=made_up.NAME, user=made_up.LONG)
     assert_calm(app)
-    assert "The model reads the last 8 of" in html_of(app)
+    assert "the model reads the last 8<" in html_of(app)
 
 
 def test_a_history_is_composed_edited_and_left(open_app):
@@ -144,7 +138,7 @@ def test_a_history_is_composed_edited_and_left(open_app):
     assert query(app, "items").split(",")[-1] == "1"
     assert_calm(app)
 
-    assert "What they really chose next" in html_of(app)  # the real next click stays theirs
+    assert "Really chosen next" in html_of(app)  # the real next click stays theirs
     labelled(app, "Back to the real history").click().run()
     assert (query(app, "user"), query(app, "items")) == ("u2", None)
     assert_calm(app)
@@ -161,8 +155,10 @@ def test_sasrec_says_what_it_lacks(open_app):
     app = open_app(checkpoint="sasrec")
     assert_calm(app)
     assert "What is missing here?" in headings(app)
-    assert "What if the heads were mixed otherwise?" not in headings(app)
+    assert '<article class="head' not in html_of(app)
     assert app.segmented_control(key="choice-part").options == [
+        "Each head’s list",
+        "The account",
         "Which clicks?",
         "Any item",
         "Is it true?",
@@ -183,28 +179,24 @@ def test_without_the_data_it_opens_on_an_example(open_app, home):
     assert "People need the data set" in warnings(asked)
 
 
-@pytest.mark.parametrize("touched", [False, True])
-def test_the_first_data_set_is_fetched_without_a_click(open_app, home, monkeypatch, touched):
-    (home / "cache").rename(home / "elsewhere")
-    started = []
-
-    def fetch(name: str) -> None:
-        started.append(name)
-        (home / "elsewhere").rename(home / "cache")
-
-    monkeypatch.setattr(pickers, "_START", made_up.NAME)
-    monkeypatch.setattr(resources, "start_fetch", fetch)
-    done = resources.Job("Fetching", done=True)
-    monkeypatch.setattr(resources, "job", lambda name: done if started else None)
-    app = open_app(checkpoint=made_up.NAME)
-    assert started == [made_up.NAME]
-    assert query(app, "example") and not query(app, "user")
-    if touched:  # somebody who has begun to look at something else is left there
-        app.segmented_control(key="choice-source").set_value("own").run()
-    app.run()
+def test_it_opens_on_what_the_survey_found(open_app, home):
+    for name, lead in ((made_up.NAME, 0.4), ("sasrec", 0.9)):
+        folder = home / "checkpoints" / name
+        opening = {
+            "format": FORMAT,
+            "weights": load_checkpoint(folder).weights_hash,
+            "example": "best-known",
+            "named": 0.5 if name == "sasrec" else 1.0,
+            "lead": lead,
+        }
+        (folder / OPENING).write_text(json.dumps(opening))
+    app = open_app()  # most heads with names first, then how far they are apart
     assert_calm(app)
-    assert bool(query(app, "user")) is not touched
-    assert started == [made_up.NAME]
+    assert (query(app, "checkpoint"), query(app, "example")) == (made_up.NAME, "best-known")
+    (home / "checkpoints" / made_up.NAME / OPENING).write_text("{")
+    app = open_app()
+    assert_calm(app)
+    assert query(app, "checkpoint") == "sasrec"
 
 
 def test_another_checkpoint_of_other_data_forgets_the_person(open_app, home):

@@ -17,22 +17,36 @@ from fame.checkpoint import load_checkpoint
 from fame.cli import app as command_line
 from fame.config import ModelConfig
 from fame.data import load
-from fame.lens.trace import fused_table, leave_out, trace_history
+from fame.lens.trace import fused_table, item_ranks, leave_out, trace_history
 from fame.models.sequence_model import Intervention
-from fame.presentation.text import percent
+from fame.presentation.text import one_line, percent
 from fame.survey import FACETS, survey, survey_facets
 from tests import made_up
-from tests.app.walk import assert_calm, charts_of, headings, html_of, labelled, query, warnings
+from tests.app.walk import (
+    assert_calm,
+    charts_of,
+    headings,
+    html_of,
+    labelled,
+    press,
+    query,
+    send,
+    warnings,
+)
+from text import for_html, for_markdown
 
-DESK = "What if the heads were mixed otherwise?"
+ROWS = re.compile(r'<li class="row[^"]*" data-row="(\d+)" data-slide="item-([^"]*)"')
 
 
 def ledger(app):
     """The fused list as numbers: item ids and scores."""
+    app.segmented_control(key="choice-part").set_value("ledger")
     app.session_state["ledger-numbers"] = True
     app.run()
     assert_calm(app)
     table = app.dataframe[0].value
+    on_stage = [item for _, item in ROWS.findall(html_of(app))]
+    assert on_stage == table["Item"].tolist()
     return table["Item"].tolist(), table["Score"].to_numpy()
 
 
@@ -71,55 +85,114 @@ def test_the_desk_gives_what_the_command_line_gives(open_app, home, desk, argume
     np.testing.assert_allclose(scores, [row["score"] for row in fused], rtol=1e-12)
     plain, _ = ledger(open_app(checkpoint=made_up.NAME, user="u3"))
     assert items != plain  # or nothing was tested
+    app.segmented_control(key="choice-part").set_value("changed").run()
     assert "slope" in charts_of(app)
     assert {name: query(app, name) for name in desk} == desk
 
 
 def test_solo_mute_faders_and_the_way_back(open_app):
     app = open_app(checkpoint=made_up.NAME, user="u3")
-    assert DESK in headings(app)
-    assert "slope" not in charts_of(app)  # as long as nothing is changed, nothing is compared
     plain = html_of(app)
+    assert "Reset the desk" not in plain and "rank-biased overlap" not in plain
 
-    app.button(key="solo-1").click().run()
+    press(app, do="solo", head=1)
     assert query(app, "gate") == "0,1,0"
-    assert "Head 2 100 %" in html_of(app)
-    assert app.button(key="mute-1").disabled  # the last one that speaks
-    app.button(key="solo-1").click().run()
+    assert '<b>Head 2</b><span class="share">100 %' in html_of(app)
+    assert re.search(r'data-key="mute-1"[^>]* disabled', html_of(app))  # the last that speaks
+    press(app, do="solo", head=1)
     assert query(app, "gate") is None
 
-    app.button(key="mute-0").click().run()
+    press(app, do="mute", head=0)
     first, *others = query(app, "gate").split(",")
     assert float(first) == 0 and all(float(weight) > 0 for weight in others)
-    app.button(key="mute-0").click().run()
+    assert "Reset the desk" in html_of(app) and "What changed?" in parts_offered(app)
+    press(app, do="mute", head=0)
     assert query(app, "gate") is None
 
-    app.slider(key="fader-2").set_value(0.0).run()
+    press(app, do="weigh", head=2, to=0)
     assert query(app, "gate").endswith(",0")
     assert "rank-biased overlap" in html_of(app) or "same order" in html_of(app)
-    app.button(key="desk-reset").click().run()
+    press(app, do="reset")
     assert_calm(app)
     assert query(app, "gate") is None
     assert html_of(app) == plain
 
 
+def parts_offered(app):
+    return app.segmented_control(key="choice-part").options
+
+
+def test_rows_say_where_they_came_from(open_app):
+    app = open_app(checkpoint=made_up.NAME, user="u3")
+    before = [item for _, item in ROWS.findall(html_of(app))]
+    assert "<small>" not in html_of(app).split("column fused")[1].split("</ol>")[0].split("<ol>")[1]
+    press(app, do="solo", head=2)
+    rows = html_of(app).split("column fused")[1].split("</ol>")[0]
+    told = re.findall(
+        r'data-slide="item-([^"]*)".*?<span class="rank">\d+(?:<small>(.*?)</small>)?', rows
+    )
+    assert len(told) == 10 and any(mark for _, mark in told)
+    for place, (item, mark) in enumerate(told):
+        if item in before:
+            by = before.index(item) - place
+            assert mark == ("" if not by else f"{'▲' if by > 0 else '▼'}{abs(by)}")
+        else:
+            assert mark == "new"
+
+
 def test_the_last_fader_stays_up(open_app):
     app = open_app(checkpoint=made_up.NAME, gate="0,0,1")
-    app.slider(key="fader-2").set_value(0.0).run()
+    press(app, do="weigh", head=2, to=0)
     assert "At least one head has to speak" in warnings(app)
     assert query(app, "gate") == "0,0,1"
 
 
-def test_experts_are_muted_and_heard_alone(open_app):
+def test_experts_are_muted_on_the_stage_and_heard_alone_below(open_app):
     app = open_app(checkpoint=made_up.NAME, user="u3")
-    app.button_group(key="solo-experts-1").set_value([1]).run()
-    assert query(app, "solo") == "1:1"
-    app.button_group(key="mute-experts-0").set_value([0]).run()
-    assert (query(app, "solo"), query(app, "mute")) == ("1:1", "0:0")
-    app.button_group(key="mute-experts-0").set_value([0, 1]).run()
+    press(app, do="expert", head=0, expert=0)
+    assert query(app, "mute") == "0:0"
+    assert re.search(r'data-key="expert-0-0"[^>]* aria-pressed="true"', html_of(app))
+    press(app, do="expert", head=0, expert=1)
     assert "Head 1 needs one expert that speaks" in warnings(app)
     assert query(app, "mute") == "0:0"
+    press(app, do="expert", head=0, expert=0)
+    assert query(app, "mute") is None
+    app = open_app(checkpoint=made_up.NAME, user="u3", part="experts", expert="1:1")
+    app.button(key="solo-expert").click().run()
+    assert query(app, "solo") == "1:1"
+    app.button(key="solo-expert").click().run()
+    assert query(app, "solo") is None
     assert_calm(app)
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        None,
+        "reset",
+        {"do": "mute", "head": 9},
+        {"do": "mute", "head": True},
+        {"do": "weigh", "head": 0, "to": "1"},
+        {"do": "weigh", "head": 0, "to": 1e400},
+        {"do": "expert", "head": 0, "expert": -1},
+        {"do": "leave", "item": 5},
+        {"do": "nothing"},
+    ],
+)
+def test_what_no_button_says_is_left_aside(open_app, act):
+    app = open_app(checkpoint=made_up.NAME, user="u3")
+    before = html_of(app)
+    send(app, act)
+    assert_calm(app)
+    assert html_of(app) == before
+
+
+def test_an_item_of_the_list_is_asked_about(open_app):
+    app = open_app(checkpoint=made_up.NAME, user="u3")
+    first = ROWS.search(html_of(app))[2]
+    press(app, do="why", item=first)
+    assert (query(app, "part"), query(app, "item")) == ("item", first)
+    assert headings(app) == ["Why is an item in the list, or not?"]
 
 
 def test_the_desk_is_of_one_checkpoint(open_app):
@@ -139,13 +212,19 @@ def test_a_click_is_left_out_and_put_back(open_app):
     first, second = (str(people.item_ids[item]) for item in history[:2])
     app = open_app(checkpoint=made_up.NAME, user="u3", without=f"{first},{second}")
     assert_calm(app)
-    assert f"The model reads {len(history) - 2} clicks" in html_of(app)
-    assert "What they really chose next" in html_of(app)
-    app.button(key=f"put-back-{first}").click().run()
-    assert query(app, "without") == second
-    app.button(key="real-history").click().run()
+    assert f"make of {len(history) - 2} clicks" in html_of(app)
+    assert "Really chosen next" in html_of(app)
+    if len(history) <= 6:  # those that are shown
+        press(app, do="back", item=first)
+        assert query(app, "without") == second
+    press(app, do="real")
     assert query(app, "without") is None
-    assert f"The model reads {len(history)} clicks" in html_of(app)
+    assert f"make of {len(history)} clicks" in html_of(app)
+    latest = str(people.item_ids[history[-1]])
+    press(app, do="leave", item=latest)
+    assert query(app, "without") == latest
+    press(app, do="back", item=latest)
+    assert query(app, "without") is None
 
     app = open_app(checkpoint=made_up.NAME, user="u3", without=first)
     app.text_input[0].set_value("u4").run()
@@ -160,10 +239,10 @@ def test_somebodys_own_history_begins_with_what_is_left(open_app):
     app = open_app(checkpoint=made_up.NAME, user="u3", without=ids[0])
     labelled(app, "Change this history").click().run()
     assert query(app, "items") == ",".join(ids[1:])
-    assert "slope" in charts_of(app)  # set against the real history
+    assert "What changed?" in app.segmented_control(key="choice-part").options
     again = open_app(checkpoint=made_up.NAME, user="u3", items=query(app, "items"))
     assert html_of(again) == html_of(app)  # the address holds whose it was
-    app.button(key="real-history").click().run()
+    press(app, do="real")
     assert (query(app, "items"), query(app, "user")) == (None, "u3")
 
 
@@ -174,9 +253,9 @@ def test_every_recommendation_says_what_it_hangs_on(open_app):
 
 
 def test_a_history_of_one_click(open_app):
-    app = open_app(checkpoint=made_up.NAME, items="5")
+    app = open_app(checkpoint=made_up.NAME, items="5", part="clicks")
     assert_calm(app)
-    assert "The model has one click to go by" in html_of(app)
+    assert "What the heads make of 1 click" in html_of(app)
     assert "the history holds one item only" in html_of(app).lower()
 
 
@@ -200,7 +279,7 @@ def test_five_hundred_clicks_are_restored(open_app, home):
     app = open_app(checkpoint=made_up.NAME, items=written)
     assert_calm(app)
     assert query(app, "items") == written
-    assert "of 500 clicks" in html_of(app)
+    assert "500 clicks, latest first" in html_of(app)
 
 
 def test_a_history_of_the_whole_catalogue(open_app, home):
@@ -216,6 +295,8 @@ def test_a_history_of_the_whole_catalogue(open_app, home):
 @pytest.mark.parametrize(
     ("part", "heading", "drawn"),
     [
+        ("lists", "What would each head alone recommend?", None),
+        ("ledger", "What did each head put into the recommendations?", "ledger"),
         ("clicks", "Because of which clicks?", "influence"),
         ("item", "Why is an item in the list, or not?", "account"),
         ("experts", "Which experts read the history?", "router"),
@@ -228,7 +309,7 @@ def test_one_part_is_open_at_a_time(open_app, part, heading, drawn):
     app = open_app(checkpoint=made_up.NAME, user="u3", part=part)
     assert_calm(app)
     assert headings(app)[-1] == heading
-    assert [name.split("-")[0] for name in charts_of(app)] == ["ledger", *filter(None, [drawn])]
+    assert [name.split("-")[0] for name in charts_of(app)] == [*filter(None, [drawn])]
 
 
 def test_any_item_is_looked_up(open_app):
@@ -242,7 +323,7 @@ def test_any_item_is_looked_up(open_app):
 
 
 def test_what_a_chosen_item_hangs_on(open_app):
-    app = open_app(checkpoint=made_up.NAME, user="u3", of="7")
+    app = open_app(checkpoint=made_up.NAME, user="u3", of="7", part="clicks")
     assert_calm(app)
     assert "speaks for" in html_of(app) or "hangs most on" in html_of(app)
     assert query(app, "of") == "7"
@@ -253,7 +334,7 @@ def test_an_expert_is_chosen(open_app, home):
     assert_calm(app)
     assert "attention" in charts_of(app)
     assert "Head 2, expert 1 has" in html_of(app)
-    assert html_of(app).count('class="lens-list"') == 4 + 2
+    assert html_of(app).count('class="lens-list"') == 2
     assert "survey" in app.code[0].value  # whom it serves is not known before the survey
     surveyed(home)
     app = open_app(checkpoint=made_up.NAME, user="u3", part="experts", expert="1:0")
@@ -346,7 +427,6 @@ def test_whether_the_explanation_is_true(open_app, home):
     assert_calm(app)
     assert "deletion-all" in charts_of(app)
     assert "xplanations of this checkpoint" in html_of(app)
-    assert "Tested on" in html_of(app)  # at the top, where the clicks are named
     assert "begin with the same click as the explanation" in html_of(app)
 
 
@@ -393,20 +473,54 @@ def test_the_tour_is_walked_and_left(open_app, home):
         if number < state.TOUR_STEPS:
             app.button(key="tour-Next").click().run()
     assert seen == [
-        "1 of 5 · The history",
+        "1 of 5 · Guess the next click",
         "2 of 5 · The list",
         "3 of 5 · The heads",
-        "4 of 5 · The mixing desk",
-        "5 of 5 · What changed",
+        "4 of 5 · Mute one",
+        "5 of 5 · What they chose",
     ]
-    assert "slope" in charts_of(app)
-    assert "0" in query(app, "gate").split(",")
+    assert re.search(r"Over 31 people the mix has the next item .* for [\d.]+ %", html_of(app))
+    assert query(app, "gate") is None
+    app.button(key="tour-Back").click().run()
+    assert "0" in query(app, "gate").split(",")  # the head is silent on its own step alone
     again = open_app(**{name: query(app, name) for name in app.query_params})
     assert html_of(again) == html_of(app)
-    app.button(key="tour-Back").click().run()
     app.button(key="tour-leave").click().run()
     assert (query(app, "tour"), query(app, "gate")) == (None, None)
-    assert DESK in headings(app)
+    assert headings(app) == ["What would each head alone recommend?"]
+
+
+def test_the_guess_is_among_four_and_told_at_the_end(open_app):
+    people = load(made_up.NAME, offline=True).interactions
+    _, target = people.split_user(people.user_index("u3"))
+    app = open_app(checkpoint=made_up.NAME, user="u3", tour="1")
+    page = html_of(app)
+    assert '<article class="head' not in page and '<li class="row' not in page
+    assert "Really chosen next" not in page  # what is to be guessed is nowhere before
+    guess = app.button_group(key="tour-guess")
+    assert len(guess.options) == 4
+    title = one_line(resources.checkpoint(made_up.NAME).items["title"].iat[target - 1])
+    assert sum(for_markdown(title) == option for option in guess.options) == 1
+    guess.set_value(target).run()
+    for number in range(2, state.TOUR_STEPS + 1):
+        app.button(key="tour-Next").click().run()
+        assert ("Really chosen next" in html_of(app)) == (number == state.TOUR_STEPS)
+    assert_calm(app)
+    assert f"Guessed right: {for_html(title)}" in html_of(app)
+
+
+def test_the_tour_says_before_the_reveal_where_the_mix_is_wrong(open_app):
+    people = load(made_up.NAME, offline=True).interactions
+    said = {}
+    for user in ("u1", "u2", "u3", "u4", "u5", "u6"):
+        history, target = people.split_user(people.user_index(user))
+        trace = trace_history(resources.checkpoint(made_up.NAME).model, history)
+        rank, _ = item_ranks(trace, target)
+        app = open_app(checkpoint=made_up.NAME, user=user, tour="2")
+        found = rank is not None and rank <= 10
+        assert ("the list misses what they chose next" in html_of(app)) is not found
+        said[found] = user
+    assert len(said) == 2  # or nothing was tested
 
 
 def test_on_stage_there_are_fewer_controls(open_app):
@@ -415,8 +529,10 @@ def test_on_stage_there_are_fewer_controls(open_app):
     assert_calm(app)
     assert len(app.button) < len(plain.button)
     assert not app.get("download_button") and plain.get("download_button")
-    app.toggle(key="presenter").set_value(False).run()
+    app.button(key="presenter-off").click().run()
     assert query(app, "present") is None
+    app.button(key="presenter").click().run()
+    assert query(app, "present") == "on"
 
 
 # --- take it along ------------------------------------------------------------------------------

@@ -115,6 +115,9 @@ def test_tables_to_download_are_headed_by_names(open_named, monkeypatch):
 
     monkeypatch.setattr(components, "download", keep)
     open_named(part="clicks")
+    app = open_named(part="ledger")
+    app.session_state["ledger-numbers"] = True
+    app.run()
     open_named(part="item", item="7")
     assert list(tables["ledger"].columns[-5:]) == ["Score", "Genre", "Era", "Free", "Held out"]
     assert list(tables["influence"].columns) == [

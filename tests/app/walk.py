@@ -36,6 +36,12 @@ def press(app: AppTest, **act: object) -> AppTest:
     offered = re.findall(r' data-act="([^"]*)"', json.loads(stage.proto.json)["html"])
     buttons = [json.loads(html.unescape(found)) for found in offered]
     assert {name: value for name, value in act.items() if name != "to"} in buttons
+    return send(app, act)
+
+
+def send(app: AppTest, act: object) -> AppTest:
+    """Sends what a browser would, whether or not a button of the stage says it."""
+    (stage,) = app.get("bidi_component")
     widgets = app._tree.get_widget_states()
     pressed = widgets.widgets.add()
     pressed.id = f"$$STREAMLIT_INTERNAL_KEY_{stage.proto.id}__events"
