@@ -348,5 +348,10 @@ def of_history(checkpoint: str) -> None:
 
 
 def presenting() -> bool:
-    """Whether the presenter's mode is on: larger type, fewer controls."""
+    """Whether the presenter's mode is on: larger type, fewer controls.
+
+    Before a page has read the address for the first time, the address says it.
+    """
+    if _STORE not in st.session_state:
+        return st.query_params.get("present") == "on"
     return get("present") == "on"

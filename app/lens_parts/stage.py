@@ -22,7 +22,6 @@ import resources
 import state
 import tables
 from fame.errors import CheckpointError
-from fame.lens.trace import SequenceTrace
 from fame.presentation import sentences
 from fame.presentation.evidence import Fact, ItemFacts, Shared, Value
 from fame.presentation.names import expert_name, value_name
@@ -42,7 +41,7 @@ _STAGE = st.components.v2.component(
 )
 KEY = "stage"
 _CLICKS = 6  # shown; older ones are counted
-_OWN_ROWS = {1: 8, 2: 7, 3: 4, 4: 3}  # of each head's list, by the number of heads
+_OWN_ROWS = {1: 10, 2: 10, 3: 4, 4: 3}  # of each head's list, by the number of heads
 _LEAST_SHOWN = 0.16  # a narrower expert has room for its number alone
 
 
@@ -66,19 +65,17 @@ def stage(scene: Scene, shown: Shown = EVERYTHING) -> None:
 
 
 def summary(scene: Scene) -> str:
-    """The one sentence above it, made from its figures."""
-    drawn, trace = _Stage(scene, EVERYTHING), scene.trace
-    said = []
-    if changed := sentences.desk_sentence(scene.desk, len(scene.without), scene.called):
-        said.append(f"Changed: {changed}.")
-    if trace.experts:
-        seen = [(float(share), drawn.evidence[head]) for head, share in enumerate(trace.gate)]
-        said.append(sentences.stage_sentence(len(trace.read), seen, drawn.together, scene.called))
-    else:
-        said.append(sentences.history_sentence(len(trace.history), len(trace.read)))
+    """The one sentence above it, made from its figures: what is seen, or what a change did."""
+    trace = scene.trace
     if scene.touched:
-        said.append(sentences.comparison_sentence(scene.comparison()))
-    return " ".join(said)
+        changed = sentences.desk_sentence(scene.desk, len(scene.without), scene.called)
+        start = f"Changed: {changed}. " if changed else ""
+        return start + sentences.comparison_sentence(scene.comparison())
+    if not trace.experts:
+        return sentences.history_sentence(len(trace.history), len(trace.read))
+    drawn = _Stage(scene, EVERYTHING)
+    seen = [(float(share), drawn.evidence[head]) for head, share in enumerate(trace.gate)]
+    return sentences.stage_sentence(len(trace.read), seen, drawn.together, scene.called)
 
 
 class _Stage:
@@ -138,13 +135,12 @@ class _Stage:
     # --- markup ----------------------------------------------------------------------------------
 
     def markup(self) -> str:
-        with_heads = self.scene.trace.experts > 0
-        columns = [self._clicks()]
-        if with_heads and self.shown.heads:
+        columns, several = [self._clicks()], self.scene.trace.experts > 0 and self.shown.heads
+        if several:
             columns.append(self._heads())
         if self.shown.fused:
             columns.append(self._fused())
-        kind = "stage" if with_heads else "stage single"
+        kind = "stage" if several else "stage single" if self.shown.fused else "stage alone"
         return (
             f'<div class="{kind}" style="--held-out: {HELD_OUT}">'
             f'<svg class="flow" aria-hidden="true"></svg>{"".join(columns)}</div>'
@@ -168,7 +164,7 @@ class _Stage:
         return (
             '<section class="column clicks" aria-label="The history"><header><h3>'
             f"{count(len(self.scene.history), 'click')}, latest first</h3></header>"
-            f"<ol>{''.join(lines)}</ol>{more}</section>"
+            f"<ol>{''.join(lines)}</ol>{more}{self._next()}</section>"
         )
 
     def _click(self, item: int, *, latest: bool) -> str:
@@ -309,7 +305,7 @@ class _Stage:
         remark = "Recommended" + (", after the changes" if self.scene.touched else "")
         return (
             '<section class="column fused" aria-label="The list"><header>'
-            f"<h3>{remark}</h3>{reset}</header>{self._next(trace)}<ol>{rows}</ol></section>"
+            f"<h3>{remark}</h3>{reset}</header><ol>{rows}</ol></section>"
         )
 
     def _row(self, row: Any, put_in: np.ndarray, up: float, down: float) -> str:
@@ -352,19 +348,19 @@ class _Stage:
             f'style="--zero: {100 * zero:.2f}%">{"".join(drawn)}</span>'
         )
 
-    def _next(self, trace: SequenceTrace) -> str:
+    def _next(self) -> str:
         """What they really chose next, with its rank as a counter."""
-        item = self.scene.person.held_out
+        trace, item = self.scene.trace, self.scene.person.held_out
         if item is None or not self.shown.held_out:
             return ""
         rank, by_head, candidates = tables.held_out_ranks(trace, item)
         title = tables.item_title(self.items, item)
         if rank is None:
-            figure = '<span class="count">–<small>in the history</small></span>'
+            figure = '<span class="count">– <small>in the history</small></span>'
         else:
             figure = (
                 f'<span class="count"><span data-key="rank" data-count="{rank}">{rank:,}</span>'
-                f"<small>of {candidates:,}</small></span>"
+                f" <small>of {candidates:,}</small></span>"
             )
         alone = ""
         if trace.heads > 1 and rank is not None:
@@ -372,9 +368,9 @@ class _Stage:
             alone = ", ".join(f"{name} {own:,}" for name, own in ranks if own is not None)
             alone = f'<span class="facts">Alone: {for_html(alone)}</span>'
         return (
-            '<div class="next" aria-live="polite"><span>◎ Really chosen next: '
-            f'<b title="{for_html(title)}">{for_html(title)}</b>{self._facts(item)}{alone}</span>'
-            f"{figure}</div>"
+            '<div class="next" aria-live="polite"><h3>◎ Really chosen next</h3>'
+            f'<b class="title" title="{for_html(title)}">{for_html(title)}</b>{self._facts(item)}'
+            f"{figure}{alone}</div>"
         )
 
 
