@@ -337,9 +337,12 @@ def of_data(name: str) -> None:
 
 
 def of_history(checkpoint: str) -> None:
-    """Forgets left-out clicks of another person, and desk and values of another model."""
+    """Forgets left-out clicks and desk of another person, and desk and values of another model."""
     whose = (get("source"), get("user"), get("example"))
-    for mark, now, names in ((_WHOSE, whose, ("without",)), (_MODEL, checkpoint, (*DESK, "new"))):
+    for mark, now, names in (
+        (_WHOSE, whose, ("without", *DESK)),
+        (_MODEL, checkpoint, (*DESK, "new")),
+    ):
         before = st.session_state.get(mark)
         st.session_state[mark] = now
         if before not in (None, now):

@@ -129,7 +129,7 @@ def read_opening(path: Path) -> Opening | None:
         return read_as(Opening, document)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, AttributeError, FameError) as error:
+    except (OSError, ValueError, KeyError, AttributeError, TypeError, FameError) as error:
         logger.info("%s is left aside: %s", path / OPENING, error)
         return None
 

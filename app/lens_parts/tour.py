@@ -202,7 +202,7 @@ def button(opened: Checkpoint) -> None:
         key="tour-button",
         on_click=_leave if on_tour else _start,
         args=() if on_tour else (opened,),
-        width="stretch",
+        width="content" if state.presenting() else "stretch",
         help="Five steps through one person: guess, list, heads, mute one, what they chose",
     )
 

@@ -53,7 +53,10 @@ def main() -> None:
     badge(opened)
     person = pickers.person_picker(opened)
     scene = set_up(opened, person, state.get("k"))
-    _sidebar(opened, person, scene)
+    if not state.presenting():
+        _sidebar(opened, person, scene)
+    elif not state.get("tour"):  # on a stage there is no sidebar
+        tour.button(opened)
     components.tell(place)
     if state.get("source") == state.OWN and not state.get("tour"):
         pickers.own_history_editor(opened)
@@ -76,8 +79,6 @@ def _address() -> tuple[str, ...]:
 def _sidebar(opened: Checkpoint, person: Person, scene: Scene | None) -> None:
     with st.sidebar:
         tour.button(opened)
-        if state.presenting():
-            return
         with st.expander("More", icon=":material/tune:", key="more"):
             pickers.list_length()
             if scene is not None:

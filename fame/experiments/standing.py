@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from fame.baselines import COUNTING, baselines_beside
 from fame.checkpoint import Checkpoint, load_checkpoint
 from fame.errors import FameError
+from fame.experiments.model_card import BASELINE
 from fame.experiments.results import DataKey, Results, RunKey
 from fame.experiments.variants import variant
 from fame.models.registry import MODELS
@@ -47,29 +48,29 @@ def standing(checkpoint: Checkpoint) -> Standing | None:
     if "test" not in metrics:
         return None
     beside: dict[str, float] = {}
-    sasrec = _sasrec(checkpoint)
-    if sasrec is not None and checkpoint.model_config.model != "sasrec":
-        beside[MODELS["sasrec"].title] = sasrec
+    baseline = _baseline(checkpoint)
+    if baseline is not None and checkpoint.model_config.model != BASELINE:
+        beside[MODELS[BASELINE].title] = baseline
     for name in ("item_knn", "popularity"):
         if figures := metrics.get("baselines", {}).get(name):  # older files lack some
             beside[COUNTING[name]] = float(figures[FIGURE])
     return Standing(float(metrics["test"][FIGURE]), beside)
 
 
-def _sasrec(checkpoint: Checkpoint) -> float | None:
-    """Of SASRec by the recipe, the mean over seeds in ``results.csv``; else of one that lies beside
+def _baseline(checkpoint: Checkpoint) -> float | None:
+    """Of the baseline by its recipe, the mean over seeds in ``results.csv``; else of one that lies beside
     the checkpoint and was trained on the same data."""
     data = DataKey.of(checkpoint.data)
     try:
-        configs = variant("sasrec").configs(data.data)
+        configs = variant(BASELINE).configs(data.data)
         rows = Results(checkpoint.path.parent).select(
-            RunKey.of(data, "sasrec", *configs, checkpoint.code)
+            RunKey.of(data, BASELINE, *configs, checkpoint.code)
         )
     except FameError:  # a table of somebody's own that is damaged says nothing here
         rows = None
     if rows is not None and len(rows):
         return float(rows[FIGURE].mean())
-    path = baselines_beside(checkpoint).get("sasrec")
+    path = baselines_beside(checkpoint).get(BASELINE)
     if path is None:
         return None
     metrics = load_checkpoint(path).metrics or {}

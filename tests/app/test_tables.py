@@ -40,6 +40,23 @@ def test_facts_are_one_line_with_the_deepest_category(items):
     assert tables.item_title(items, 3) == "Title 3"
 
 
+def test_a_ledger_is_laid_against_the_item_below_and_the_middle(items, trace):
+    fused = tables.fused_list(items, trace, 3, held_out=7, raw=False)
+    columns = ["score", *tables.head_columns(fused)]
+    below = tables.against_next(fused)
+    assert below["item"].tolist() == fused["item"].tolist()[:2]
+    for name in columns:
+        np.testing.assert_allclose(below[name], -np.diff(fused[name]))
+    middle = tables.against_middle(fused)
+    np.testing.assert_allclose(middle[columns].iloc[1], 0, atol=1e-12)
+    np.testing.assert_allclose(
+        middle[columns].to_numpy(), (fused[columns] - fused[columns].iloc[1]).to_numpy()
+    )
+    for table in (below, middle):  # the parts still add up
+        np.testing.assert_allclose(table[columns[1:]].sum(axis=1), table["score"], atol=1e-9)
+    assert not len(tables.against_next(fused.iloc[:1]))
+
+
 def test_the_fused_list_sums_and_marks_the_held_out_item(items, trace):
     fused = tables.fused_list(items, trace, 3, held_out=7, raw=False)
     np.testing.assert_allclose(fused[tables.head_columns(fused)].sum(axis=1), fused["score"])

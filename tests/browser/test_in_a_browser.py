@@ -37,9 +37,11 @@ def test_a_shipped_checkpoint_opens_without_any_data(shipped_app, visit, checkpo
     here = visit()
     here.open(f"{shipped_app}/?checkpoint={checkpoint}")
     assert here.page.title()
-    charts(here, 2)
-    here.expect(here.page.locator(".lens-card.latest")).to_have_count(1)
-    assert here.page.locator('[data-testid="stPlotlyChart"] .bars .point').count() > 10
+    here.expect(here.page.locator(".stage .click.latest")).to_have_count(1)
+    here.expect(here.page.locator(".stage .row")).to_have_count(10)
+    # A stream from the clicks to each expert, and from each head to each row that it speaks for.
+    assert here.page.locator(".stage svg.flow path").count() > 3 + 10
+    charts(here, 0)  # nothing waits for a chart
     assert "example=" in here.page.url
     here.page.get_by_text("not on this machine").wait_for()
 
@@ -61,12 +63,12 @@ def test_somebody_is_picked_and_the_address_brings_them_back(made_up_app, visit)
     here.page.wait_for_url(re.compile("user=u7"))
     here.settled()
     words = here.page.locator(".lens-words").text_content()
-    latest = here.page.locator(".lens-card.latest").text_content()
+    latest = here.page.locator(".stage .click.latest").text_content()
 
     here.page.reload()
     here.expect(field).to_have_value("u7")
     here.expect(here.page.locator(".lens-words")).to_have_text(words)
-    here.expect(here.page.locator(".lens-card.latest")).to_have_text(latest)
+    here.expect(here.page.locator(".stage .click.latest")).to_have_text(latest)
 
     other = visit()  # somebody else, with nothing but the address
     other.open(here.page.url)
@@ -104,9 +106,9 @@ def test_another_page_keeps_the_person(made_up_app, visit):
 def test_titles_are_shown_as_they_are(made_up_app, visit):
     here = visit()
     here.open(f"{made_up_app}/?checkpoint={made_up.NAME}&items=1,2")
-    cards = here.page.locator(".lens-card b")
-    here.expect(cards).to_have_text([made_up.HTML_TITLE, made_up.SHORTCODE_TITLE])
-    here.open(f"{made_up_app}/?checkpoint={made_up.NAME}&items=5,6&k=38")
+    cards = here.page.locator(".stage .click .title")
+    here.expect(cards).to_have_text([made_up.SHORTCODE_TITLE, made_up.HTML_TITLE])
+    here.open(f"{made_up_app}/?checkpoint={made_up.NAME}&items=5,6&k=38&part=ledger")
     labels = here.page.locator(".ytick text").filter(has_text=made_up.HTML_TITLE)
     here.expect(labels).to_have_count(1)
 
@@ -120,7 +122,7 @@ def test_an_item_is_added_to_a_history_of_ones_own(made_up_app, visit):
     here.page.get_by_role("option").first.click()
     here.page.wait_for_url(re.compile(r"items=5(,|%2C)6(,|%2C)1\b"))
     here.settled()
-    here.expect(here.page.locator(".lens-card.latest b")).to_have_text(made_up.HTML_TITLE)
+    here.expect(here.page.locator(".stage .click.latest .title")).to_have_text(made_up.HTML_TITLE)
 
 
 def square(visit, chart, number):
@@ -132,15 +134,16 @@ def square(visit, chart, number):
 
 def test_a_click_on_a_square_takes_an_item_out_and_the_way_back(made_up_app, visit):
     here = visit()
-    here.open(f"{made_up_app}/?checkpoint={made_up.NAME}&user=u7")
-    before = here.page.locator(".lens-card.latest b").text_content()
+    here.open(f"{made_up_app}/?checkpoint={made_up.NAME}&user=u7&part=clicks")
+    before = here.page.locator(".stage .click.latest .title").text_content()
     square(here, "influence", 0).click(force=True)  # the latest click is the first row
     here.page.wait_for_url(re.compile("without="))
     here.settled()
-    here.expect(here.page.locator(".lens-card.latest b")).not_to_have_text(before)
+    here.expect(here.page.locator(".stage .click.out .title")).to_have_text(before)
     here.page.get_by_role("button", name="Back to the real history").click()
-    here.page.wait_for_url(re.compile("user=u7$"))
-    here.expect(here.page.locator(".lens-card.latest b")).to_have_text(before)
+    here.page.wait_for_url(lambda address: "without=" not in address)
+    here.settled()
+    here.expect(here.page.locator(".stage .click.out")).to_have_count(0)
 
 
 def test_the_desk_is_moved_and_the_address_brings_it_back(made_up_app, visit):
@@ -151,6 +154,7 @@ def test_the_desk_is_moved_and_the_address_brings_it_back(made_up_app, visit):
     fader.press("Home")  # pulled down
     here.page.wait_for_url(re.compile("gate="))
     here.settled()
+    here.expect(fader).to_be_focused()  # whoever uses the keyboard goes on where they were
     square(here, "router", 1).click(force=True)
     here.page.wait_for_url(re.compile("expert="))
     here.settled()
@@ -164,9 +168,44 @@ def test_the_desk_is_moved_and_the_address_brings_it_back(made_up_app, visit):
     other.settled()
 
 
+_ROWS = "rows => rows.map(row => row.dataset.slide)"
+
+
+def test_rows_and_streams_follow_the_desk(made_up_app, visit):
+    here = visit()
+    here.open(f"{made_up_app}/?checkpoint={made_up.NAME}&user=u7")
+    rows, streams = here.page.locator(".stage .row"), here.page.locator(".stage svg.flow path")
+    here.expect(rows).to_have_count(10)
+    before, drawn = rows.evaluate_all(_ROWS), streams.count()
+    here.page.get_by_role("button", name="Solo Head 3").click()
+    here.page.wait_for_url(re.compile("gate=0%2C0%2C1|gate=0,0,1"))
+    here.settled()
+    assert rows.evaluate_all(_ROWS) != before
+    assert 0 < streams.count() < drawn  # the silent heads put nothing in
+    only = here.page.locator('.stage svg.flow path:not([data-of="2"])')
+    here.expect(only).to_have_count(0)
+    expert = here.page.locator('[data-key="expert-2-0"]')
+    expert.click()
+    here.page.wait_for_url(re.compile("mute=2"))
+    here.settled()
+    here.expect(expert).to_have_attribute("aria-pressed", "true")
+
+
+def test_everything_of_the_first_screen_is_on_it(shipped_app, visit):
+    here = visit()
+    here.page.set_viewport_size({"width": 1400, "height": 900})
+    here.open(f"{shipped_app}/")
+    here.expect(here.page.locator(".stage .row")).to_have_count(10)
+    last = here.page.locator(".stage .row").last.bounding_box()
+    assert last["y"] + last["height"] <= 900
+    heads = here.page.locator(".stage .head").last.bounding_box()
+    assert heads["y"] + heads["height"] <= 900
+
+
 def test_the_report_is_taken_along(made_up_app, visit, tmp_path):
     here = visit()
     here.open(f"{made_up_app}/?checkpoint={made_up.NAME}&user=u7&gate=0,0,1")
+    here.page.get_by_text("More", exact=True).click()
     here.page.get_by_role("button", name="Take it along").click()
     with here.page.expect_download() as download:
         here.page.get_by_role("button", name="Download report").click()
@@ -184,8 +223,7 @@ def test_the_tour_on_a_stage(made_up_app, visit):
         here.page.get_by_role("heading", name=f"{number} of 5").wait_for()
         here.settled()
         if number < 5:
-            here.page.get_by_role("button", name="Next").click()
-    charts(here, 1)
+            here.page.keyboard.press("ArrowRight")  # the keys of a presenter
     here.page.get_by_test_id("stMain").get_by_role("button", name="Leave the tour").click()
     here.page.wait_for_url(lambda address: "tour=" not in address and "gate=" not in address)
     here.settled()

@@ -1,7 +1,6 @@
 """Sentences say what the figures say, and no more: also at their edges."""
 
 from dataclasses import replace
-from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -13,7 +12,6 @@ from fame.facets.experts import ExpertGoals, ExpertUse, ValueLift
 from fame.lens.account import item_account
 from fame.lens.compare import compare
 from fame.lens.faithfulness import (
-    VERDICTS,
     CurvePoint,
     DeletionCurve,
     Estimate,
@@ -333,30 +331,33 @@ def test_every_list_of_people_tells_its_figures():
     assert all(rule_label(name)[0].isupper() for name in RULES)
 
 
-def test_how_far_the_clicks_can_be_believed():
-    """By both verdicts: against random orders and against the latest clicks."""
-    ends = {"holds": 0.1, "unclear": 0.0, "fails": -0.1}
-    said = []
-    for area, lead in product(ends.values(), repeat=2):
-        share = Estimate(0.57, 0.5, 0.6)
-        measured = MeasuredFaithfulness(
-            people=500,
-            verdicts=dict.fromkeys(VERDICTS, share),
-            above_zero=share,
-            above_latest=share,
-            below_latest=share,
-            lead_on_latest=Estimate(lead, lead, lead),
-            area=Estimate(area, area, area),
-            curve=[],
-        )
-        said.append(sentences.tested_sentence(measured))
-    assert len(set(said)) == 9
-    assert all(sentence.startswith("Tested on 500 people, ") for sentence in said)
-    assert all("beyond their first click (taken one by one, for 57 %)" in s for s in said)
-    assert "hold on average" in said[0] and said[0].endswith(
-        "do more than naming the latest clicks."
+def test_the_mix_and_its_heads_are_counted_both_ways():
+    assert sentences.mix_wins_sentence(31, 12, 1000) == (
+        "Over 1,000 people the mix has the next item among its first ten, and no head alone has, "
+        "for 3.1 %; some head has it and the mix has not for 1.2 %."
     )
-    assert "do not hold" in said[8] and said[8].endswith("do less than naming the latest clicks.")
+
+
+@pytest.mark.parametrize(
+    ("against", "said"),
+    [
+        ("centred", "the average item"),
+        ("next", "the item below it"),
+        ("middle", "the item in the middle of the list"),
+        ("raw", "zero"),
+    ],
+)
+def test_the_first_place_is_told_by_its_parts(against, said):
+    rows = pd.DataFrame({"score": [1.5, 0.0], "head_0": [2.0, 0.1], "head_1": [-0.5, -0.1]})
+    called = HeadNames(("Genre", None))
+    assert sentences.ledger_sentence(rows, against, called) == (
+        f"The first item is +1.50 from {said}: Genre +2.00, Head 2 −0.50."
+    )
+    alone = rows[["score"]]
+    assert (
+        sentences.ledger_sentence(alone, against, called) == f"The first item is +1.50 from {said}."
+    )
+    assert "no item below" in sentences.ledger_sentence(rows.iloc[:0], against, called)
 
 
 def agreements(**by_facet: tuple[float, ...]) -> dict[str, Agreement]:

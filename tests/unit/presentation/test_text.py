@@ -3,7 +3,7 @@
 import pytest
 
 from fame.presentation import glossary
-from fame.presentation.text import duration
+from fame.presentation.text import duration, told_apart
 
 
 @pytest.mark.parametrize(
@@ -15,3 +15,12 @@ def test_durations(seconds, said):
 
 def test_every_term_asked_for_is_explained():
     assert "**Gate.**" in glossary.explain("Gate", "Router")
+
+
+def test_titles_that_begin_alike_show_how_they_end():
+    titles = ["Konad Nail Art Stamping Polish - White", "Konad Nail Art Stamping Polish - Black"]
+    told = told_apart([*titles, "Carcassonne", "A long title that nothing else begins like"], 30)
+    assert told[0].endswith("- White") and told[1].endswith("- Black")
+    assert all(len(title) <= 30 for title in told)
+    assert told[2] == "Carcassonne" and told[3].endswith("…")
+    assert told_apart([titles[0]] * 2, 30) == [told[0]] * 2  # one title twice is one title
