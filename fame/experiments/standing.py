@@ -58,8 +58,8 @@ def standing(checkpoint: Checkpoint) -> Standing | None:
 
 
 def _baseline(checkpoint: Checkpoint) -> float | None:
-    """Of the baseline by its recipe, the mean over seeds in ``results.csv``; else of one that lies beside
-    the checkpoint and was trained on the same data."""
+    """Of the baseline by its recipe, the mean over seeds in ``results.csv``; else of one that lies
+    beside the checkpoint and was trained on the same data."""
     data = DataKey.of(checkpoint.data)
     try:
         configs = variant(BASELINE).configs(data.data)
