@@ -41,7 +41,7 @@ _STAGE = st.components.v2.component(
 )
 KEY = "stage"
 _CLICKS = 6  # shown; older ones are counted
-_OWN_ROWS = {1: 10, 2: 10, 3: 4, 4: 3}  # of each head's list, by the number of heads
+_OWN_ROWS = {1: 10, 2: 10, 3: 4, 4: 3}  # of each head's list, by the number of heads; else none
 _LEAST_SHOWN = 0.16  # a narrower expert has room for its number alone
 
 
@@ -89,6 +89,11 @@ class _Stage:
         self.known: ItemFacts = resources.item_facts(scene.opened)
         self.held: frozenset[Value] = self.known.held_by(scene.trace.read)
         self.clicked = {value for item in scene.trace.read for value in self.known.values(item)}
+
+    @property
+    def many(self) -> bool:
+        """Whether there are more heads than have room for lists of their own."""
+        return self.scene.trace.heads > max(_OWN_ROWS)
 
     # --- figures ---------------------------------------------------------------------------------
 
@@ -140,7 +145,8 @@ class _Stage:
             columns.append(self._heads())
         if self.shown.fused:
             columns.append(self._fused())
-        kind = "stage" if several else "stage single" if self.shown.fused else "stage alone"
+        many = " many" if self.many else ""
+        kind = f"stage{many}" if several else "stage single" if self.shown.fused else "stage alone"
         return (
             f'<div class="{kind}" style="--held-out: {HELD_OUT}">'
             f'<svg class="flow" aria-hidden="true"></svg>{"".join(columns)}</div>'
@@ -224,7 +230,8 @@ class _Stage:
             f'data-parts="{for_html(json.dumps(parts))}" style="--colour: {head_colour(head)}">'
             f'<header title="{for_html(scene.called.why(head))}"><i></i><b>{for_html(name)}</b>'
             f'<span class="share">{percent(share)}</span>{controls}</header>'
-            f"<div>{for_html(evidence)}</div>{fader}{self._experts(head, name)}"
+            f'<div class="evidence" title="{for_html(evidence)}">{for_html(evidence)}</div>{fader}'
+            f"{self._experts(head, name)}"
             f"{self._own_list(head)}</article>"
         )
 
@@ -247,7 +254,7 @@ class _Stage:
             serves = self._serves(head, expert)
             # A name that has nothing to do with this history would only puzzle.
             fitting = [value_name(value) for value in serves if _split(value) in self.clicked]
-            wide = share >= _LEAST_SHOWN
+            wide = share >= _LEAST_SHOWN * (2 if self.many else 1)
             told = (fitting or [f"Expert {expert + 1}"])[0] if wide else str(expert + 1)
             hint = f"{expert_name(expert, serves, head=name)}: {percent(share)} of {name}"
             mix = round(62 - 40 * expert / (len(shares) - 1))
@@ -279,7 +286,7 @@ class _Stage:
     def _own_list(self, head: int) -> str:
         rows = self.by_head[self.by_head["head"] == head]
         lines = []
-        for row in rows.head(_OWN_ROWS.get(self.scene.trace.heads, 1)).itertuples():
+        for row in rows.head(_OWN_ROWS.get(self.scene.trace.heads, 0)).itertuples():
             place = "" if pd.isna(row.fused_rank) else f"#{row.fused_rank}"
             hint = f"Rank {row.fused_rank} of the list on the right" if place else ""
             mark = "◎ " if row.held_out else ""
