@@ -56,13 +56,14 @@ def _account(scene: Scene, index: int) -> None:
         components.quiet(BY_VALUE)
         answer.by_value(scene, sides)
     table = tables.account_table(account, scene.called)
-    shares = {"Gate share": st.column_config.NumberColumn(format="percent")}
+    shares = {"Gate share": st.column_config.NumberColumn(format="%.0f %%")}
     numbers = {
-        name: st.column_config.NumberColumn(format="%.3f")
+        name: st.column_config.NumberColumn(format="%.2f")
         for name in table.columns
         if table[name].dtype.kind == "f" and name != "Gate share"
     }
-    st.dataframe(table, hide_index=True, column_config=shares | numbers, key="account-table")
+    shown = table.assign(**{"Gate share": 100 * table["Gate share"]})
+    st.dataframe(shown, hide_index=True, column_config=shares | numbers, key="account-table")
     with st.container(horizontal=True):
         components.download(table, "Account as CSV", "account")
         if scene.trace.values is not None:
