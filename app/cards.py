@@ -14,7 +14,15 @@ import streamlit as st
 
 from fame.models.registry import MODELS
 from fame.presentation.names import HeadNames
-from fame.presentation.palette import ACCENT, HEADS, HELD_OUT, NEUTRAL, head_colour
+from fame.presentation.palette import (
+    ACCENT,
+    AGAINST,
+    FOR,
+    HELD_OUT,
+    NEUTRAL,
+    head_colour,
+    ink_on,
+)
 from fame.presentation.text import percent, points
 from fame.presentation.values import HeadLine, ValueName, column_widths
 from fame.training.runs import Status
@@ -58,7 +66,7 @@ STYLE = f"""<style>
 .lens-gate {{ display: flex; height: 2.6rem; margin-top: .6rem; border-radius: .5rem;
   overflow: hidden; }}
 .lens-gate div {{ display: flex; align-items: center; justify-content: center; min-width: 2px;
-  color: white; font-weight: 600; overflow: hidden; white-space: nowrap; }}
+  font-weight: 600; overflow: hidden; white-space: nowrap; }}
 .lens-list {{ list-style: none; margin: .3rem 0 0 !important; padding: 0 !important; }}
 .lens-list li {{ display: flex; gap: .5rem; align-items: baseline; padding: .28rem .35rem;
   margin: 0 !important; font-size: .9rem; line-height: 1.3;
@@ -166,7 +174,7 @@ def gate_bar(gate: np.ndarray, called: HeadNames) -> None:
         legend.append(f'<span>{label} <span class="lens-quiet">{percent(share)}</span></span>')
         figure = percent(share) if share >= 0.05 else ""
         parts.append(
-            f'<div style="flex: {share:.6f} 0 0; background: {colour}" '
+            f'<div style="flex: {share:.6f} 0 0; background: {colour}; color: {ink_on(colour)}" '
             f'title="{for_html(name)}: {share:.1%} of the gate">{figure}</div>'
         )
     st.html(
@@ -282,9 +290,9 @@ _PHASES = {  # what a run is doing, in words and colour
     "evaluating": ("Ranking everybody's held-out item", ACCENT),
     "projecting": ("Laying out the items", ACCENT),
     "naming": ("Looking which heads are facets", ACCENT),
-    "finished": ("Finished", HEADS[2]),
+    "finished": ("Finished", FOR),
     "stopped": ("Stopped", HELD_OUT),
-    "failed": ("Failed", HEADS[5]),
+    "failed": ("Failed", AGAINST),
 }
 
 
