@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
@@ -43,9 +42,16 @@ def guard() -> Iterator[None]:
         )
 
 
+def title_window(*about: str) -> None:
+    """Names the browser's window after the page and what it shows."""
+    parts = (state.page().capitalize(), *about, "FAME Lens")
+    st.set_page_config(page_title=" · ".join(part for part in parts if part))
+
+
 def page_head(question: str, lede: str = "") -> DeltaGenerator:
     """The page's question and what it shows; gives the place for :func:`tell`."""
     st.html(STYLE + (PRESENTING if state.presenting() else ""))
+    title_window()
     st.title(question, anchor=False)
     if lede:
         st.html(f'<div class="lens-line">{for_html(lede)}</div>')
@@ -86,19 +92,6 @@ def words(sentence: str) -> None:
 def chart(figure: go.Figure, name: str, *, vector: bool = True) -> None:
     """Draws a figure; the bar over it saves it as SVG, or as PNG where it is drawn by WebGL."""
     st.plotly_chart(figure, key=name, config=chart_config(name, vector=vector))
-
-
-def selectable_chart(figure: go.Figure, name: str) -> list[int]:
-    """Draws a WebGL figure whose points carry item indices; gives the ones drawn around."""
-    event = st.plotly_chart(
-        figure,
-        key=name,
-        config=chart_config(name, vector=False) | {"scrollZoom": True},
-        on_select="rerun",
-        selection_mode=("box", "lasso"),
-    )
-    points = event["selection"]["points"]
-    return [int(np.ravel(point["customdata"])[0]) for point in points]
 
 
 def chart_config(name: str, *, vector: bool = True) -> dict[str, object]:

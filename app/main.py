@@ -6,8 +6,8 @@ import streamlit as st
 
 import components
 
-ICON = Path(__file__).parent / "assets" / "icon.png"
-st.set_page_config(page_title="FAME Lens", page_icon=str(ICON), layout="wide")
+ASSETS = Path(__file__).parent / "assets"
+st.set_page_config(page_title="FAME Lens", page_icon=str(ASSETS / "icon.png"), layout="wide")
 
 PAGES = {
     "views/lens.py": ("Lens", ":material/center_focus_strong:"),
@@ -21,5 +21,7 @@ page = st.navigation(
         for file, (title, icon) in PAGES.items()
     ]
 )
+script = (ASSETS / "history.js").read_text(encoding="utf-8")
+st.html(f"<script>{script}</script>", unsafe_allow_javascript=True)
 with components.guard():
     page.run()

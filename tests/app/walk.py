@@ -21,9 +21,9 @@ def warnings(app: AppTest) -> str:
 
 
 def html_of(app: AppTest) -> str:
-    """All HTML on the page, styles left out."""
+    """All HTML on the page, styles and scripts left out."""
     bodies = [element.proto.body for element in app.get("html")]
-    return "\n".join(body for body in bodies if not body.startswith("<style>"))
+    return "\n".join(body for body in bodies if not body.startswith(("<style>", "<script>")))
 
 
 def charts_of(app: AppTest) -> list[str]:
