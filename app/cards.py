@@ -29,13 +29,17 @@ from fame.training.runs import Status
 from tables import item_facts, item_title
 from text import for_html
 
+INK, INK_IN_THE_DARK = "#1E2833", "#E7EBF0"  # as in .streamlit/config.toml
+
 STYLE = f"""<style>
 [data-testid="stMainBlockContainer"] {{ padding: 2.6rem 3rem 4rem; max-width: 96rem; }}
-[data-testid="stHeading"] h3 {{ padding-top: 1.1rem; }}
+[data-testid="stHeading"] h2 {{ padding-top: 1.1rem; }}
 [data-testid="stPlotlyChart"] :is(.xtick, .ytick, .cbaxis) text,
 [data-testid="stPlotlyChart"] .textpoint text,
 [data-testid="stPlotlyChart"] text:is(.legendtext, .xtitle, .ytitle, .cbtitle, .annotation-text)
   {{ fill: currentColor !important; }}
+button[data-variant][data-selected="true"] p, [data-testid="stSliderThumbValue"] p
+  {{ color: light-dark({INK}, {INK_IN_THE_DARK}); }}
 .lens-line {{ font-size: 1.02rem; line-height: 1.55; }}
 .lens-words {{ border-left: 4px solid {NEUTRAL}; padding: .2rem 0 .2rem .9rem; font-size: 1.08rem;
   line-height: 1.6; max-width: 82rem; }}

@@ -7,6 +7,8 @@ A figure is made of plain dictionaries in one go: Plotly checks it once, instead
 
 from __future__ import annotations
 
+import html
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -74,6 +76,30 @@ def _in_hover(name: str) -> str:
 
 def _title(text: str) -> dict[str, Any]:
     return {"text": text, "font": _FONT}
+
+
+_KINDS = {"bar": "Bars", "scatter": "Points and lines", "scattergl": "Points", "box": "Boxes"}
+
+
+def described(figure: go.Figure) -> str:
+    """What a figure shows, in words for who does not see it: kind, axes, and what is told apart."""
+    traces, layout = figure.data, figure.layout
+    kinds = dict.fromkeys(_KINDS.get(trace.type, trace.type) for trace in traces)
+    told = [" and ".join(kinds) or "An empty chart"]
+    for axis, title in (("across", layout.xaxis.title.text), ("upwards", layout.yaxis.title.text)):
+        if title:
+            told.append(f"{axis}: {title}")
+    for axis, ticks in (("columns", layout.xaxis.ticktext), ("rows", layout.yaxis.ticktext)):
+        if ticks is not None and 0 < len(ticks) <= _MOST_TICKS:
+            told.append(f"{axis}: {', '.join(map(str, ticks))}")
+    named = [trace.name for trace in traces if trace.name and trace.showlegend is not False]
+    if named:
+        told.append(f"told apart: {', '.join(dict.fromkeys(named))}")
+    return html.unescape(_TAG.sub(" ", "; ".join(told))) + "."
+
+
+_TAG = re.compile(r"</?(?:b|i|br|span)\b[^>]*>")  # as our own labels have them
+_MOST_TICKS = 12
 
 
 # --- Lens --------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 import state
 from cards import PRESENTING, STYLE
+from charts import described
 from fame.errors import FameError
 from fame.presentation.glossary import TERMS, explain
 from text import for_html, for_markdown
@@ -69,10 +70,13 @@ def section(question: str, *terms: str) -> DeltaGenerator:
     with st.container(
         horizontal=True, horizontal_alignment="distribute", vertical_alignment="bottom"
     ):
-        st.subheader(
-            question, anchor=False, help=explain(*terms) if terms else None, width="content"
-        )
+        st.header(question, anchor=False, help=explain(*terms) if terms else None, width="content")
         return st.container(width="content")
+
+
+def part(question: str) -> None:
+    """A heading within a section."""
+    st.subheader(question, anchor=False)
 
 
 def quiet(sentence: str) -> None:
@@ -89,9 +93,18 @@ def words(sentence: str) -> None:
     st.html(f'<div class="lens-words">{for_html(sentence)}</div>')
 
 
-def chart(figure: go.Figure, name: str, *, vector: bool = True) -> None:
-    """Draws a figure; the bar over it saves it as SVG, or as PNG where it is drawn by WebGL."""
-    st.plotly_chart(figure, key=name, config=chart_config(name, vector=vector))
+def chart(figure: go.Figure, name: str, *, vector: bool = True, alt: str = "") -> None:
+    """Draws a figure; the bar over it saves it as SVG, or as PNG where it is drawn by WebGL.
+
+    Args:
+        alt: What it shows, for who does not see it; without it, what the figure says of itself.
+    """
+    st.plotly_chart(
+        figure,
+        key=name,
+        config=chart_config(name, vector=vector),
+        alt=alt or described(figure),
+    )
 
 
 def chart_config(name: str, *, vector: bool = True) -> dict[str, object]:
@@ -100,7 +113,12 @@ def chart_config(name: str, *, vector: bool = True) -> dict[str, object]:
 
 
 def pickable_chart(
-    figure: go.Figure, name: str, on_pick: Callable[[Any], None], *, vector: bool = True
+    figure: go.Figure,
+    name: str,
+    on_pick: Callable[[Any], None],
+    *,
+    vector: bool = True,
+    alt: str = "",
 ) -> None:
     """Draws a figure on whose points one can click; gives the point's ``customdata`` to a callback.
 
@@ -118,6 +136,7 @@ def pickable_chart(
         config=chart_config(name, vector=vector),
         on_select=picked,
         selection_mode="points",
+        alt=alt or described(figure),
     )
 
 

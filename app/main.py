@@ -7,6 +7,7 @@ import streamlit as st
 import components
 
 ASSETS = Path(__file__).parent / "assets"
+SCRIPTS = ("history.js", "help.js")  # what they mend of Streamlit's they say themselves
 st.set_page_config(page_title="FAME Lens", page_icon=str(ASSETS / "icon.png"), layout="wide")
 
 PAGES = {
@@ -21,7 +22,7 @@ page = st.navigation(
         for file, (title, icon) in PAGES.items()
     ]
 )
-script = (ASSETS / "history.js").read_text(encoding="utf-8")
-st.html(f"<script>{script}</script>", unsafe_allow_javascript=True)
+scripts = "".join((ASSETS / name).read_text(encoding="utf-8") for name in SCRIPTS)
+st.html(f"<script>{scripts}</script>", unsafe_allow_javascript=True)
 with components.guard():
     page.run()

@@ -37,7 +37,7 @@ def labelled(app: AppTest, label: str):
 
 
 def headings(app: AppTest) -> list[str]:
-    return [heading.value for heading in app.subheader]
+    return [heading.value for heading in app.header]
 
 
 def assert_calm(app: AppTest) -> None:
