@@ -11,15 +11,26 @@ from dataclasses import dataclass
 import streamlit as st
 
 from fame.models.registry import MODELS
-from fame.presentation.palette import ACCENT, HEADS, HELD_OUT, NEUTRAL, head_colour
+from fame.presentation.palette import (
+    ACCENT,
+    AGAINST,
+    FOR,
+    HEADS,
+    HELD_OUT,
+    NEUTRAL,
+    head_colour,
+    ink_on,
+)
 from fame.presentation.text import points
 from fame.presentation.values import HeadLine, ValueName, column_widths
 from fame.training.runs import Status
 from text import for_html
 
+INK, INK_IN_THE_DARK = "#1E2833", "#E7EBF0"  # as in .streamlit/config.toml
+
 STYLE = f"""<style>
 [data-testid="stMainBlockContainer"] {{ padding: 3.3rem 3rem 4rem; max-width: 96rem; }}
-[data-testid="stHeading"] h3 {{ padding-top: 1.1rem; }}
+[data-testid="stHeading"] h2 {{ padding-top: 1.1rem; }}
 [data-testid="stPlotlyChart"] :is(.xtick, .ytick, .cbaxis) text,
 [data-testid="stPlotlyChart"] .textpoint text,
 [data-testid="stPlotlyChart"] text:is(.legendtext, .xtitle, .ytitle, .cbtitle, .annotation-text)
@@ -28,7 +39,9 @@ STYLE = f"""<style>
 .lens-badge {{ display: flex; flex-wrap: wrap; gap: .4rem; font-size: .8rem; line-height: 1.5; }}
 .lens-badge span {{ border: 1px solid color-mix(in srgb, currentColor 22%, transparent);
   border-radius: 1rem; padding: 0 .7rem; }}
-.lens-badge .poor {{ background: {HEADS[5]}; color: white; font-weight: 600; }}
+.lens-badge .poor {{ background: {HEADS[5]}; color: {ink_on(HEADS[5])}; font-weight: 600; }}
+button[data-variant][data-selected="true"] p, [data-testid="stSliderThumbValue"] p
+  {{ color: light-dark({INK}, {INK_IN_THE_DARK}); }}
 .lens-line {{ font-size: 1.02rem; line-height: 1.55; }}
 .lens-words {{ border-left: 4px solid {NEUTRAL}; padding: .2rem 0 .2rem .9rem; font-size: 1.08rem;
   line-height: 1.6; max-width: 82rem; }}
@@ -209,9 +222,9 @@ _PHASES = {  # what a run is doing, in words and colour
     "evaluating": ("Ranking everybody's held-out item", ACCENT),
     "projecting": ("Laying out the items", ACCENT),
     "naming": ("Looking which heads are facets", ACCENT),
-    "finished": ("Finished", HEADS[2]),
+    "finished": ("Finished", FOR),
     "stopped": ("Stopped", HELD_OUT),
-    "failed": ("Failed", HEADS[5]),
+    "failed": ("Failed", AGAINST),
 }
 
 

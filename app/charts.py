@@ -7,6 +7,8 @@ A figure is made of plain dictionaries in one go: Plotly checks it once, instead
 
 from __future__ import annotations
 
+import html
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,13 +23,10 @@ from fame.presentation.palette import (
     FOR,
     HELD_OUT,
     NEUTRAL,
-    SEQUENCE,
-    VALUES,
     head_colour,
     space_colour,
 )
 from fame.presentation.text import percent, shortened
-from tables import OTHER, UNKNOWN
 from text import for_plotly
 
 _FONT = {"size": 14}
@@ -79,9 +78,34 @@ def _title(text: str) -> dict[str, Any]:
     return {"text": text, "font": _FONT}
 
 
+_KINDS = {"bar": "Bars", "scatter": "Points and lines", "scattergl": "Points", "box": "Boxes"}
+
+
+def described(figure: go.Figure) -> str:
+    """What a figure shows, in words for who does not see it: kind, axes, and what is told apart."""
+    traces, layout = figure.data, figure.layout
+    kinds = dict.fromkeys(_KINDS.get(trace.type, trace.type) for trace in traces)
+    told = [" and ".join(kinds) or "An empty chart"]
+    for axis, title in (("across", layout.xaxis.title.text), ("upwards", layout.yaxis.title.text)):
+        if title:
+            told.append(f"{axis}: {title}")
+    for axis, ticks in (("columns", layout.xaxis.ticktext), ("rows", layout.yaxis.ticktext)):
+        if ticks is not None and 0 < len(ticks) <= _MOST_TICKS:
+            told.append(f"{axis}: {', '.join(map(str, ticks))}")
+    named = [trace.name for trace in traces if trace.name and trace.showlegend is not False]
+    if named:
+        told.append(f"told apart: {', '.join(dict.fromkeys(named))}")
+    return html.unescape(_TAG.sub(" ", "; ".join(told))) + "."
+
+
+_TAG = re.compile(r"</?(?:b|i|br|span)\b[^>]*>")  # as our own labels have them
+_MOST_TICKS = 12
+
+
 # --- Lens --------------------------------------------------------------------------------------
 
 
+_DARK = "#20262E"  # outlines of white marks, so that they show on both themes
 _LONGEST_LABEL = 44  # characters of a title beside its bar
 _LONGEST_TICK = 14  # and of a head's name at a row or column of squares
 
@@ -526,7 +550,6 @@ def deletion_curves(curve: pd.DataFrame, title: str, *, share: bool) -> go.Figur
 
 # --- Atlas -------------------------------------------------------------------------------------
 
-_DARK = "#20262E"  # outlines of white marks, so that they show on both themes
 _APART = 0.14  # of a row, between the dots of two spaces
 
 
@@ -604,134 +627,6 @@ def agreement_dots(agreement: pd.DataFrame, called: HeadNames) -> go.Figure:
         legend=_LEGEND_ABOVE,
         dragmode=False,
     )
-
-
-_OVERLAYS = {  # what is drawn over a map: symbol, size, fill, outline
-    "History": ("circle", 9, "white", _DARK),
-    "Latest click": ("triangle-up", 14, "white", _DARK),
-    "Recommended": ("diamond", 11, "#D14B4B", "white"),
-    "Held out": ("square", 12, HELD_OUT, "white"),
-    "Looked up": ("star", 18, "white", _DARK),
-    "Its nearest": ("circle-open", 14, "#D14B4B", "#D14B4B"),
-}
-_MANY_MARKS = 40  # from here on they are drawn smaller, or they would hide the map
-
-
-def item_map(points: pd.DataFrame, scale_title: str, *, logarithmic: bool = False) -> go.Figure:
-    """Items in a plane, drawn by WebGL.
-
-    Args:
-        points: ``item, x, y, hover`` (safe for Plotly) and either ``label`` or ``value`` to colour
-            them by. ``mark`` says as what an item is drawn over the map, ``""`` for not at all.
-        scale_title: What the colours mean.
-        logarithmic: Whether ``value`` is a count to be shown on a logarithmic scale.
-    """
-    faint = bool((points["mark"] != "").any())
-    base = {"size": 4 if len(points) > 5000 else 6, "opacity": 0.5 if faint else 0.8}
-    if "label" in points:
-        traces = _by_label(points, base)
-    else:
-        traces = _by_value(points, base, scale_title, logarithmic)
-    for name, (symbol, size, fill, line) in _OVERLAYS.items():
-        rows = points[points["mark"] == name]
-        many = len(rows) > _MANY_MARKS
-        marker = {
-            "symbol": symbol,
-            "size": 6 if many else size,
-            "color": fill,
-            "line": {"color": line, "width": 1 if many else 1.5},
-            "opacity": 1,
-        }
-        traces += _points(rows, name, marker, rank=3)
-    axis = _BARE | {"showticklabels": False}
-    return _figure(
-        traces,
-        560,
-        left=4,
-        top=4,
-        bottom=110,  # for the legend
-        x=axis,
-        y=axis | {"scaleanchor": "x"},
-        dragmode="pan",
-        legend={
-            "orientation": "h",
-            "y": -0.02,
-            "yanchor": "top",
-            "x": 0,
-            "itemsizing": "constant",
-            "font": _FONT,
-        },
-    )
-
-
-def _points(
-    rows: pd.DataFrame, name: str, marker: dict[str, Any], *, rank: int, shown: bool = True
-) -> list[dict[str, Any]]:
-    """One kind of points; its entry in the legend is solid, even where the points are faint."""
-    if rows.empty:
-        return []
-    label = for_plotly(name, 32)
-    points = {
-        "type": "scattergl",
-        "x": rows["x"].to_numpy(),
-        "y": rows["y"].to_numpy(),
-        "mode": "markers",
-        "name": label,
-        "marker": marker,
-        "customdata": rows["item"].to_numpy(),  # what a selection gives back
-        "text": rows["hover"].to_numpy(dtype=object),
-        "hovertemplate": "%{text}<extra></extra>",
-        "legendgroup": label,
-        "showlegend": False,
-    }
-    entry = {
-        "type": "scatter",
-        "x": [None],
-        "y": [None],
-        "mode": "markers",
-        "name": label,
-        "marker": marker | {"opacity": 1},
-        "legendgroup": label,
-        "legendrank": rank,  # grey is drawn first, so that it lies below, and named last
-    }
-    return [points, entry] if shown else [points]
-
-
-def _by_label(points: pd.DataFrame, base: dict[str, Any]) -> list[dict[str, Any]]:
-    grey = (UNKNOWN, OTHER)
-    values = [name for name in points["label"].value_counts().index if name not in grey]
-    traces = []
-    for name in grey:
-        rows = points[points["label"] == name]
-        traces += _points(rows, name, base | {"color": NEUTRAL}, rank=2)
-    for name, colour in zip(values, VALUES, strict=False):
-        traces += _points(points[points["label"] == name], name, base | {"color": colour}, rank=1)
-    return traces
-
-
-def _by_value(
-    points: pd.DataFrame, base: dict[str, Any], title: str, logarithmic: bool
-) -> list[dict[str, Any]]:
-    known = points["value"].notna()
-    rows = points[known]
-    values = rows["value"].to_numpy()
-    bar: dict[str, Any] = {"title": {"text": for_plotly(title)}, "thickness": 12}
-    if logarithmic:
-        powers = range(int(np.log10(max(values.max(initial=1), 1))) + 1)
-        bar |= {
-            "tickvals": [float(np.log10(1 + 10**power)) for power in powers],
-            "ticktext": [f"{10**power:,}" for power in powers],
-        }
-        values = np.log10(1 + values)
-    colouring = {
-        "color": values,
-        "colorscale": [[step / 3, colour] for step, colour in enumerate(SEQUENCE)],
-        "colorbar": bar,
-    }
-    return [
-        *_points(points[~known], UNKNOWN, base | {"color": NEUTRAL}, rank=2),
-        *_points(rows, title, base | colouring, rank=1, shown=False),
-    ]
 
 
 # --- Train -------------------------------------------------------------------------------------

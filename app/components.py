@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
@@ -15,6 +14,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 import state
 from cards import PRESENTING, PRESENTING_SIZE, STYLE
+from charts import described
 from fame.errors import FameError
 from fame.presentation.glossary import TERMS, explain
 from text import for_html, for_markdown
@@ -43,9 +43,16 @@ def guard() -> Iterator[None]:
         )
 
 
+def title_window(*about: str) -> None:
+    """Names the browser's window after the page and what it shows."""
+    parts = (state.page().capitalize(), *about, "FAME Lens")
+    st.set_page_config(page_title=" · ".join(part for part in parts if part))
+
+
 def page_head(question: str, lede: str = "") -> DeltaGenerator:
     """The page's question and what it shows; gives the place for :func:`tell`."""
     st.html(STYLE + (PRESENTING if state.presenting() else ""))
+    title_window()
     with st.container(
         horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"
     ):
@@ -76,10 +83,13 @@ def section(question: str, *terms: str) -> DeltaGenerator:
     with st.container(
         horizontal=True, horizontal_alignment="distribute", vertical_alignment="bottom"
     ):
-        st.subheader(
-            question, anchor=False, help=explain(*terms) if terms else None, width="content"
-        )
+        st.header(question, anchor=False, help=explain(*terms) if terms else None, width="content")
         return st.container(width="content")
+
+
+def part(question: str) -> None:
+    """A heading within a section."""
+    st.subheader(question, anchor=False)
 
 
 def quiet(sentence: str) -> None:
@@ -96,24 +106,20 @@ def words(sentence: str) -> None:
     st.html(f'<div class="lens-words">{for_html(sentence)}</div>')
 
 
-def chart(figure: go.Figure, name: str, *, vector: bool = True) -> None:
-    """Draws a figure; the bar over it saves it as SVG, or as PNG where it is drawn by WebGL."""
+def chart(figure: go.Figure, name: str, *, vector: bool = True, alt: str = "") -> None:
+    """Draws a figure; the bar over it saves it as SVG, or as PNG where it is drawn by WebGL.
+
+    Args:
+        alt: What it shows, for who does not see it; without it, what the figure says of itself.
+    """
     if state.presenting():  # type as much larger as the page's
         figure.update_layout(font_size=(figure.layout.font.size or 12) * PRESENTING_SIZE)
-    st.plotly_chart(figure, key=name, config=chart_config(name, vector=vector))
-
-
-def selectable_chart(figure: go.Figure, name: str) -> list[int]:
-    """Draws a WebGL figure whose points carry item indices; gives the ones drawn around."""
-    event = st.plotly_chart(
+    st.plotly_chart(
         figure,
         key=name,
-        config=chart_config(name, vector=False) | {"scrollZoom": True},
-        on_select="rerun",
-        selection_mode=("box", "lasso"),
+        config=chart_config(name, vector=vector),
+        alt=alt or described(figure),
     )
-    points = event["selection"]["points"]
-    return [int(np.ravel(point["customdata"])[0]) for point in points]
 
 
 def chart_config(name: str, *, vector: bool = True) -> dict[str, object]:
@@ -122,7 +128,12 @@ def chart_config(name: str, *, vector: bool = True) -> dict[str, object]:
 
 
 def pickable_chart(
-    figure: go.Figure, name: str, on_pick: Callable[[Any], None], *, vector: bool = True
+    figure: go.Figure,
+    name: str,
+    on_pick: Callable[[Any], None],
+    *,
+    vector: bool = True,
+    alt: str = "",
 ) -> None:
     """Draws a figure on whose points one can click; gives the point's ``customdata`` to a callback.
 
@@ -140,6 +151,7 @@ def pickable_chart(
         config=chart_config(name, vector=vector),
         on_select=picked,
         selection_mode="points",
+        alt=alt or described(figure),
     )
 
 

@@ -7,8 +7,9 @@ import streamlit as st
 import components
 import state
 
-ICON = Path(__file__).parent / "assets" / "icon.png"
-st.set_page_config(page_title="FAME Lens", page_icon=str(ICON), layout="wide")
+ASSETS = Path(__file__).parent / "assets"
+SCRIPTS = ("history.js", "help.js")  # what they mend of Streamlit's they say themselves
+st.set_page_config(page_title="FAME Lens", page_icon=str(ASSETS / "icon.png"), layout="wide")
 
 PAGES = {
     "views/lens.py": ("Lens", ":material/center_focus_strong:"),
@@ -23,6 +24,8 @@ page = st.navigation(
     ],
     position="top" if state.presenting() else "sidebar",  # on a stage there is no sidebar
 )
+scripts = "".join((ASSETS / name).read_text(encoding="utf-8") for name in SCRIPTS)
+st.html(f"<script>{scripts}</script>", unsafe_allow_javascript=True)
 with components.guard():
     page.run()
 if not state.presenting():

@@ -17,7 +17,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 import resources
 import state
-from components import quiet, section
+from components import quiet, section, title_window
 from fame.checkpoint import Checkpoint
 from fame.data import Dataset
 from fame.errors import CheckpointError, DataError, FameError
@@ -79,6 +79,7 @@ def checkpoint_picker() -> Checkpoint:
         )
         state.keep("checkpoint", name)
         opened = resources.checkpoint(name)
+        title_window(opened.name)
         model = opened.model_config
         shape = spec_of(model).shape_of(model)
         quiet(f"{shape}, width {model.width} · {len(opened.items):,} items of {opened.data.name}")

@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import streamlit as st
 import torch
 
@@ -36,12 +35,13 @@ from fame.checkpoint import (
 )
 from fame.config import ModelName
 from fame.data import Dataset, load
-from fame.data.catalogue import values_by_facet
+from fame.data.catalogue import facet_columns, values_by_facet
 from fame.errors import FameError
 from fame.experiments.choice import Choice, choose_settings
 from fame.experiments.results import RESULTS
 from fame.experiments.standing import Standing
 from fame.experiments.standing import standing as standing_of
+from fame.facets.above_base import BaseRates
 from fame.facets.agreement import Agreement, facet_agreement
 from fame.facets.spaces import space_vectors
 from fame.head_names import NAMES, choose_names, read_head_names
@@ -55,8 +55,8 @@ from fame.opening import OPENING, Opening, read_opening
 from fame.presentation.evidence import ItemFacts
 from fame.presentation.examples import offers
 from fame.presentation.names import HeadNames
-from fame.presentation.text import one_line
-from fame.projection import PROJECTION, Projection, read_projection
+from fame.presentation.text import one_line, shortened
+from fame.projection import PROJECTION, Projection, read_projection, regions
 from fame.survey import (
     FACETS,
     FAITHFULNESS,
@@ -69,8 +69,7 @@ from fame.survey import (
     read_people,
 )
 from fame.training.runs import ACTIVE, LAUNCH_LOG, STATUS, RunFolder, launch, request_stop
-from tables import item_facts_of_all
-from text import for_plotly
+from tables import item_facts_of_all, map_labels
 
 logger = logging.getLogger(__name__)
 
@@ -143,19 +142,28 @@ def item_facts(opened: Checkpoint) -> ItemFacts:
 
 
 @st.cache_resource(max_entries=6, show_spinner=False)
-def _map_base(checkpoint_hash: str, _opened: Checkpoint) -> pd.DataFrame:
+def _map_hover(checkpoint_hash: str, _opened: Checkpoint) -> list[tuple[str, str]]:
     items = _opened.items
-    facts = item_facts_of_all(items)
-    hover = [
-        f"<b>{for_plotly(title, 90)}</b><br>{for_plotly(known, 90)}"
-        for title, known in zip(items["title"], facts, strict=True)
-    ]
-    return pd.DataFrame({"item": np.arange(1, len(items) + 1), "hover": hover})
+    titles = [shortened(title, 90) for title in items["title"]]
+    facts = [shortened(known, 90) for known in item_facts_of_all(items)]
+    return list(zip(titles, facts, strict=True))
 
 
-def map_base(opened: Checkpoint) -> pd.DataFrame:
-    """``item, hover`` of the whole catalogue: what a map shows under the mouse."""
-    return _map_base(opened.hash, opened)
+def map_hover(opened: Checkpoint) -> list[tuple[str, str]]:
+    """Title and facts of the whole catalogue: what a map shows under the mouse."""
+    return _map_hover(opened.hash, opened)
+
+
+@st.cache_resource(max_entries=6, show_spinner=False)
+def _base_rates(checkpoint_hash: str, _opened: Checkpoint) -> BaseRates:
+    kinds = facet_columns(_opened.items)
+    values = values_by_facet(_opened.items)
+    return BaseRates({name: own for name, own in values.items() if kinds[name] != "number"})
+
+
+def base_rates(opened: Checkpoint) -> BaseRates:
+    """How frequent every value of the catalogue is; numbers, such as years, are left out."""
+    return _base_rates(opened.hash, opened)
 
 
 @st.cache_resource(max_entries=4, show_spinner="Reading the data set …")
@@ -409,14 +417,41 @@ def projection(opened: Checkpoint) -> Projection | None:
     return _projection(opened.weights_hash, _stamp_of(opened, PROJECTION), opened)
 
 
+@st.cache_resource(max_entries=32, show_spinner=False)
+def _map_labels(
+    weights: str, stamp: Stamp, space: str, _opened: Checkpoint, _points: np.ndarray
+) -> list[tuple[float, float, str]]:
+    return map_labels(_points, regions(_points), base_rates(_opened))
+
+
+def map_points(found: Projection, space: str) -> np.ndarray:
+    """``(V, 2)`` where the items lie on the map of a space."""
+    return found.points[[f"{space}_x", f"{space}_y"]].to_numpy()
+
+
+def labels_of_map(
+    opened: Checkpoint, found: Projection, space: str
+) -> list[tuple[float, float, str]]:
+    """What stands on the map of a space, as :func:`tables.map_labels` has it."""
+    stamp = _stamp_of(opened, PROJECTION)
+    return _map_labels(opened.weights_hash, stamp, space, opened, map_points(found, space))
+
+
 @st.cache_resource(max_entries=4, show_spinner="Looking at what nearest items have in common …")
 def _agreement(checkpoint_hash: str, _opened: Checkpoint) -> dict[str, Agreement]:
     return facet_agreement(_opened.model, values_by_facet(_opened.items))
 
 
 def agreement(opened: Checkpoint) -> dict[str, Agreement]:
-    """How far nearest items agree, by facet of the catalogue and space."""
-    return _agreement(opened.hash, opened)
+    """How far nearest items agree, by facet of the catalogue and space.
+
+    What ``fame facets`` stored of these weights is taken; else it is measured, which takes seconds.
+    """
+    try:
+        stored = facets(opened)
+    except FameError:  # told on the Facets page
+        stored = None
+    return stored.agreement if stored is not None else _agreement(opened.hash, opened)
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)

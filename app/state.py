@@ -175,7 +175,7 @@ CHOICES: dict[str, Choice] = {
     "mix": Choice("gate", _text),
     "tour": Choice(0, _step),
     "present": Choice("off", _among("on", "off")),
-    "space": Choice("all", _text),
+    "space": Choice("", _text),
     "beside": Choice("", _text),
     "colour": Choice("", _text),
     "value": Choice("", _text),
@@ -231,6 +231,11 @@ def begin(page: str, owned: tuple[str, ...]) -> None:
     # clicked does an address that we did not write come from a person.
     if address and address != st.session_state.get(_ADDRESS) and not changed:
         _adopt(address, owned)
+
+
+def page() -> str:
+    """The page's own name, as :func:`begin` was told."""
+    return st.session_state.get(_PAGE, "")
 
 
 def _adopt(address: dict[str, str], owned: tuple[str, ...]) -> None:

@@ -14,6 +14,7 @@ import pandas as pd
 
 from fame.data import facet_columns
 from fame.data.catalogue import values_of
+from fame.facets.above_base import BaseRates
 from fame.facets.agreement import Agreement
 from fame.facets.neighbours import nearest_items
 from fame.lens.account import ItemAccount
@@ -298,6 +299,7 @@ def held_out_ranks(trace: SequenceTrace, item: int) -> tuple[int | None, list[in
 POPULARITY = "popularity"
 OTHER, UNKNOWN = "Other", "Not known"
 _MOST_VALUES = 9
+_MOST_OF_A_REGION = 0.5
 
 
 def colourings(items: pd.DataFrame) -> dict[str, str]:
@@ -322,19 +324,52 @@ def facet_values(items: pd.DataFrame, column: str) -> list[str]:
     return pd.Series(values_of(items[column])).explode().dropna().value_counts().index.tolist()
 
 
+def values_shown(number: int) -> str:
+    """How many of a column's values :func:`value_labels` tells apart when none is chosen."""
+    return "All values" if number <= _MOST_VALUES else f"The top {_MOST_VALUES} of {number:,}"
+
+
 def value_labels(items: pd.DataFrame, column: str, value: str | None) -> pd.Series:
-    """A label an item, for a legend of few entries.
+    """A label an item, for a legend of few entries; ``Not known`` where it has no value at all.
 
     Args:
         value: Marks the items that have this value against all others; without it an item gets
             its first value where that is among the most frequent ones, else ``Other``.
     """
     values = pd.Series(values_of(items[column]))
-    if value:
-        return values.map(lambda found: _apart(value) if value in found else OTHER)
     first = values.map(lambda found: _apart(found[0]) if len(found) else UNKNOWN)
+    if value:
+        has = values.map(lambda found: value in found)
+        return first.where(first == UNKNOWN, OTHER).mask(has, _apart(value))
     frequent = set(first[first != UNKNOWN].value_counts().index[:_MOST_VALUES])
     return first.where(first.isin(frequent | {UNKNOWN}), OTHER)
+
+
+def map_labels(
+    points: np.ndarray, regions: np.ndarray, rates: BaseRates
+) -> list[tuple[float, float, str]]:
+    """What stands on a map: ``x, y, value`` where most items of a region have a value.
+
+    Of the values that at least half of a region's items have, and clearly more often than the
+    catalogue, the rarest names it; a value that would name several names the largest.
+
+    Args:
+        points: ``(V, 2)``.
+        regions: ``(V,)``.
+    """
+    named: dict[str, tuple[int, float, float]] = {}
+    for region in range(regions.max() + 1):
+        rows = np.flatnonzero(regions == region)
+        found = rates.above(rows, least=_MOST_OF_A_REGION)
+        if not found:
+            continue
+        best = min(found, key=lambda one: one.base)
+        middle = np.median(points[rows], 0)
+        x, y = points[rows[((points[rows] - middle) ** 2).sum(1).argmin()]]  # on a point of its own
+        if best.number > named.get(best.value, (0, 0, 0))[0]:
+            named[best.value] = (best.number, float(x), float(y))
+    largest = sorted(named.items(), key=lambda entry: -entry[1][0])
+    return [(x, y, value) for value, (_, x, y) in largest]
 
 
 def _apart(value: str) -> str:

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+from scipy.cluster.vq import kmeans2
 from sklearn.cluster import DBSCAN
 from sklearn.neighbors import NearestNeighbors
 
@@ -89,6 +90,17 @@ def draw_together(points: np.ndarray, gap: float = ISLAND_GAP) -> np.ndarray:
 def _islands(points: np.ndarray, gap: float) -> np.ndarray:
     """For every point the number of its island: what steps of at most ``gap`` reach from it."""
     return DBSCAN(eps=gap, min_samples=1).fit_predict(points)
+
+
+def regions(points: np.ndarray, *, seed: int = 0) -> np.ndarray:
+    """``(V,)`` the region of every point of a picture, for labels: k-means, 4 to 60 of them.
+
+    Args:
+        points: ``(V, 2)``.
+    """
+    number = min(len(points), int(np.clip(len(points) // 100, 4, 60)))
+    _, found = kmeans2(points.astype(float), number, iter=15, minit="++", seed=seed)
+    return found
 
 
 def project(

@@ -130,12 +130,12 @@ def _account(scene: Scene, pair: tuple[int, int], measured: _Measured) -> None:
     name = measured.name(pair)
     components.words(_sentence(account, scene, name))
     _switches(scene, pair)
-    st.markdown(f"**What does {for_markdown(name)} attend to?**")
+    components.part(f"What does {for_markdown(name)} attend to?")
     attention = tables.attention_table(scene.opened.items, scene.trace, account.attention)
     components.chart(charts.attention_bars(attention, colour), "attention")
-    st.markdown("**Whom does it serve, and what does it change, over everybody?**")
+    components.part("Whom does it serve, and what does it change, over everybody?")
     measured.dossier(pair)
-    st.markdown("**What would the list be with it alone in its head, and without it?**")
+    components.part("What would the list be with it alone in its head, and without it?")
     components.quiet(
         "The model is run again for each list: from an expert to a score the path is not linear, "
         "so these are interventions and no shares of the score. A tag gives the rank in the "
@@ -204,7 +204,7 @@ def _list(scene: Scene, table: pd.DataFrame, label: str, colour: str) -> None:
 
 def _served(scene: Scene, pair: tuple[int, int]) -> None:
     """Whom the expert serves most, each one click away."""
-    st.markdown("**Whose histories does it read most?**")
+    components.part("Whose histories does it read most?")
     people = pickers.people_found(scene.opened)
     if people is None:
         return

@@ -87,7 +87,7 @@ def _placed(scene: Scene, thing: str, placed: NewItem) -> None:
             for head, (name, rank) in enumerate(zip(names, placed.rank_by_head, strict=True))
         ]
     cards.rank_cards(ranks)
-    st.markdown("**What is it worth by head and value, and what stands just above and below it?**")
+    components.part("What is it worth by head and value, and what stands just above and below it?")
     above, below = around(trace, placed.rank, _REACH)
     rows = [value_row(scene, placed.rank - len(above) + n, item) for n, item in enumerate(above)]
     rows.append(

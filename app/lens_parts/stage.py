@@ -168,8 +168,8 @@ class _Stage:
             more += '<div class="small">' + _button("Back to the real history", {"do": "real"})
             more += "</div>"
         return (
-            '<section class="column clicks" aria-label="The history"><header><h3>'
-            f"{count(len(self.scene.history), 'click')}, latest first</h3></header>"
+            '<section class="column clicks" aria-label="The history"><header><h2>'
+            f"{count(len(self.scene.history), 'click')}, latest first</h2></header>"
             f"<ol>{''.join(lines)}</ol>{more}{self._next()}</section>"
         )
 
@@ -312,7 +312,7 @@ class _Stage:
         remark = "Recommended" + (", after the changes" if self.scene.touched else "")
         return (
             '<section class="column fused" aria-label="The list"><header>'
-            f"<h3>{remark}</h3>{reset}</header><ol>{rows}</ol></section>"
+            f"<h2>{remark}</h2>{reset}</header><ol>{rows}</ol></section>"
         )
 
     def _row(self, row: Any, put_in: np.ndarray, up: float, down: float) -> str:
@@ -375,7 +375,7 @@ class _Stage:
             alone = ", ".join(f"{name} {own:,}" for name, own in ranks if own is not None)
             alone = f'<span class="facts">Alone: {for_html(alone)}</span>'
         return (
-            '<div class="next" aria-live="polite"><h3>◎ Really chosen next</h3>'
+            '<div class="next" aria-live="polite"><h2>◎ Really chosen next</h2>'
             f'<b class="title" title="{for_html(title)}">{for_html(title)}</b>{self._facts(item)}'
             f"{figure}{alone}</div>"
         )

@@ -36,10 +36,10 @@ def truth(scene: Scene) -> None:
     )
     left, right = st.columns(2, gap="large")
     with left:
-        st.markdown("**For this list**")
+        components.part("For this list")
         _of_this_list(scene, measure)
     with right:
-        st.markdown("**For the checkpoint as a whole**")
+        components.part("For the checkpoint as a whole")
         _of_the_checkpoint(scene, measure)
 
 

@@ -10,6 +10,7 @@ from streamlit.delta_generator import DeltaGenerator
 import cards
 import charts
 import components
+import item_maps
 import naming
 import pickers
 import resources
@@ -26,43 +27,57 @@ from fame.presentation.names import HeadNames
 from fame.presentation.palette import space_colour
 from fame.presentation.text import count, duration
 from fame.projection import NEIGHBOURS, Projection
+from item_maps import Colouring, ItemMap
 from pickers import Person
 from text import for_markdown
 
 QUESTION = "What does each head see in an item?"
 LEDE = (
-    "Every point is an item, drawn near the items that a head treats alike. Look at one head, or "
-    "at two side by side: where they differ, they see the catalogue differently."
+    "Every point is an item, near the items that a head treats alike: where two maps differ, two "
+    "heads see the catalogue differently."
 )
 OWN = ("space", "beside", "colour", "value", "item", "overlay", "present")
 NEAREST = 10
 MOST_COLUMNS = 5  # lists beside one another
+MOST_TOLD = 4  # values that chosen items have above the base rate
 
 
 def main() -> None:
     state.begin("atlas", (*state.PERSON_NAMES, *OWN))
     place = components.page_head(QUESTION, LEDE)
+    st.html("<style>[data-testid='stMainBlockContainer'] { max-width: none; }</style>")
     opened = pickers.checkpoint_picker()
     person = pickers.person_picker(opened)
     badge(opened)
     with st.sidebar:
         k = pickers.list_length()
+        _choose_overlay()
         naming.names_of_heads(opened)
+    components.tell(place)
     projection = _projection(opened)
     if projection is None:
-        components.tell(place)
         _offer_projection(opened)
+        state.publish((*state.person_names(), *OWN))
     else:
-        first, second, third, fourth = st.columns(4)
-        spaces = _choose_spaces(opened, first, second)
-        colour, value = _choose_colour(opened.items, third, fourth)
-        picked = _choose_item(opened, person)
-        components.tell(place)
-        _maps(opened, person, projection, spaces, colour, value, picked, k)
+        _look(opened, person, projection, k)
         _agreement(opened)
+
+
+@st.fragment
+def _look(opened: Checkpoint, person: Person, projection: Projection, k: int) -> None:
+    """The maps and what is looked up on them: drawn anew without the rest of the page."""
+    with components.guard():
+        place = st.container()
+        with st.container(key="atlas-choices"):
+            columns = st.columns([3, 3, 3, 3, 5])
+            spaces = _choose_spaces(opened, *columns[:2])
+            colour, value = _choose_colour(opened.items, *columns[2:4])
+            picked = _choose_item(opened, person, columns[4])
+        components.tell(place)
+        _maps(opened, person, projection, spaces, _colouring(opened, colour, value), picked, k)
         if picked is not None:
             _neighbours(opened, picked)
-    state.publish((*state.person_names(), *OWN))
+        state.publish((*state.person_names(), *OWN))
 
 
 def _projection(opened: Checkpoint) -> Projection | None:
@@ -107,10 +122,15 @@ def _follow_projection(name: str) -> None:
 
 def _choose_spaces(opened: Checkpoint, left: DeltaGenerator, right: DeltaGenerator) -> list[str]:
     names, called = space_names(opened.model), resources.called(opened)
-    for choice, fallback in (("space", "all"), ("beside", "")):
+    # A model with heads opens on two of them, since that is where something is to be seen.
+    first = tuple(names[1:3]) if len(names) > 2 else ("all", "none")
+    for choice, fallback, offered in zip(
+        ("space", "beside"), first, (names, (*names, "none")), strict=True
+    ):
         wanted = state.get(choice)
-        if wanted not in (*names, ""):
+        if wanted and wanted not in offered:
             state.notice(f"{opened.name!r} has no map {wanted!r}; it is left aside.")
+        if wanted not in offered:
             state.settle(choice, fallback)
     space = left.selectbox(
         "Map of",
@@ -122,13 +142,13 @@ def _choose_spaces(opened: Checkpoint, left: DeltaGenerator, right: DeltaGenerat
     )
     beside = right.selectbox(
         "Beside it",
-        ["", *names],
-        format_func=lambda name: called.space(name) if name else "Nothing",
+        ["none", *names],
+        format_func=lambda name: "Nothing" if name == "none" else called.space(name),
         key=state.key("beside"),
     )
     state.keep("space", space)
     state.keep("beside", beside)
-    return [name for name in (space, beside) if name]
+    return [name for name in (space, beside) if name != "none"]
 
 
 def _choose_colour(
@@ -154,27 +174,41 @@ def _choose_colour(
     value = right.selectbox(
         "Show one value",
         ["", *values],
-        format_func=lambda name: name or "All values",
+        format_func=lambda name: name or tables.values_shown(len(values)),
         key=state.key("value"),
         filter_mode="contains",
-        help="An item with several values has the colour of the first one listed.",
+        help="Type to search. All others are grey then. Without a choice the most frequent values "
+        "have colours, and an item with several values has the colour of the first one listed.",
     )
     return colour, state.keep("value", value)
 
 
-def _choose_item(opened: Checkpoint, person: Person) -> int | None:
+def _colouring(opened: Checkpoint, colour: str, value: str) -> Colouring:
+    title = tables.colourings(opened.items)[colour]
+    if tables.is_number(opened.items, colour):
+        popular = colour == tables.POPULARITY
+        values = tables.number_values(opened.items, colour)
+        return item_maps.by_number(
+            "Clicks in training" if popular else title, values, logarithmic=popular
+        )
+    return item_maps.by_label(title, tables.value_labels(opened.items, colour, value))
+
+
+def _choose_item(opened: Checkpoint, person: Person, place: DeltaGenerator) -> int | None:
     """The item looked up; without a choice the person's latest click."""
     latest = int(person.history[-1]) if len(person.history) else None
-    left, right = st.columns([3, 1], vertical_alignment="bottom")
     hint = f"{tables.item_title(opened.items, latest)} (the latest click)" if latest else "A title"
-    item = pickers.item_search(opened, left, "Look up an item", hint)
-    on = right.toggle(
+    item = pickers.item_search(opened, place, "Look up an item", hint)
+    return resources.item_index(opened)[item] if item else latest
+
+
+def _choose_overlay() -> None:
+    on = st.sidebar.toggle(
         "Show the history and its list",
         value=state.get("overlay") == "on",
         help="Draws the chosen person's clicks and recommendations over the map.",
     )
     state.settle("overlay", "on" if on else "off")
-    return resources.item_index(opened)[item] if item else latest
 
 
 def _marks(opened: Checkpoint, person: Person, k: int) -> dict[int, str]:
@@ -195,20 +229,13 @@ def _maps(
     person: Person,
     projection: Projection,
     spaces: list[str],
-    colour: str,
-    value: str,
+    colouring: Colouring,
     picked: int | None,
     k: int,
 ) -> None:
-    base = resources.map_base(opened)
-    if tables.is_number(opened.items, colour):
-        base = base.assign(value=tables.number_values(opened.items, colour))
-    else:
-        base = base.assign(label=tables.value_labels(opened.items, colour, value).to_numpy())
     marks, called = _marks(opened, person, k), resources.called(opened)
-    popular = colour == tables.POPULARITY
-    chosen: list[int] = []
-    for space, column in zip(spaces, st.columns(len(spaces)), strict=True):
+    maps = []
+    for space in spaces:
         own = dict(marks)
         if picked is not None and state.get("item"):
             near = tables.neighbour_table(
@@ -216,30 +243,53 @@ def _maps(
             )
             own |= dict.fromkeys(near["item"].tolist(), "Its nearest")
             own[picked] = "Looked up"
-        points = base.assign(
-            x=projection.points[f"{space}_x"].to_numpy(),
-            y=projection.points[f"{space}_y"].to_numpy(),
-            mark=[own.get(item, "") for item in base["item"]],
-        )
-        title = "Clicks in training" if popular else tables.colourings(opened.items)[colour]
-        figure = charts.item_map(points, title, logarithmic=popular)
-        with column:
-            cards.head_line(called.space(space), space_colour(space), hint=_why(called, space))
-            chosen += components.selectable_chart(figure, f"map-{space}")
-            components.quiet(
-                sentences.trust_sentence(
-                    projection.preservation[space],
-                    min(NEIGHBOURS, len(opened.items) - 1),
-                    called.space(space),
-                )
+        maps.append(
+            ItemMap(
+                f"{opened.hash} {space}",
+                space,
+                called.space(space),
+                _why(called, space),
+                resources.map_points(projection, space),
+                resources.labels_of_map(opened, projection, space),
+                own,
             )
+        )
+    key = f"maps-{opened.name}"
+    drawn = item_maps.document(resources.map_hover(opened), colouring, maps)
+    chosen = item_maps.draw(drawn, key, lambda: _look_up(opened, key))
+    _chosen(opened, chosen)
+    trust = [
+        sentences.trust_sentence(
+            projection.preservation[space],
+            min(NEIGHBOURS, len(opened.items) - 1),
+            len(opened.items),
+            called.space(space),
+        )
+        for space in spaces
+    ]
     components.quiet(
-        "The axes of such a picture have no unit and distances between far groups mean nothing. "
-        "Choose box or lasso in the bar over a map and draw around points to list them."
+        f"{' '.join(trust)} The axes of such a picture have no unit and distances between far "
+        "groups mean nothing. A name on the map is of a value that at least half of the items "
+        "around it have."
     )
-    if chosen:
-        table = tables.describe(opened.items, np.unique(chosen))
-        components.section(f"Which {count(len(table), 'item')} did you draw around?")
+
+
+def _look_up(opened: Checkpoint, key: str) -> None:
+    """Takes over the item whose point was clicked."""
+    item = item_maps.looked_up(key)
+    if item is not None:
+        state.settle("item", str(opened.items["item_id"].iat[item - 1]))
+
+
+def _chosen(opened: Checkpoint, chosen: list[int]) -> None:
+    """What the items that were drawn around have in common, and which they are."""
+    if not chosen:
+        return
+    rows = np.unique(chosen)
+    found = resources.base_rates(opened).above(rows - 1, MOST_TOLD)
+    components.words(sentences.above_sentence(found, len(rows)))
+    with st.expander(f"The {count(len(rows), 'item')} that you drew around"):
+        table = tables.describe(opened.items, rows)
         st.dataframe(table, hide_index=True, key="selection")
         components.download(table, "Selection as CSV", "selection")
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from fame.facets.above_base import FEWEST, Above
 from fame.facets.agreement import Agreement
 from fame.facets.expert_lists import LIST_LENGTH as EXPERT_LIST
 from fame.facets.expert_lists import ExpertLists
@@ -24,7 +25,7 @@ from fame.lens.faithfulness import DeletionCurve, Estimate, Measure, MeasuredFai
 from fame.lens.people import RULES, BaseRate
 from fame.models.sequence_model import Intervention
 from fame.presentation.evidence import Shared
-from fame.presentation.names import HeadNames, value_name
+from fame.presentation.names import HeadNames, facet_label, value_name
 from fame.presentation.text import changes, count, percent, points, quoted, shortened
 
 _EVEN = 1.15  # a largest share below this many times the even one is called even
@@ -392,20 +393,44 @@ def most_routed_phrase(looked_at: int) -> str:
     return f"the largest shares among {looked_at:,} people, so the extremes and not what is usual"
 
 
-def trust_sentence(preservation: float, neighbours: int, space: str) -> str:
-    """How far a picture can be trusted, in plain words."""
-    kept = preservation * neighbours
+def trust_sentence(preservation: float, neighbours: int, items: int, space: str) -> str:
+    """How far a picture of ``items`` items can be trusted, in plain words."""
+    kept, by_chance = preservation * neighbours, neighbours / max(items - 1, 1)
     verdict = (
         "groups are real, but look up neighbours in the lists"
-        if preservation >= 0.5
+        if preservation >= max(0.5, 2 * by_chance)
         else "take groups as hints, and neighbours from the lists only"
-        if preservation >= 0.25
+        if preservation >= max(0.25, 2 * by_chance)
         else "hardly any neighbourhood survives, so trust the lists only"
     )
     return (
-        f"{space}: of an item's {neighbours} nearest items, {kept:.1f} on average are also "
-        f"among its {neighbours} nearest in the picture ({percent(preservation)}); {verdict}."
+        f"{space}: of an item's {neighbours} nearest items, {kept:.1f} on average are also among "
+        f"its {neighbours} nearest in the picture ({percent(preservation)}; by chance "
+        f"{_small_percent(by_chance)}); {verdict}."
     )
+
+
+def _small_percent(share: float) -> str:
+    if share >= 0.01:
+        return percent(share)
+    return f"{share:.1%}".replace("%", " %") if share >= 0.001 else "under 0.1 %"
+
+
+def above_sentence(found: Sequence[Above], chosen: int) -> str:
+    """What chosen items have in common above the base rate, in plain words."""
+    if chosen < FEWEST:
+        return f"{count(chosen, 'item')}: too few to say what they have in common."
+    if not found:
+        return (
+            f"{count(chosen, 'item')}: no value of the catalogue is clearly more frequent among "
+            "them than overall."
+        )
+    told = "; ".join(
+        f"{percent(one.share)} {one.value} ({facet_label(one.facet)}), "
+        f"{_small_percent(one.base)} overall"
+        for one in found
+    )
+    return f"{count(chosen, 'item')}: {told}."
 
 
 _AHEAD = 1.2  # by how much a share has to be larger before it is called ahead

@@ -16,7 +16,7 @@ import numpy as np
 
 from fame.lens.faithfulness import DeletionCurve
 from fame.presentation.names import HeadNames
-from fame.presentation.palette import AGAINST, FOR, NEUTRAL, head_colour
+from fame.presentation.palette import AGAINST, FOR, NEUTRAL, head_colour, ink_on
 from fame.presentation.text import percent, points, shortened
 from fame.presentation.values import HeadLine, ValueName, column_widths
 from fame.report.markup import Child, Html, element
@@ -45,10 +45,11 @@ def share_bar(shares: Sequence[float] | np.ndarray, called: HeadNames) -> Html:
         element(
             "span",
             percent(share) if share >= 0.15 else None,
-            style=f"flex:{share:.6f} 0 0;background:{head_colour(head)}",
+            style=f"flex:{share:.6f} 0 0;background:{colour};color:{ink_on(colour)}",
             data_tip=f"{called.head(head)}: {share:.1%} of the gate",
         )
         for head, share in enumerate(shares)
+        for colour in (head_colour(head),)
         if share  # the narrowest bar would still be seen
     ]
     return element("div", *parts, class_="share-bar")

@@ -9,50 +9,61 @@ from tests import made_up
 from tests.app.walk import ATLAS, assert_calm, headings, html_of, query, warnings
 
 
-def charts_of(app):
-    return [json.loads(chart.proto.spec) for chart in app.get("plotly_chart")]
+def drawn(app):
+    """What the maps are drawn from."""
+    (component,) = app.get("bidi_component")
+    return json.loads(component.proto.json or component.proto.mixed.json)
 
 
-def figures(app):
-    """The maps: all but the last chart, which shows how far nearest items agree."""
-    return charts_of(app)[:-1]
+def maps(app):
+    return drawn(app)["maps"]
 
 
-def names(figure):
-    return [trace.get("name") for trace in figure["data"] if trace["type"] == "scatter"]
+def legend(app):
+    return [entry["label"] for entry in drawn(app)["legend"]]
 
 
-def test_it_opens_on_the_whole_embedding(open_app):
-    app = open_app(ATLAS, overlay="off")
+def marks(app, number=0):
+    return {kind for _, kind in maps(app)[number]["marks"]}
+
+
+def test_it_opens_on_two_heads_beside_one_another(open_app):
+    app = open_app(ATLAS)
     assert_calm(app)
     assert app.title[0].value == "What does each head see in an item?"
-    (figure,) = figures(app)
-    drawn = [trace for trace in figure["data"] if trace["type"] == "scattergl"]
-    assert sum(len(trace["text"]) for trace in drawn) == len(
-        resources.checkpoint(made_up.NAME).items
-    )
-    assert "(40 %)" in html_of(app)  # how far the picture can be trusted
+    assert [one["name"] for one in maps(app)] == ["Head 1", "Head 2"]
+    items = len(resources.checkpoint(made_up.NAME).items)
+    assert all(len(one["x"]) == len(one["y"]) == items for one in maps(app))
+    assert "(40 %; by chance 39 %)" in html_of(app)  # how far the pictures can be trusted
+
+
+def test_one_map_can_stand_alone(open_app):
+    app = open_app(ATLAS, space="all", beside="none")
+    assert [one["name"] for one in maps(app)] == ["Whole embedding"]
+    assert (query(app, "space"), query(app, "beside")) == ("all", "none")
 
 
 def test_it_says_how_far_the_heads_neighbours_agree(open_app):
-    app = open_app(ATLAS)
-    dots = {trace.get("name") for trace in charts_of(app)[-1]["data"]}
+    (chart,) = open_app(ATLAS).get("plotly_chart")
+    dots = {trace.get("name") for trace in json.loads(chart.proto.spec)["data"]}
     assert {"Chance", "Whole embedding", "Head 1", "Head 2", "Head 3"} <= dots
+    app = open_app(ATLAS)
     assert "Do the heads see different attributes?" in headings(app)
     assert "A head that stands for an attribute" in html_of(app)
 
 
 def test_the_person_is_drawn_over_it(open_app):
-    (figure,) = figures(open_app(ATLAS))
-    assert {"Recommended", "Latest click", "Held out"} <= set(names(figure))
+    app = open_app(ATLAS)
+    assert {"Recommended", "Latest click", "Held out"} <= marks(app)
+    assert {"Recommended", "Latest click", "Held out"} <= set(legend(app))
 
 
 def test_two_heads_beside_one_another_and_the_neighbours_in_all(open_app):
     app = open_app(ATLAS, space="head_0", beside="head_2", item="5")
     assert_calm(app)
     assert not app.warning
-    assert len(figures(app)) == 2
-    assert "Looked up" in names(figures(app)[0])
+    assert len(maps(app)) == 2
+    assert {"Looked up", "Its nearest"} <= marks(app, 0) and "Looked up" in marks(app, 1)
     assert html_of(app).count('class="lens-list"') == 4  # the whole embedding and three heads
     assert (query(app, "space"), query(app, "beside"), query(app, "item")) == (
         "head_0",
@@ -66,22 +77,28 @@ def test_it_is_coloured_by_any_column(open_app, colour):
     app = open_app(ATLAS, colour=colour)
     assert_calm(app)
     assert not app.warning
-    assert len(figures(app)) == 1
+    assert (drawn(app)["scale"] is None) == (colour == "genres")
+
+
+def test_years_that_are_not_known_are_told_apart(open_app):
+    app = open_app(ATLAS, colour="year", overlay="off")
+    assert legend(app) == ["Not known"]
+    assert drawn(app)["colour"].count(drawn(app)["ring"]) == 6  # every seventh of 40
 
 
 def test_one_value_against_all_others(open_app):
     app = open_app(ATLAS, colour="genres", value="War", overlay="off")
     assert_calm(app)
-    assert names(figures(app)[0]) == ["Other", "War"]
+    assert legend(app) == ["War", "Other"]
     assert query(app, "overlay") == "off"
 
 
-def test_values_with_html_in_them_are_escaped(open_app):
-    app = open_app(ATLAS, colour="genres", value="<i>Odd</i>", item="1")
+def test_values_with_html_in_them_go_there_as_text(open_app):
+    app = open_app(ATLAS, colour="genres", value="<i>Odd</i>", item="1", overlay="off")
     assert_calm(app)
-    spec = app.get("plotly_chart")[0].proto.spec
-    assert "<i>" not in spec
-    assert "<b>x</b>" not in spec
+    assert legend(app)[0] == "<i>Odd</i>"
+    assert drawn(app)["hover"][0][0] == made_up.HTML_TITLE
+    assert "<b>x</b>" not in html_of(app)
 
 
 @pytest.mark.parametrize(
@@ -99,7 +116,19 @@ def test_an_address_edited_by_hand_is_told_and_left_aside(open_app, address, tol
     app = open_app(ATLAS, **address)
     assert_calm(app)
     assert told in warnings(app)
-    assert figures(app)
+    assert maps(app)
+
+
+def test_the_stored_agreement_is_taken(open_app, home, monkeypatch):
+    """Measuring it takes seconds, in which nothing else on the page would answer."""
+    made_up.write_named_checkpoint(home / "checkpoints" / "named", ["Genre", "Genre 2", "Free"])
+
+    def refuse(*_):
+        raise AssertionError("measured anew")
+
+    monkeypatch.setattr(resources, "facet_agreement", refuse)
+    opened = resources.checkpoint("named")
+    assert resources.agreement(opened) == resources.facets(opened).agreement
 
 
 def test_sasrec_has_one_map(open_app):

@@ -106,53 +106,6 @@ def test_shades_are_one_colour_getting_weaker():
     assert charts.shades("#0A141E", 2) == ["rgba(10,20,30,1.00)", "rgba(10,20,30,0.25)"]
 
 
-def points(**columns):
-    table = pd.DataFrame(
-        {
-            "item": [1, 2, 3, 4],
-            "x": [0.0, 1.0, 2.0, 3.0],
-            "y": [0.0, 1.0, 2.0, 3.0],
-            "hover": ["a", "b", "c", "d"],
-            "mark": "",
-        }
-    )
-    return table.assign(**columns)
-
-
-def drawn(figure):
-    return {trace.name: trace for trace in figure.data if trace.type == "scattergl"}
-
-
-def test_a_map_draws_every_item_once_below_what_is_drawn_over_it():
-    table = points(label=["A", "A", "Other", "Not known"], mark=["", "Recommended", "", ""])
-    figure = charts.item_map(table, "Genres")
-    traces = drawn(figure)
-    assert {name: len(trace.x) for name, trace in traces.items()} == {
-        "Not known": 1,
-        "Other": 1,
-        "A": 2,
-        "Recommended": 1,
-    }
-    assert list(traces)[-1] == "Recommended"
-    assert traces["Other"].marker.color == NEUTRAL
-    assert list(traces["A"].customdata) == [1, 2]  # what a selection gives back
-    assert list(traces["A"].text) == ["a", "b"]
-
-
-def test_missing_numbers_are_grey_and_not_small():
-    figure = charts.item_map(points(value=[1990.0, np.nan, 2000.0, 2010.0]), "Year")
-    traces = drawn(figure)
-    assert len(traces["Not known"].x) == 1
-    assert list(traces["Year"].marker.color) == [1990, 2000, 2010]
-
-
-def test_counts_are_coloured_by_their_logarithm():
-    figure = charts.item_map(points(value=[0.0, 9.0, 99.0, 999.0]), "Clicks", logarithmic=True)
-    marker = drawn(figure)["Clicks"].marker
-    np.testing.assert_allclose(marker.color, [0, 1, 2, 3])
-    assert list(marker.colorbar.ticktext) == ["1", "10", "100"]
-
-
 def test_the_best_epoch_is_marked():
     history = pd.DataFrame(
         {"epoch": [1, 2, 3], "loss": [3, 2, 1], "valid_NDCG@10": [0.1, 0.3, 0.2]}

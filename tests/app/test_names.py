@@ -145,7 +145,9 @@ def test_hostile_names_are_text(open_named, page, address):
         templates = [trace.get("hovertemplate", "") for trace in spec["data"]]
         assert not any("&gt;%{x}" in template for template in templates)
     markdown = [element.value for element in app.markdown]
-    markdown += [slider.label for slider in app.slider] + [s.value for s in app.subheader]
+    markdown += [slider.label for slider in app.slider] + [
+        heading.value for heading in (*app.header, *app.subheader)
+    ]
     for group in app.get("button_group"):
         markdown += [option.content for option in group.proto.options]
     for text in markdown:

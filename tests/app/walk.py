@@ -24,10 +24,10 @@ def warnings(app: AppTest) -> str:
 
 
 def html_of(app: AppTest) -> str:
-    """All HTML on the page, styles left out."""
+    """All HTML on the page, styles and scripts left out."""
     bodies = [element.proto.body for element in app.get("html")]
     bodies += [json.loads(element.proto.json)["html"] for element in app.get("bidi_component")]
-    return "\n".join(body for body in bodies if not body.startswith("<style>"))
+    return "\n".join(body for body in bodies if not body.startswith(("<style>", "<script>")))
 
 
 def press(app: AppTest, **act: object) -> AppTest:
@@ -60,7 +60,7 @@ def labelled(app: AppTest, label: str):
 
 
 def headings(app: AppTest) -> list[str]:
-    return [heading.value for heading in app.subheader]
+    return [heading.value for heading in app.header]
 
 
 def assert_calm(app: AppTest) -> None:

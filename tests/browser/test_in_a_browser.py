@@ -49,9 +49,124 @@ def test_a_shipped_checkpoint_opens_without_any_data(shipped_app, visit, checkpo
 def test_the_shipped_map_is_drawn(shipped_app, visit):
     here = visit()
     here.open(f"{shipped_app}/atlas?checkpoint=ml-100k&beside=head_1")
-    *maps, _ = charts(here, 3).all()  # the last one tells how far nearest items agree
-    for chart in maps:
-        here.page.wait_for_function(f"chart => ({_DRAWN})(chart) > 200", arg=chart.element_handle())
+    charts(here, 1)  # how far nearest items agree
+    maps = here.page.locator(".atlas figure")
+    here.expect(maps).to_have_count(2)
+    for one in maps.all():
+        here.page.wait_for_function(f"chart => ({_DRAWN})(chart) > 200", arg=one.element_handle())
+
+
+class Maps:
+    """The maps of the Atlas page, and where their points lie."""
+
+    def __init__(self, here, app, **choices):
+        self.here, self.page = here, here.page
+        address = "&".join(f"{name}={value}" for name, value in choices.items())
+        here.open(f"{app}/atlas?checkpoint={made_up.NAME}&overlay=off&{address}")
+        here.expect(self.page.locator("canvas.map")).to_have_count(2)
+
+    def asked(self, expression):
+        atlas = self.page.locator(".atlas")
+        return atlas.evaluate(f"root => {{ const atlas = root.parentNode.atlas; {expression} }}")
+
+    def points(self, number):
+        """Where the points of a map are seen on the page."""
+        box = self.page.locator("canvas.map").nth(number).bounding_box()
+        at = self.asked(f"return atlas.data.items.map((_, place) => atlas.at({number}, place));")
+        return [(box["x"] + x, box["y"] + y) for x, y in at]
+
+    def darkness(self, number):
+        """How much is drawn where each point lies, from 0 to 255."""
+        return self.asked(
+            f"""const canvas = atlas.canvases[{number}]; const c = canvas.getContext("2d");
+            const ratio = window.devicePixelRatio;
+            return atlas.data.items.map((_, place) => {{
+                const [x, y] = atlas.at({number}, place);
+                return c.getImageData(x * ratio, y * ratio, 1, 1).data[3]; }});"""
+        )
+
+    def draw_around(self, *corners):
+        self.page.get_by_role("button", name="Draw around points").click()
+        self.page.mouse.move(*corners[0])
+        self.page.mouse.down()
+        for corner in (*corners[1:], corners[0]):
+            self.page.mouse.move(*corner, steps=3)
+        self.page.mouse.up()
+        self.page.locator(".lens-words").wait_for()
+        self.here.settled()
+
+
+def test_points_chosen_in_one_map_light_up_in_the_other(made_up_app, visit):
+    maps = Maps(visit(), made_up_app)
+    box = maps.page.locator("canvas.map").first.bounding_box()
+    left, right = box["x"] + 2, box["x"] + box["width"] / 2
+    top, bottom = box["y"] + 2, box["y"] + box["height"] - 2
+    meant = [left < x < right for x, _ in maps.points(0)]
+    maps.page.locator("canvas.map").first.hover()
+    maps.page.mouse.wheel(0, -1)  # hardly any zoom, but a view of one's own
+    seen = maps.asked("return atlas.views.get(0).zoom;")
+    maps.draw_around((left, top), (right, top), (right, bottom), (left, bottom))
+    chosen = maps.asked("return atlas.data.items.map((_, place) => atlas.chosen.has(place));")
+    assert sum(a == b for a, b in zip(chosen, meant, strict=True)) >= len(meant) - 1
+    told = maps.page.locator(".lens-words").inner_text()
+    assert told.startswith(f"{sum(chosen)} items")
+    maps.page.get_by_text("that you drew around").wait_for()
+    assert maps.asked("return atlas.views.get(0).zoom;") == seen  # a look at something stays
+    for number in range(2):
+        drawn = maps.darkness(number)
+        lit = [d > 200 for d, is_chosen in zip(drawn, chosen, strict=True) if is_chosen]
+        faint = [d < 120 for d, is_chosen in zip(drawn, chosen, strict=True) if not is_chosen]
+        assert sum(lit) > 0.9 * len(lit) and sum(faint) > 0.7 * len(faint)  # some lie on others
+
+    lines = maps.page.locator(".maps")  # of which the lines are one canvas
+    count = f"lines => ({_DRAWN})({{ querySelectorAll: () => [lines.lastChild] }})"
+    assert lines.evaluate(count) == 0
+    maps.page.get_by_role("button", name="Join by lines").click()
+    maps.page.wait_for_function(f"lines => ({count})(lines) > 500", arg=lines.element_handle())
+    maps.page.get_by_role("button", name="Choose none").click()
+    maps.here.expect(maps.page.locator(".lens-words")).to_have_count(0)
+
+
+def test_a_click_on_a_point_looks_it_up(made_up_app, visit):
+    maps = Maps(visit(), made_up_app)
+    at = maps.points(1)
+    apart = [min(abs(x - a) + abs(y - b) for a, b in at if (a, b) != (x, y)) for x, y in at]
+    place = apart.index(max(apart))  # a point that cannot be mistaken for another one
+    maps.page.mouse.click(*at[place])
+    item, title = maps.asked(f"return [atlas.data.items[{place}], atlas.data.hover[{place}][0]];")
+    maps.page.wait_for_url(re.compile(r"[?&]item=\d+"))
+    maps.here.settled()
+    field = maps.page.get_by_label("Look up an item", exact=True)
+    maps.here.expect(field).to_have_value(title)
+    marks = maps.asked("return atlas.data.maps[0].marks;")
+    assert [item - 1, "Looked up"] in marks
+
+
+def test_another_head_is_shown_without_the_rest_of_the_page(made_up_app, visit):
+    maps = Maps(visit(), made_up_app)
+    maps.page.evaluate("document.querySelector('h1').dataset.same = 'yes'")
+    maps.page.get_by_label("Map of", exact=True).click()
+    maps.page.get_by_role("option", name="Head 3", exact=True).click()
+    maps.page.wait_for_url(re.compile("space=head_2"))
+    maps.here.expect(maps.page.locator("figcaption").first).to_have_text("Head 3")
+    maps.here.settled()
+    maps.page.go_back()
+    maps.here.expect(maps.page.locator("figcaption").first).to_have_text("Head 1")
+
+
+@pytest.mark.parametrize("page", ["Facets", "Atlas", "Train"])
+def test_one_press_leads_back_from_a_page(made_up_app, visit, page):
+    here = visit()
+    here.open(f"{made_up_app}/?checkpoint=made-up&user=u9")
+    lens = here.page.url
+    here.goto_page(page)
+    here.page.wait_for_url(re.compile(f"/{page.lower()}" + ("" if page == "Train" else r"\?")))
+    here.settled()
+    here.page.go_back()
+    here.page.wait_for_url(lens)
+    here.settled()
+    here.expect(here.page.locator("h1")).to_have_text("Why does this person get this list?")
+    assert here.page.url == lens
 
 
 def test_somebody_is_picked_and_the_address_brings_them_back(made_up_app, visit):

@@ -17,6 +17,7 @@ from fame.projection import (
     neighbourhood_preservation,
     project,
     read_projection,
+    regions,
     space_names,
     space_vectors,
     write_projection,
@@ -150,3 +151,15 @@ def test_a_projection_that_does_not_fit_is_refused(tmp_path):
     write_projection(tmp_path, other, "abc")
     with pytest.raises(CheckpointError, match="another catalogue"):
         read_projection(checkpoint_at(tmp_path, model))
+
+
+def test_regions_keep_islands_apart():
+    rng = np.random.default_rng(0)
+    islands = np.repeat(np.arange(5), 100)
+    points = (
+        rng.normal(scale=0.1, size=(500, 2)) + 30 * np.eye(5)[islands][:, :2] + islands[:, None]
+    )
+    found = regions(points)
+    assert len(found) == 500 and found.max() < 5
+    assert regions(points).tolist() == found.tolist()
+    assert len({(island, region) for island, region in zip(islands, found, strict=True)}) <= 6

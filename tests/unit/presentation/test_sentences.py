@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from fame.facets.above_base import Above
 from fame.facets.agreement import Agreement
 from fame.facets.expert_lists import ChangedLists, ExpertLists
 from fame.facets.experts import ExpertGoals, ExpertUse, ValueLift
@@ -23,6 +24,7 @@ from fame.models.sequence_model import Intervention
 from fame.presentation import sentences
 from fame.presentation.names import UNNAMED, HeadNames
 from fame.presentation.sentences import (
+    above_sentence,
     account_sentence,
     agreement_sentence,
     base_rate_phrase,
@@ -288,8 +290,11 @@ def test_how_usual_it_is_what_a_list_shows():
 
 
 def test_trust_is_worded_by_the_figure():
-    assert "6.0 on average" in trust_sentence(0.4, 15, "Head 1")
-    verdicts = {trust_sentence(share, 15, "x").split(";")[1] for share in (0.1, 0.3, 0.6)}
+    told = trust_sentence(0.4, 15, 1501, "Head 1")
+    assert "6.0 on average" in told and "(40 %; by chance 1 %)" in told
+    assert "by chance 0.1 %" in trust_sentence(0.4, 15, 15_001, "Head 1")
+    assert "by chance under 0.1 %" in trust_sentence(0.4, 15, 150_001, "Head 1")
+    verdicts = {trust_sentence(s, 15, 1501, "x").split("; ")[2] for s in (0.1, 0.3, 0.6)}
     assert len(verdicts) == 3
 
 
@@ -470,3 +475,15 @@ def test_sentences_call_heads_by_their_names():
     assert f"({leads[0]}, {leads[1]})." in account_sentence(found, "A", "B", GENRE_ERA)
     ahead = agreement_sentence(agreements(brand=(0.3, 0.15)), GENRE_ERA)
     assert "Genre is ahead in brand (30 % to 15 %)." in ahead
+
+
+def test_a_picture_that_keeps_no_more_than_chance_is_not_trusted():
+    assert "hardly any neighbourhood" in trust_sentence(0.4, 15, 40, "x")  # chance: 38 %
+
+
+def test_what_chosen_items_have_is_said_with_the_base_rate():
+    found = [Above("category_3", "Conditioners", 0.42, 0.05, 42, 100)]
+    told = above_sentence(found, 100)
+    assert told == "100 items: 42 % Conditioners (Category 3), 5 % overall."
+    assert "too few" in above_sentence(found, 9)
+    assert "no value" in above_sentence([], 10)

@@ -1,0 +1,120 @@
+"""What everybody can read, hear and reach: WCAG 2.2 A and AA by axe-core, headings, keyboard."""
+
+import re
+from itertools import pairwise
+
+import pytest
+
+pytestmark = pytest.mark.browser
+
+VIEWS = {"Lens": "", "Facets": "facets", "Atlas": "atlas", "Train": "train"}
+RULES = {
+    "runOnly": {
+        "type": "tag",
+        "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"],
+    },
+    "rules": {"heading-order": {"enabled": True}},
+    "resultTypes": ["violations"],
+}
+SERIOUS = ("serious", "critical")
+
+
+@pytest.fixture
+def view(shipped_app, visit):
+    """Opens a view on the checkpoint whose heads have names, and waits until all is drawn."""
+
+    def start(name, theme="light"):
+        here = visit(theme)
+        here.open(
+            f"{shipped_app}/{VIEWS[name]}?checkpoint=ml-100k"
+            if name != "Train"
+            else f"{shipped_app}/train"
+        )
+        here.settled()
+        return here
+
+    return start
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("name", VIEWS)
+def test_no_view_violates_wcag(view, name, theme):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright")
+    here = view(name, theme)
+    found = axe.Axe().run(here.page, options=RULES).response["violations"]
+    told = [
+        f"{one['id']}: {node['target']} {node['html'][:200]} {node['failureSummary']}"
+        for one in found
+        if one["impact"] in SERIOUS or one["id"] == "heading-order"
+        for node in one["nodes"]
+    ]
+    assert not told, "\n".join(told)
+
+
+@pytest.mark.parametrize("name", VIEWS)
+def test_a_view_is_titled_and_its_parts_are_named(view, name):
+    here = view(name)
+    about = "" if name == "Train" else "ml-100k · "
+    assert here.page.title() == f"{name} · {about}FAME Lens"
+    levels = here.page.locator("h1, h2, h3, h4").evaluate_all("all => all.map(h => +h.tagName[1])")
+    assert levels[0] == 1 and levels.count(1) == 1
+    assert all(b - a <= 1 for a, b in pairwise(levels)), levels
+
+    for chart in here.page.get_by_test_id("stPlotlyChart").all():
+        assert chart.get_attribute("role") == "figure"
+        assert len(chart.get_attribute("aria-label")) > 20
+    for picture in here.page.locator("canvas[role=img]").all():
+        assert len(picture.get_attribute("aria-label")) > 20
+
+    helps = here.page.locator('button[aria-label^="Help"]')
+    names = helps.evaluate_all("all => all.map(button => button.ariaLabel)")
+    assert names and "Help" not in names and len(names) == len(set(names))
+
+
+# What has the focus, through shadow roots, and whether it is there to be seen.
+_FOCUSED = """() => {
+    let one = document.activeElement;
+    while (one?.shadowRoot?.activeElement) one = one.shadowRoot.activeElement;
+    if (!one || one === document.body) return null;
+    const box = one.getBoundingClientRect();
+    const label = one.closest("label"); // a toggle is an unseen box in a label that is seen
+    const seen = [one, label].some(
+        (each) => each?.checkVisibility({ opacityProperty: true, visibilityProperty: true })
+            && each.getBoundingClientRect().width > 1);
+    return { seen, what: `${one.outerHTML.slice(0, 160)} ${box.width} x ${box.height}` };
+}"""
+
+
+@pytest.mark.parametrize("name", VIEWS)
+def test_the_keyboard_never_stops_where_nothing_is_seen(view, name):
+    here = view(name)
+    stops = []
+    for _ in range(45):
+        here.page.keyboard.press("Tab")
+        stop = here.page.evaluate(_FOCUSED)
+        if stop is None:
+            break
+        stops.append(stop)
+    assert len(stops) > 10
+    unseen = [stop["what"] for stop in stops if not stop["seen"]]
+    assert not unseen, "\n".join(unseen)
+
+
+def test_the_main_path_goes_by_the_keyboard_alone(view):
+    """To another page, to a map, to the buttons over it."""
+    here = view("Lens")
+    for _ in range(12):
+        here.page.keyboard.press("Tab")
+        if here.page.evaluate("document.activeElement.innerText").strip() == "Atlas":
+            break
+    here.page.keyboard.press("Enter")
+    here.page.wait_for_url(re.compile("/atlas"))
+    here.page.locator("canvas.map").first.wait_for()
+    here.settled()
+    join = here.page.get_by_role("button", name="Join by lines")
+    for _ in range(45):
+        here.page.keyboard.press("Tab")
+        if join.evaluate("button => button.getRootNode().activeElement === button"):
+            break
+    here.page.keyboard.press("Space")
+    here.expect(join).to_have_attribute("aria-pressed", "true")
