@@ -345,7 +345,7 @@ class _Stage:
             right, left = (right + width, left) if part >= 0 else (right, left - width)
             colour = head_colour(head) if self.scene.trace.experts else "currentColor"
             drawn.append(
-                f'<i style="left: {100 * start:.2f}%; width: {100 * width:.2f}%; '
+                f'<i style="left: {100 * max(start, 0):.2f}%; width: {100 * width:.2f}%; '
                 f'background: {colour}"></i>'
             )
             told.append(f"{self.scene.called.head(head)} {part:+.2f}".replace("-", "−"))
@@ -363,7 +363,10 @@ class _Stage:
         rank, by_head, candidates = tables.held_out_ranks(trace, item)
         title = tables.item_title(self.items, item)
         if rank is None:
-            figure = '<span class="count">– <small>in the history</small></span>'
+            figure = (
+                '<span class="count">– <small>it is in the history, and what is in the history is '
+                "in no list here: it counts as a miss</small></span>"
+            )
         else:
             figure = (
                 f'<span class="count"><span data-key="rank" data-count="{rank}">{rank:,}</span>'

@@ -195,6 +195,13 @@ def test_an_item_of_the_list_is_asked_about(open_app):
     assert headings(app) == ["Why is an item in the list, or not?"]
 
 
+def test_the_desk_is_of_one_person(open_app):
+    app = open_app(checkpoint=made_up.NAME, user="u3", gate="0,1,0", mute="0:1")
+    app.text_input[0].set_value("u4").run()
+    assert_calm(app)
+    assert (query(app, "gate"), query(app, "mute")) == (None, None)
+
+
 def test_the_desk_is_of_one_checkpoint(open_app):
     app = open_app(checkpoint=made_up.NAME, user="u3", gate="0,1,0", mute="0:1")
     app.selectbox(key="choice-checkpoint").set_value("sasrec").run()
@@ -212,7 +219,8 @@ def test_a_click_is_left_out_and_put_back(open_app):
     first, second = (str(people.item_ids[item]) for item in history[:2])
     app = open_app(checkpoint=made_up.NAME, user="u3", without=f"{first},{second}")
     assert_calm(app)
-    assert f"make of {len(history) - 2} clicks" in html_of(app)
+    assert f"{len(history) - 2} clicks, latest first" in html_of(app)
+    assert "Changed: 2 items left out of the history" in html_of(app)
     assert "Really chosen next" in html_of(app)
     if len(history) <= 6:  # those that are shown
         press(app, do="back", item=first)
@@ -621,9 +629,9 @@ def test_sessions_on_one_model_do_not_mix(open_app):
     alone = [html_of(app) for app in apps]
     assert len(set(alone)) == len(alone)
     for app in apps:
-        app.text_input[0].set_value("u4").run()
+        app.slider(key="choice-k").set_value(7).run()
     for app in reversed(apps):
-        app.text_input[0].set_value("u3").run()
+        app.slider(key="choice-k").set_value(10).run()
     assert [html_of(app) for app in apps] == alone
 
 

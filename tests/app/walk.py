@@ -26,14 +26,15 @@ def warnings(app: AppTest) -> str:
 def html_of(app: AppTest) -> str:
     """All HTML on the page, styles and scripts left out."""
     bodies = [element.proto.body for element in app.get("html")]
-    bodies += [json.loads(element.proto.json)["html"] for element in app.get("bidi_component")]
+    bodies += [
+        json.loads(element.proto.json).get("html", "") for element in app.get("bidi_component")
+    ]
     return "\n".join(body for body in bodies if not body.startswith(("<style>", "<script>")))
 
 
 def press(app: AppTest, **act: object) -> AppTest:
     """Does what a button of the stage does: its ``data-act`` is ``act``."""
-    (stage,) = app.get("bidi_component")
-    offered = re.findall(r' data-act="([^"]*)"', json.loads(stage.proto.json)["html"])
+    offered = re.findall(r' data-act="([^"]*)"', html_of(app))
     buttons = [json.loads(html.unescape(found)) for found in offered]
     assert {name: value for name, value in act.items() if name != "to"} in buttons
     return send(app, act)
@@ -41,7 +42,8 @@ def press(app: AppTest, **act: object) -> AppTest:
 
 def send(app: AppTest, act: object) -> AppTest:
     """Sends what a browser would, whether or not a button of the stage says it."""
-    (stage,) = app.get("bidi_component")
+    found = app.get("bidi_component")
+    (stage,) = [one for one in found if one.proto.component_name == "fame-stage"]
     widgets = app._tree.get_widget_states()
     pressed = widgets.widgets.add()
     pressed.id = f"$$STREAMLIT_INTERNAL_KEY_{stage.proto.id}__events"
