@@ -26,7 +26,7 @@ from fame.presentation.palette import (
     head_colour,
     space_colour,
 )
-from fame.presentation.text import percent, shortened
+from fame.presentation.text import percent, points, shortened
 from text import for_plotly
 
 _FONT = {"size": 14}
@@ -133,8 +133,8 @@ def ledger_bars(
             "marker": {"color": head_colour(head), "line": {"width": 0}},
             "customdata": list(zip(titles, scores, strict=True)),
             "hovertemplate": f"<b>%{{customdata[0]}}</b><br>{_in_hover(called.head(head))} put in "
-            "%{x:+.3f}"
-            "<br>Score %{customdata[1]:.3f}<extra></extra>",
+            "%{x:+.2f}"
+            "<br>Score %{customdata[1]:.2f}<extra></extra>",
         }
         for head, column in enumerate(heads)
     ]
@@ -153,7 +153,7 @@ def ledger_bars(
                     "line": {"color": _DARK, "width": 2},
                 },
                 "customdata": titles,
-                "hovertemplate": "<b>%{customdata}</b><br>Score %{x:.3f}<extra></extra>",
+                "hovertemplate": "<b>%{customdata}</b><br>Score %{x:.2f}<extra></extra>",
             }
         )
     what = "Contribution to the score" if len(heads) > 1 else "Score"
@@ -217,7 +217,7 @@ def share_path(path: pd.DataFrame, names: Sequence[str], colours: Sequence[str])
                     (for_plotly(row.title, 70), _listed(row.listed)) for row in rows.itertuples()
                 ],
                 "hovertemplate": "After click %{x}: <b>%{customdata[0]}</b><br>"
-                f"{_in_hover(name)} %{{y:.1%}}<br>Then listed first:%{{customdata[1]}}"
+                f"{_in_hover(name)} %{{y:.0%}}<br>Then listed first:%{{customdata[1]}}"
                 "<extra></extra>",
             }
         )
@@ -300,7 +300,7 @@ def router_squares(
                     for row in rows.itertuples()
                 ],
                 "text": [for_plotly(name) for name in rows["name"]],
-                "hovertemplate": "%{text}: %{customdata[2]:.1%}%{customdata[3]}<extra></extra>",
+                "hovertemplate": "%{text}: %{customdata[2]:.0%}%{customdata[3]}<extra></extra>",
             },
         ]
     labels = [shortened(called.head(head), _LONGEST_TICK) for head in range(heads)]
@@ -359,7 +359,7 @@ def influence_squares(
     places |= {"customdata": squares["item"].tolist()}
     hover = [
         f"Without <b>{for_plotly(row.title, 70)}</b><br>{for_plotly(_part(row.part, called))}: "
-        + (f"{row.value:+.3f}" if signed else f"{row.value:.0f}")
+        + (points(row.value) if signed else f"{row.value:.0f}")
         + f" {unit}"
         for row in squares.itertuples()
     ]
@@ -486,7 +486,7 @@ def attention_bars(attention: pd.DataFrame, colour: str) -> go.Figure:
                 "y": attention["share"].tolist(),
                 "marker": {"color": colour, "line": {"width": 0}},
                 "customdata": [for_plotly(title, 90) for title in attention["title"]],
-                "hovertemplate": "Click %{x}: <b>%{customdata}</b><br>%{y:.1%} of its attention"
+                "hovertemplate": "Click %{x}: <b>%{customdata}</b><br>%{y:.0%} of its attention"
                 "<extra></extra>",
             }
         ],
@@ -543,7 +543,11 @@ def deletion_curves(curve: pd.DataFrame, title: str, *, share: bool) -> go.Figur
         left=76,
         top=40,
         x={"title": _title("Clicks removed"), "dtick": 1, "showgrid": False},
-        y={"title": _title(title), "tickformat": ".0%" if share else None, "rangemode": "tozero"},
+        # Shares have one scale, so that two such charts beside one another can be compared.
+        y={
+            "title": _title(title),
+            **({"tickformat": ".0%", "range": [0, 1.03]} if share else {"rangemode": "tozero"}),
+        },
         legend=_LEGEND_ABOVE | {"traceorder": "normal"},
     )
 
