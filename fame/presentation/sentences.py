@@ -54,7 +54,9 @@ def gate_sentence(gate: Sequence[float] | np.ndarray, called: HeadNames) -> str:
 
 
 def evidence_phrase(shared: Shared) -> str:
-    """``9 of 10 are Konad``."""
+    """``9 of 10 are Konad``; where no two agree, that."""
+    if shared.count == 1 < shared.among:
+        return f"no two have the same {facet_label(shared.column).lower()}"
     verb = "is" if shared.count == 1 else "are"
     whole = shared.count == shared.among
     among = (

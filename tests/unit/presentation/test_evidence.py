@@ -75,7 +75,9 @@ def test_the_shared_value_is_the_deepest_level_that_half_have(shop):
 
 def test_evidence_is_said_with_its_numbers():
     assert sentences.evidence_phrase(Shared("brand", "Konad", 9, 10)) == "9 of 10 are Konad"
-    assert sentences.evidence_phrase(Shared("brand", "Konad", 1, 10)) == "1 of 10 is Konad"
+    assert sentences.evidence_phrase(Shared("brand", "Konad", 1, 10)) == (
+        "no two have the same brand"
+    )
     assert sentences.evidence_phrase(Shared("brand", "Konad", 10, 10)) == "all 10 are Konad"
     assert sentences.evidence_phrase(Shared("brand", "Konad", 1, 1)) == "1 of 1 is Konad"
 
