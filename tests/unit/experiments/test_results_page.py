@@ -130,16 +130,16 @@ def test_rows_of_the_recipe_of_before_stay_under_a_name_of_their_own(
         facets = {"heads": 3, "width": 192, "start_facets": "", "head_facets": "brand/category/"}
         return {**load_recipe(data, kind), **(facets if kind == "fame" else {})}
 
-    toys = replace(DATA, data="toys")
+    films = replace(DATA, data="ml-1m")
     for name in ("fame", "sasrec"):
-        key = RunKey.of(toys, name, *variant(name).configs("toys"))
+        key = RunKey.of(films, name, *variant(name).configs("ml-1m"))
         figures = {**summarise_ranks(np.array([5, 50])), "parameters": 1, "valid_NDCG@10": 0.5}
         results.add(key, figures, np.array([5, 50]))
     monkeypatch.setattr(variants, "load_recipe", load)
     new = RunKey.of(DATA, "fame", *variant("fame").configs("beauty"))
     figures = {**summarise_ranks(np.array([1, 2, 3, 40])), "parameters": 4321}
     results.add(new, figures, np.array([1, 2, 3, 40]))
-    _, beauty, _, of_toys = results_markdown(results).split("### ")[1:5]
+    _, beauty, _, of_films = results_markdown(results).split("### ")[1:5]
     shown = [line for line in beauty.splitlines() if line.startswith("| FAME")]
     assert [line.split("|")[1:4] for line in shown] == [
         [" FAME, trained as here ", " 1 ", " 0.7500 "],
@@ -152,9 +152,9 @@ def test_rows_of_the_recipe_of_before_stay_under_a_name_of_their_own(
     assert "FAME, facets at the start only over SASRec, 2 paired seeds: HR@10 +100.0 %" in beauty
     assert "`python -m fame reproduce beauty --models fame-start --seeds 2`" in beauty
     # What started from noise was FAME from clicks alone; beside it stands the same SASRec.
-    assert "| FAME, from clicks alone | 1 | 0.5000" in of_toys and "start only" not in of_toys
-    assert "FAME, from clicks alone over SASRec, 1 paired seed: HR@10 +0.0 %" in of_toys
-    assert "| Amazon Toys and Games, from clicks alone | 1 | 0.5000" in glance_markdown(results)
+    assert "| FAME, from clicks alone | 1 | 0.5000" in of_films and "start only" not in of_films
+    assert "FAME, from clicks alone over SASRec, 1 paired seed: HR@10 +0.0 %" in of_films
+    assert "| MovieLens 1M, from clicks alone | 1 | 0.5000" in glance_markdown(results)
 
 
 def test_nothing_stands_at_a_glance_where_nothing_was_run(tmp_path: Path) -> None:

@@ -77,7 +77,7 @@ def test_clicks_alone_is_the_model_without_the_catalogue(name: str) -> None:
     assert training.item_start == "random"
     assert model.model == name
     # On a set that starts from noise, and has no table for it, it is the model itself.
-    assert row.configs("toys") == variant(name).configs("toys")
+    assert row.configs("ml-1m") == variant(name).configs("ml-1m")
 
 
 @pytest.mark.parametrize("data", ["beauty", "mine"])
