@@ -139,7 +139,7 @@ def test_rows_of_the_recipe_of_before_stay_under_a_name_of_their_own(
     new = RunKey.of(DATA, "fame", *variant("fame").configs("beauty"))
     figures = {**summarise_ranks(np.array([1, 2, 3, 40])), "parameters": 4321}
     results.add(new, figures, np.array([1, 2, 3, 40]))
-    _, beauty, _, of_films = results_markdown(results).split("### ")[1:5]
+    _, beauty, _, _, of_films = results_markdown(results).split("### ")[1:6]
     shown = [line for line in beauty.splitlines() if line.startswith("| FAME")]
     assert [line.split("|")[1:4] for line in shown] == [
         [" FAME, trained as here ", " 1 ", " 0.7500 "],
