@@ -1,6 +1,6 @@
 """The first screen: the clicks, what each head makes of them, and the list that they make together.
 
-One component of our own: its markup is written and escaped here, and ``stage.js`` beside this file
+One component of our own: its markup is written and escaped here, and ``assets/stage.js``
 draws the streams between the columns, slides the rows and says what was pressed. It is text before
 any chart is loaded.
 """
@@ -32,11 +32,11 @@ from lens_parts import scene as change
 from lens_parts.scene import Scene
 from text import for_html
 
-_HERE = Path(__file__).parent
+_ASSETS = Path(__file__).resolve().parents[1] / "assets"
 _STAGE = st.components.v2.component(
     "fame-stage",
-    css=(_HERE / "stage.css").read_text(encoding="utf-8"),
-    js=(_HERE / "stage.js").read_text(encoding="utf-8"),
+    css=(_ASSETS / "stage.css").read_text(encoding="utf-8"),
+    js=(_ASSETS / "stage.js").read_text(encoding="utf-8"),
     isolate_styles=False,
 )
 KEY = "stage"
