@@ -87,6 +87,13 @@ button[data-variant][data-selected="true"] p, [data-testid="stSliderThumbValue"]
 .lens-figures {{ display: flex; flex-wrap: wrap; gap: .4rem 1.8rem; }}
 .lens-figures b {{ font-size: 1.25rem; font-variant-numeric: tabular-nums; }}
 .lens-step {{ font-size: 1.15rem; line-height: 1.55; max-width: 70rem; }}
+[data-testid="stPlotlyChart"] .modebar:focus-within {{ opacity: 1 !important; }}
+@media (max-width: 640px) {{
+  [data-testid="stMainBlockContainer"] {{ padding: 2.6rem 1rem 4rem; }}
+  [data-testid="stButtonGroup"] [role="radiogroup"] {{ flex-wrap: wrap; }}
+  [data-testid="stElementContainer"]:has([data-testid="stPlotlyChart"]) {{ overflow-x: auto; }}
+  [data-testid="stPlotlyChart"] {{ min-width: 38rem; }}
+}}
 .st-key-closer {{ margin-top: 1.6rem; padding-top: 1rem;
   border-top: 1px solid color-mix(in srgb, currentColor 18%, transparent); }}
 .st-key-tour {{ border-left: 4px solid {ACCENT}; padding-left: 1rem; }}

@@ -183,7 +183,10 @@ class Atlas {
     this.said.textContent = number
       ? `${number.toLocaleString("en")} ${number === 1 ? "item" : "items"} chosen`
       : "Click a point to look it up; wheel zooms, dragging moves";
-    for (const canvas of this.canvases) canvas.style.cursor = this.drawing ? "crosshair" : "grab";
+    for (const { style } of this.canvases) {
+      style.cursor = this.drawing ? "crosshair" : "grab";
+      style.touchAction = this.drawing ? "none" : "pan-y"; // a finger still scrolls the page
+    }
   }
 
   choose(places) {
@@ -275,6 +278,9 @@ class Atlas {
         const place = this.nearest(number, x, y);
         if (place >= 0) this.tell.setTriggerValue("looked", this.data.items[place]);
       }
+    };
+    canvas.onpointercancel = () => {
+      start = this.loop = null;
     };
     canvas.onpointerleave = () => this.hover(number, -1);
     canvas.addEventListener(

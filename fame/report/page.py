@@ -93,10 +93,13 @@ _NAVIGATION = {
     "desk": "Desk",
     "lists": "Lists",
     "ledger": "Ledger",
+    "held-out": "Held out",
     "influence": "Influence",
     "truth": "True?",
     "steps": "Over time",
     "experts": "Experts",
+    "others": "Others",
+    "made": "Made from",
     "words": "Words",
 }
 

@@ -5,6 +5,8 @@ from itertools import pairwise
 
 import pytest
 
+from tests.browser.looks import CUT
+
 pytestmark = pytest.mark.browser
 
 VIEWS = {"Lens": "", "Facets": "facets", "Atlas": "atlas", "Train": "train"}
@@ -118,3 +120,34 @@ def test_the_main_path_goes_by_the_keyboard_alone(view):
             break
     here.page.keyboard.press("Space")
     here.expect(join).to_have_attribute("aria-pressed", "true")
+
+
+# Text in columns of letters: with more letters than pixels it is wide.
+_SQUEEZED = """() => [...document.querySelectorAll("[data-testid=stMain] :is(p, h1, h2, li, div)")]
+    .filter(one => one.children.length === 0 && one.textContent.trim().length > 12
+        && one.getClientRects().length && one.offsetWidth < 60 && one.offsetHeight > 60
+        && !one.closest("svg, .js-plotly-plot"))
+    .map(one => `${one.offsetWidth} x ${one.offsetHeight}: ${one.textContent.slice(0, 60)}`)"""
+
+# By how much the titles of the axes reach beyond their charts.
+_TITLES_END = """charts => charts.flatMap(chart => {
+    const right = (one) => one.getBoundingClientRect().right;
+    return [...chart.querySelectorAll(".xtitle")].map((title) => right(title) - right(chart));
+})"""
+
+
+@pytest.mark.parametrize("name", [name for name in VIEWS if name != "Lens"])
+def test_nothing_is_cut_or_squeezed_on_a_narrow_screen(view, name):
+    """On a phone, and on 1400 pixels at a zoom of 200 %."""
+    here = view(name)
+    for width in (700, 390):
+        here.page.set_viewport_size({"width": width, "height": 844})
+        here.page.wait_for_timeout(1500)  # charts follow
+        here.settled()
+        main = here.page.get_by_test_id("stMain")
+        assert main.evaluate("main => main.scrollWidth") <= width
+        assert here.page.evaluate(CUT, ["[data-testid=stMain] *", width]) == []
+        assert here.page.evaluate(_SQUEEZED) == []
+        # A title of an axis has room, or can be scrolled to.
+        ends = main.locator(".js-plotly-plot").evaluate_all(_TITLES_END)
+        assert all(end <= 1 for end in ends), ends

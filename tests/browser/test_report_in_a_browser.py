@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 from fame.checkpoint import load_checkpoint
 from fame.cli import app
 from tests import made_up
+from tests.browser.looks import CUT
 
 pytestmark = pytest.mark.browser
 
@@ -108,3 +109,56 @@ def test_the_data_can_be_taken_along(opened):
     data = json.loads(found.value.path().read_text(encoding="utf-8"))
     assert data["person"] == made_up.LONG and len(data["trace"]["fused"]) == 10
     assert found.value.suggested_filename == f"fame-lens-{made_up.NAME}-{made_up.LONG}.json"
+
+
+# Pairs of neighbours in a row of the ledger that lie on one another.
+_OVERLAPS = """() => [...document.querySelectorAll(".ledger-row, .ranked li, .axis")].flatMap(
+row => {
+    const boxes = [...row.children].map(one => one.getBoundingClientRect()).filter(b => b.width);
+    return boxes.flatMap((a, i) => boxes.slice(i + 1).filter(b =>
+        Math.min(a.right, b.right) - Math.max(a.left, b.left) > 1 &&
+        Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 1
+    ).map(() => row.textContent.slice(0, 60)));
+})"""
+
+
+@pytest.mark.parametrize("width", [390, 700])  # a phone; 1400 pixels at a zoom of 200 %
+def test_nothing_is_cut_or_overlaps_on_a_narrow_screen(opened, width):
+    opened.set_viewport_size({"width": width, "height": 844})
+    assert opened.evaluate("document.documentElement.scrollWidth") == width
+    assert opened.evaluate(CUT, ["main *, header *", width]) == []
+    assert opened.evaluate(_OVERLAPS) == []
+    links = opened.locator("header nav a")
+    assert all(link.bounding_box()["x"] < width for link in links.all())
+    widths = opened.locator(".title").evaluate_all(
+        "all => all.filter(one => one.offsetWidth).map(one => one.offsetWidth)"
+    )
+    assert min(widths) > 100  # nothing is squeezed to a column of letters
+
+
+def test_on_paper_all_is_there(opened):
+    """On A4: light, the whole table, every click with the held-out item, and a list of parts."""
+    opened.emulate_media(media="print")
+    opened.set_viewport_size({"width": 703, "height": 1000})  # A4 less its margins, at 96 dpi
+    assert (
+        opened.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    )
+    assert opened.evaluate("document.documentElement.scrollWidth") == 703
+    held_out = opened.locator(".card.held-out")
+    box = held_out.bounding_box()
+    assert held_out.is_visible() and box["x"] + box["width"] <= 703
+    for cell in opened.locator("#influence-table tr").first.locator("th").all():
+        assert cell.bounding_box()["x"] + cell.bounding_box()["width"] <= 703
+    last = opened.locator("#influence-table tbody tr").first.locator("td").last.bounding_box()
+    assert last["x"] + last["width"] <= 703
+    hidden = opened.locator("#influence-table tbody tr").evaluate_all(
+        "all => all.filter(one => !one.offsetHeight).length"
+    )
+    assert hidden == 0
+    parts = opened.locator("section").evaluate_all("all => all.map(one => '#' + one.id)")
+    links = opened.locator("header nav a:visible")
+    assert links.evaluate_all("all => all.map(one => one.getAttribute('href'))") == parts
+    assert opened.locator("#deletion-list svg, #deletion-item svg").count() == 2
+    assert all(chart.is_visible() for chart in opened.locator("#truth svg").all())
+    assert opened.locator("header button:visible").count() == 0
+    assert opened.pdf(prefer_css_page_size=True).startswith(b"%PDF")
