@@ -11,7 +11,7 @@ from typing import Any, Literal
 import pandas as pd
 import plotly.graph_objects as go
 
-from charts import _BARE, _LEGEND_ABOVE, _figure, _title
+from charts import _BARE, _FONT, _LEGEND_ABOVE, _figure, _title
 from fame.presentation.facet_sentences import CONTROLS
 from fame.presentation.palette import ACCENT, NEUTRAL, head_colour
 from fame.presentation.text import shortened
@@ -436,5 +436,131 @@ def expert_bars(experts: pd.DataFrame) -> go.Figure:
         },
         y=_rows_of(labels),
         showlegend=False,
+        dragmode=False,
+    )
+
+
+_GAP = 0.035  # between panels, of the width of a chart
+
+
+def forming_lines(forming: pd.DataFrame, axis: str, *, best_epoch: int = 0) -> go.Figure:
+    """A panel a facet: one figure over epochs, a line a head, chance dotted.
+
+    Args:
+        forming: ``facet, head, of, epoch, value`` (:func:`facet_tables.forming_drawn`).
+        axis: What the figure is.
+        best_epoch: The one that was kept, an upright line; 0 for none.
+    """
+    facets = list(dict.fromkeys(forming["facet"]))
+    width = (1 - _GAP * (len(facets) - 1)) / max(len(facets), 1)
+    epochs = forming["epoch"]
+    span = [int(epochs.min()) - 0.5, int(epochs.max()) + 0.5]
+    traces, axes, notes, named = [], {}, [], set()
+    for place, facet in enumerate(facets):
+        number = "" if place == 0 else str(place + 1)
+        begin = place * (width + _GAP)
+        axes[f"xaxis{number}"] = {
+            "domain": [begin, begin + width],
+            "range": span,
+            "title": _title("Epoch"),
+            "tickfont": _FONT,
+            "showgrid": False,
+            "fixedrange": True,
+            "dtick": 1 if span[1] - span[0] <= 8 else None,
+        }
+        notes.append(
+            {
+                "x": begin, "xref": "paper", "xanchor": "left", "y": 1, "yref": "paper",
+                "yanchor": "bottom", "showarrow": False, "font": {"size": 15},
+                "text": f"<b>{for_plotly(facet, 24)}</b>",
+            }
+        )  # fmt: skip
+        rows_of_facet = forming[forming["facet"] == facet]
+        for (head, of), rows in rows_of_facet.groupby(["head", "of"], sort=True):
+            colour = NEUTRAL if head < 0 else head_colour(int(head))
+            said = for_plotly(str(of), 60).replace("%", "&#37;")
+            traces.append(
+                {
+                    "type": "scatter",
+                    "mode": "lines+markers" if len(rows) == 1 else "lines",
+                    "name": for_plotly(str(of), _LONGEST_LEGEND),
+                    "legendgroup": int(head),
+                    "legendrank": 1000 - int(head) if head < 0 else 100 + int(head),
+                    "showlegend": head not in named,
+                    "xaxis": f"x{number}",
+                    "x": rows["epoch"].tolist(),
+                    "y": rows["value"].tolist(),
+                    "line": {
+                        "color": colour,
+                        "width": 2 if head < 0 else 3,
+                        "dash": {-1: "dash", -2: "dot"}.get(int(head), "solid"),
+                    },
+                    "hovertemplate": f"{said}, epoch %{{x}}: %{{y:.2f}}<extra></extra>",
+                }
+            )
+            named.add(head)
+    shapes = [
+        {
+            "type": "line", "xref": f"x{'' if place == 0 else place + 1}", "x0": best_epoch,
+            "x1": best_epoch, "yref": "paper", "y0": 0, "y1": 1, "layer": "below",
+            "line": {"width": 1.5, "color": NEUTRAL},
+        }
+        for place in range(len(facets) if best_epoch else 0)
+    ]  # fmt: skip
+    first = axes.pop("xaxis", {})
+    return _figure(
+        traces,
+        380,
+        left=78,
+        top=72,
+        x=first,
+        y={
+            "title": _title(axis),
+            "rangemode": "tozero",
+            "zeroline": True,
+            "zerolinewidth": 2,
+            "fixedrange": True,
+        },
+        legend=_LEGEND_ABOVE | {"y": 1.1, "traceorder": "normal"},
+        annotations=notes,
+        shapes=shapes,
+        dragmode=False,
+        **axes,
+    )
+
+
+def beside_dots(beside: pd.DataFrame, axis: str, number: str = ".3f") -> go.Figure:
+    """Two figures in each row, the first filled and the second open, with their intervals.
+
+    Args:
+        beside: ``label, of, mean, low, high``; two kinds of ``of``.
+        axis: What the figures are.
+        number: How they are told.
+    """
+    labels = list(dict.fromkeys(beside["label"]))
+    shown = [shortened(label, 44) for label in labels]
+    traces = []
+    for place, (of, rows) in enumerate(beside.groupby("of", sort=False)):
+        colour = NEUTRAL if place else ACCENT
+        marker: dict[str, Any] = {"size": 13, "color": colour}
+        if place:
+            marker |= {"symbol": "circle-open", "line": {"width": 3, "color": colour}}
+        heights = [labels.index(label) + (0.12 if place else -0.12) for label in rows["label"]]
+        traces.append(_dots(rows, heights, str(of), marker, colour, number))
+    return _figure(
+        traces,
+        130 + 40 * len(labels),
+        left=34 + round(7.6 * max(map(len, shown), default=0)),
+        top=48,
+        x={
+            "rangemode": "tozero",
+            "title": _title(axis),
+            "tickformat": ".0%" if number.endswith("%") else None,
+            "zeroline": True,
+            "zerolinewidth": 2,
+            "fixedrange": True,
+        },
+        y=_rows_of(shown),
+        legend=_LEGEND_ABOVE | {"traceorder": "normal"},
         dragmode=False,
     )

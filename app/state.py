@@ -19,7 +19,7 @@ from urllib.parse import quote, unquote
 
 import streamlit as st
 
-from fame.presentation.facet_sentences import SHARED
+from fame.presentation.facet_sentences import COMPARED, FORMING, SHARED
 from fame.presentation.text import one_line, shortened
 
 MAX_ITEMS = 1000  # clicks that an address or an edited history may hold
@@ -151,7 +151,7 @@ PARTS = ("clicks", "item", "new", "experts", "mix", "truth", "others")  # of Len
 DESK = ("gate", "mute", "solo")
 QUESTIONS = (  # of Facets, all of them shown or one alone
     *("names", "lists", "tables", "probes", "causes", "apart", "shared", "gate", "accuracy"),
-    "experts",
+    *("experts", "forming", "compare"),
 )
 
 CHOICES: dict[str, Choice] = {
@@ -185,6 +185,9 @@ CHOICES: dict[str, Choice] = {
     "shared": Choice("overlap", _among(*SHARED)),
     "pair": Choice(None, _pair, lambda pair: f"{pair[0]}:{pair[1]}"),
     "cohort": Choice("all", _among("all", "length", "popularity")),
+    "forming": Choice("lists", _among(*FORMING)),
+    "against": Choice("", _text),  # the checkpoint that is compared with
+    "compared": Choice("matches", _among(*COMPARED)),
     "figure": Choice("NDCG@10", _among("NDCG@10", "HR@10")),
 }
 

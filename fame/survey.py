@@ -128,7 +128,7 @@ def survey(
         sample: People whose explanations are tested, at most.
         on_progress: Told what is being done and the share of it that is.
     """
-    examples, histories = _everybody(data)
+    examples, histories = everybody_of(data)
     user_ids = [str(user) for user in data.user_ids[examples.users]]
 
     def progress(text: str) -> Callable[[int, int], None]:
@@ -153,7 +153,7 @@ def survey(
     size = min(sample, len(histories))
     measures = faithfulness_of_people(
         checkpoint.model,
-        [histories[person] for person in _drawn(len(histories), size, seed)],
+        [histories[person] for person in drawn_people(len(histories), size, seed)],
         k=LIST_LENGTH,
         draws=DRAWS,
         seed=seed,
@@ -165,7 +165,7 @@ def survey(
     return people, faithfulness
 
 
-def _everybody(data: Interactions) -> tuple[HeldOut, list[np.ndarray]]:
+def everybody_of(data: Interactions) -> tuple[HeldOut, list[np.ndarray]]:
     """Everybody with a history and an item after it, and the histories ``(length,)``."""
     examples = held_out(data, "test")
     if not len(examples):
@@ -176,7 +176,7 @@ def _everybody(data: Interactions) -> tuple[HeldOut, list[np.ndarray]]:
     ]
 
 
-def _drawn(people: int, size: int, seed: int) -> np.ndarray:
+def drawn_people(people: int, size: int, seed: int) -> np.ndarray:
     """``(size,)`` of so many people, in their order."""
     return np.sort(np.random.default_rng(seed).choice(people, size, replace=False))
 
@@ -245,8 +245,8 @@ def survey_facets(
         sample: People whose lists are looked at, at most.
         on_progress: Told what is being done.
     """
-    examples, everybody = _everybody(data)
-    drawn = _drawn(len(everybody), min(sample, len(everybody)), seed)
+    examples, everybody = everybody_of(data)
+    drawn = drawn_people(len(everybody), min(sample, len(everybody)), seed)
     histories = [everybody[person] for person in drawn]
     model, repeats = checkpoint.model, checkpoint.data.repeats
     values = values_by_facet(checkpoint.items)
@@ -331,8 +331,8 @@ def survey_experts(
         named: ``[H]`` what the heads are called, where that is known.
         seed: Of the sample, the permutations and the intervals.
     """
-    examples, everybody = _everybody(data)
-    drawn = _drawn(len(everybody), min(EXPERT_PEOPLE, len(everybody)), seed)
+    examples, everybody = everybody_of(data)
+    drawn = drawn_people(len(everybody), min(EXPERT_PEOPLE, len(everybody)), seed)
     values = expert_values(checkpoint.items)
     return experts_report(
         checkpoint.model,

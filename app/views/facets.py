@@ -11,11 +11,14 @@ import cards
 import components
 import facet_charts
 import facet_tables
+import forming
 import pickers
 import resources
+import side_by_side
 import state
-from fame.checkpoint import Checkpoint
+from fame.checkpoint import METRICS, Checkpoint
 from fame.errors import CheckpointError
+from fame.facets.forming import FORMING, read_forming
 from fame.presentation import facet_sentences as sentences
 from fame.presentation.names import HeadNames, facet_label, head_name
 from fame.presentation.palette import head_colour
@@ -28,7 +31,10 @@ LEDE = (
     "A head that is a facet recommends by one attribute of the items, and by no other. Whether one "
     "does is a question of evidence: here is each piece of it, beside what it would be by chance."
 )
-OWN = ("question", "shared", "pair", "cohort", "figure", "present")
+OWN = (
+    *("question", "shared", "pair", "cohort", "figure", "forming", "against", "compared", "user"),
+    "present",
+)
 MOST_HEADS = 6  # drawn in a facet: the best of more
 
 
@@ -410,6 +416,26 @@ def experts(seen: Seen) -> None:
     )
 
 
+# --- forming -------------------------------------------------------------------------------------
+
+
+def formed(seen: Seen) -> None:
+    metrics = seen.opened.metrics or {}
+    try:
+        by_epoch = read_forming(metrics.get(FORMING, []))
+    except ValueError as error:
+        st.error(for_markdown(f"{seen.opened.path / METRICS} has a record of epochs that {error}."))
+        return
+    if not by_epoch:
+        components.quiet("The version that trained this checkpoint kept no record of its epochs.")
+        return
+    forming.draw(by_epoch, seen.names, best_epoch=metrics.get("best_epoch", 0))
+
+
+def compare(seen: Seen) -> None:
+    side_by_side.draw(seen.opened, seen.found, seen.names)
+
+
 QUESTIONS: dict[str, tuple[str, tuple[str, ...], Callable[[Seen], None]]] = {
     "names": ("Which heads are facets?", ("Head (facet)",), names),
     "lists": ("What does each head recommend?", ("Head (facet)", "Held-out item"), lists),
@@ -421,6 +447,8 @@ QUESTIONS: dict[str, tuple[str, tuple[str, ...], Callable[[Seen], None]]] = {
     "gate": ("How much does each head count?", ("Gate",), gate),
     "accuracy": ("How good is each head, and what is lost without it?", ("NDCG@10",), accuracy),
     "experts": ("Did the experts become preferences?", ("Expert", "Router"), experts),
+    "forming": ("How did the facets form?", ("Head (facet)", "Epoch"), formed),
+    "compare": ("What is the same in another checkpoint?", ("Head (facet)",), compare),
 }
 SHORT = {
     "names": "Names",
@@ -433,6 +461,8 @@ SHORT = {
     "gate": "Gate",
     "accuracy": "Accuracy",
     "experts": "Experts",
+    "forming": "Forming",
+    "compare": "Compare",
 }
 
 main()

@@ -33,8 +33,9 @@ ITEMS = 500  # asked for their nearest: a share is then within 0.03 of what all 
 PEOPLE = 500  # whose gate and router are read
 RECORD = "facets"  # the key in an epoch's row of ``metrics.jsonl``
 FORMING = "forming"  # the key in ``metrics.json`` of all epochs' rows: their number and the record
-_LISTED = 10_000_000  # scores that lists are made from: 200 people on Amazon Beauty
-_FEWEST = 100  # people whose lists are made, however large the catalogue is
+LISTED = 200  # of them whose lists are made, which costs most
+_RANKED = 10_000_000  # scores that those are made from: enough for 200 people on Amazon Beauty
+_FEWEST = 50  # people whose lists are made, however large the catalogue is
 _SCORES = 8_000_000  # at once, of items asked and all items: 32 MB
 _DIGITS = 4  # of a share in the record
 
@@ -73,7 +74,7 @@ def read_forming(rows: Iterable[Mapping[str, Any]]) -> dict[int, Formed]:
     Raises:
         ValueError: where a record is not whole.
     """
-    kept = [row for row in rows if RECORD in row]
+    kept = [row for row in rows if isinstance(row, Mapping) and RECORD in row]
     return {read_as(int, row.get("epoch")): read_as(Formed, row[RECORD]) for row in kept}
 
 
@@ -122,7 +123,7 @@ class Forming:
             readings: Of the U histories, in their order.
         """
         spaces = space_names(model)
-        listed = int(np.clip(_LISTED // (len(spaces) * model.num_items), _FEWEST, PEOPLE))
+        listed = int(np.clip(_RANKED // (len(spaces) * model.num_items), _FEWEST, LISTED))
         listed = min(listed, len(self.histories))
         tables: dict[str, dict[str, float]] = {}
         if self._near:

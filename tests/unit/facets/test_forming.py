@@ -147,7 +147,7 @@ def test_values_that_nobody_has_are_left_out_and_items_without_any_are_not_asked
 
 
 def test_of_a_large_catalogue_fewer_lists_are_made(monkeypatch):
-    monkeypatch.setattr(module, "_LISTED", 1)
+    monkeypatch.setattr(module, "_RANKED", 1)
     monkeypatch.setattr(module, "_FEWEST", 40)
     found = record(planted.built_model())
     assert (found.listed, found.people) == (40, 150)

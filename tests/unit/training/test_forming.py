@@ -155,7 +155,7 @@ def test_a_catalogue_that_says_nothing_leaves_gate_and_experts():
 
 def test_next_to_no_time_is_spent(monkeypatch):
     """The work that grows with the catalogue is bounded: scores of lists, and of items asked."""
-    monkeypatch.setattr(measures, "_LISTED", 4 * 60 * planted.ITEMS)
+    monkeypatch.setattr(measures, "_RANKED", 4 * 60 * planted.ITEMS)
     monkeypatch.setattr(measures, "_FEWEST", 1)
     model = random_model(replace(TINY, heads=3, width=12), planted.ITEMS)
     record = FormingRecord(DATA, ATTRIBUTES)
