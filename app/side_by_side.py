@@ -30,7 +30,7 @@ from text import for_markdown
 
 PEOPLE = 50  # offered, those first on whom the two differ most
 LISTED = 10  # items of a list
-IN_A_ROW = 3  # pairs of lists
+IN_A_ROW = 2  # pairs of lists
 _FIGURES = {"lists": ".1%", "tables": ".1%", "gate": ".1%", "overlap": ".1%"}
 
 
@@ -110,13 +110,13 @@ def _figures(
     axis, matching = sentences.COMPARED[by][1], compared.matching
     if by == "matches":
         components.words(sentences.matching_sentence(matching, *names, other.name))
-        labels = f"{opened.name} and {other.name}", "By chance: somebody else's list"
+        labels = f"{opened.name} and {other.name}", "By chance"
         table = facet_tables.matches_table(matching, *names, labels)
         _take_along(facet_charts.beside_dots(table, axis, ".1%"), table)
         components.quiet(
             "Heads are matched so that all pairs together have the most items in common; a pair is "
-            f"called by its name in {opened.name}, then in {other.name}. Bars are 95 % intervals "
-            "over people."
+            f"called by its name in {opened.name}, then in {other.name}. By chance: the second "
+            "list is somebody else's. Bars are 95 % intervals over people."
         )
         return
     theirs = _stored(other)
@@ -191,11 +191,8 @@ def _person(
             key=f"lens-{checkpoint.name}",
             icon=":material/center_focus_strong:",
         ):
-            for choice, value in (
-                ("checkpoint", checkpoint.name), ("source", state.PERSON), ("user", user)
-            ):  # fmt: skip
-                state.put(choice, value)
-            st.switch_page("views/lens.py")
+            address = {"checkpoint": checkpoint.name, "user": user}
+            st.switch_page("views/lens.py", query_params=address)
     history, _ = people.split_user(people.user_index(user))
     traces = [resources.trace(one, history) for one in (opened, other)]
     matching = compared.matching
