@@ -24,9 +24,10 @@ from text import for_html
 STYLE = f"""<style>
 [data-testid="stMainBlockContainer"] {{ padding: 2.6rem 3rem 4rem; max-width: 96rem; }}
 [data-testid="stHeading"] h3 {{ padding-top: 1.1rem; }}
-[data-testid="stPlotlyChart"] :is(.xtick, .ytick, .cbaxis) text,
+[data-testid="stPlotlyChart"] :is([class^="x"][class$="tick"], .ytick, .cbaxis) text,
 [data-testid="stPlotlyChart"] .textpoint text,
-[data-testid="stPlotlyChart"] text:is(.legendtext, .xtitle, .ytitle, .cbtitle, .annotation-text)
+[data-testid="stPlotlyChart"]
+  text:is(.legendtext, [class^="x"][class$="title"], .ytitle, .cbtitle, .annotation-text)
   {{ fill: currentColor !important; }}
 .lens-line {{ font-size: 1.02rem; line-height: 1.55; }}
 .lens-words {{ border-left: 4px solid {NEUTRAL}; padding: .2rem 0 .2rem .9rem; font-size: 1.08rem;

@@ -387,7 +387,7 @@ def by_cohort(table: pd.DataFrame, axis: str, group: str, *, share: bool = False
             "title": _title(group) if len(cohorts) > 1 else None,
             "range": [-0.5, len(cohorts) - 0.5],
             "tickvals": list(range(len(cohorts))),
-            "ticktext": cohorts,
+            "ticktext": [for_plotly(cohort) for cohort in cohorts],
             "showgrid": False,
             "fixedrange": True,
         },
@@ -443,19 +443,23 @@ def expert_bars(experts: pd.DataFrame) -> go.Figure:
 _GAP = 0.035  # between panels, of the width of a chart
 
 
-def forming_lines(forming: pd.DataFrame, axis: str, *, best_epoch: int = 0) -> go.Figure:
+def forming_lines(
+    forming: pd.DataFrame, axis: str, *, best_epoch: int = 0, share: bool = True
+) -> go.Figure:
     """A panel a facet: one figure over epochs, a line a head, chance dotted.
 
     Args:
         forming: ``facet, head, of, epoch, value`` (:func:`facet_tables.forming_drawn`).
         axis: What the figure is.
         best_epoch: The one that was kept, an upright line; 0 for none.
+        share: Whether the figure is a share of 1.
     """
     facets = list(dict.fromkeys(forming["facet"]))
     width = (1 - _GAP * (len(facets) - 1)) / max(len(facets), 1)
     epochs = forming["epoch"]
     span = [int(epochs.min()) - 0.5, int(epochs.max()) + 0.5]
     traces, axes, notes, named = [], {}, [], set()
+    number_format = ".1%" if share else ".2f"
     for place, facet in enumerate(facets):
         number = "" if place == 0 else str(place + 1)
         begin = place * (width + _GAP)
@@ -495,7 +499,7 @@ def forming_lines(forming: pd.DataFrame, axis: str, *, best_epoch: int = 0) -> g
                         "width": 2 if head < 0 else 3,
                         "dash": {-1: "dash", -2: "dot"}.get(int(head), "solid"),
                     },
-                    "hovertemplate": f"{said}, epoch %{{x}}: %{{y:.2f}}<extra></extra>",
+                    "hovertemplate": f"{said}, epoch %{{x}}: %{{y:{number_format}}}<extra></extra>",
                 }
             )
             named.add(head)
@@ -519,6 +523,7 @@ def forming_lines(forming: pd.DataFrame, axis: str, *, best_epoch: int = 0) -> g
             "rangemode": "tozero",
             "zeroline": True,
             "zerolinewidth": 2,
+            "tickformat": ".0%" if share else None,
             "fixedrange": True,
         },
         legend=_LEGEND_ABOVE | {"y": 1.1, "traceorder": "normal"},

@@ -27,8 +27,9 @@ from fame.presentation.facet_sentences import (
     match_label,
     shared_by,
 )
-from fame.presentation.names import facet_label
+from fame.presentation.names import facet_label, value_name
 from fame.presentation.sentences import changed_phrase, served_phrase
+from fame.presentation.text import shortened
 from fame.survey import Facets
 
 MOST_LINES = 6  # of heads, in one panel of a chart over epochs
@@ -169,19 +170,34 @@ def gate_path_table(used: Use, names: Sequence[str]) -> pd.DataFrame:
 
 
 def cohort_label(cohort: Cohort) -> str:
-    """``5 to 8 clicks`` and the like."""
+    """``5 to 8 clicks`` and the like; of a favourite value the value."""
     if cohort.by == "all":
         return "Everybody"
+    if cohort.by == "value":
+        return shortened(value_name(cohort.value), 24)
     span = f"{cohort.low:,}" if cohort.low == cohort.high else f"{cohort.low:,} to {cohort.high:,}"
     return f"{span} click" if (cohort.low, cohort.high) == (1, 1) else f"{span} clicks"
 
 
-def accuracy_table(used: Use, names: Sequence[str], by: str, figure: str) -> pd.DataFrame:
+def cohorts_of(used: Use, by: str, facet: str = "") -> list[Cohort]:
+    """Those of one kind; of favourite values those of one facet."""
+    return [
+        cohort
+        for cohort in used.cohorts
+        if cohort.by == by and cohort.value.partition("=")[0] == (facet if by == "value" else "")
+    ]
+
+
+def favourite_facets(used: Use) -> list[str]:
+    """The facets of which people have favourite values."""
+    values = [cohort.value for cohort in used.cohorts if cohort.by == "value"]
+    return list(dict.fromkeys(value.partition("=")[0] for value in values))
+
+
+def accuracy_table(cohorts: Sequence[Cohort], names: Sequence[str], figure: str) -> pd.DataFrame:
     """``cohort, people, what, head, of, mean, low, high``; ``what`` is fused, alone or lost."""
     rows = []
-    for cohort in used.cohorts:
-        if cohort.by != by:
-            continue
+    for cohort in cohorts:
         found = cohort.accuracy[figure]
         figures = [("fused", -1, "Fused list", found.fused)]
         figures += [("alone", h, names[h], one) for h, one in enumerate(found.alone)]

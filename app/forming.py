@@ -57,7 +57,9 @@ def draw(formed: Mapping[int, Formed], names: Sequence[str], *, best_epoch: int 
     components.words(sentences.forming_sentence(formed, names, kind))
     table = facet_tables.forming_table(formed, names, kind)
     drawn = facet_tables.forming_drawn(table, MOST_FACETS)
-    figure = facet_charts.forming_lines(drawn, sentences.FORMING[kind][1], best_epoch=best_epoch)
+    figure = facet_charts.forming_lines(
+        drawn, sentences.FORMING[kind][1], best_epoch=best_epoch, share=kind != "experts"
+    )
     components.chart(figure, "facets-forming", vector=False)
     components.download(table, "Take this chart's figures along (CSV)", "facets-forming")
     of = {

@@ -184,7 +184,8 @@ CHOICES: dict[str, Choice] = {
     "question": Choice("all", _among("all", *QUESTIONS)),
     "shared": Choice("overlap", _among(*SHARED)),
     "pair": Choice(None, _pair, lambda pair: f"{pair[0]}:{pair[1]}"),
-    "cohort": Choice("all", _among("all", "length", "popularity")),
+    "cohort": Choice("all", _among("all", "length", "popularity", "value")),
+    "favourite": Choice("", _text),  # the facet whose favourite values make cohorts
     "forming": Choice("lists", _among(*FORMING)),
     "against": Choice("", _text),  # the checkpoint that is compared with
     "compared": Choice("matches", _among(*COMPARED)),

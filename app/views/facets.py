@@ -32,8 +32,8 @@ LEDE = (
     "does is a question of evidence: here is each piece of it, beside what it would be by chance."
 )
 OWN = (
-    *("question", "shared", "pair", "cohort", "figure", "forming", "against", "compared", "user"),
-    "present",
+    *("question", "shared", "pair", "cohort", "favourite", "figure", "forming", "against"),
+    *("compared", "user", "present"),
 )
 MOST_HEADS = 6  # drawn in a facet: the best of more
 
@@ -356,6 +356,7 @@ GROUPS = {
     "all": "Everybody",
     "length": "By length of history",
     "popularity": "By popularity of what came next",
+    "value": "By favourite value",
 }
 
 
@@ -363,10 +364,14 @@ def accuracy(seen: Seen) -> None:
     used = seen.found.use
     if used is None:
         return _no_use(seen)
-    first, second = st.columns(2)
+    favourites = facet_tables.favourite_facets(used)
+    if state.get("cohort") == "value" and not favourites:
+        state.notice("No favourite values are stored of this checkpoint; everybody is shown.")
+        state.settle("cohort", "all")
+    first, second = st.columns([2, 1])
     by = first.segmented_control(
         "People",
-        list(GROUPS),
+        [group for group in GROUPS if group != "value" or favourites],
         format_func=GROUPS.__getitem__,
         required=True,
         key=state.key("cohort"),
@@ -376,9 +381,18 @@ def accuracy(seen: Seen) -> None:
     )
     state.keep("cohort", by)
     state.keep("figure", figure)
+    facet = _choose_favourite(favourites) if by == "value" else ""
+    cohorts = facet_tables.cohorts_of(used, by, facet)
     components.words(sentences.accuracy_sentence(used.cohorts[0], seen.names, figure))
-    table = facet_tables.accuracy_table(used, seen.names, by, figure)
-    group = {"length": "Clicks in the history", "popularity": "Clicks on it in training"}
+    labels = [facet_tables.cohort_label(cohort) for cohort in cohorts]
+    if told := sentences.cohorts_sentence(cohorts, labels, seen.names, figure):
+        components.words(told)
+    table = facet_tables.accuracy_table(cohorts, seen.names, figure)
+    group = {
+        "length": "Clicks in the history",
+        "popularity": "Clicks on it in training",
+        "value": f"{facet_label(facet)} that most clicks of the history have",
+    }
     left, right = st.columns(2)
     with left:
         alone = table[table["what"] != "lost"]
@@ -394,7 +408,34 @@ def accuracy(seen: Seen) -> None:
         "over people, paired on the right. Without a head its share of the gate is 0 and the "
         "others' grow. The fused list is the control of each head alone, and 0 that of a loss."
     )
+    if by == "value":
+        people = "; ".join(
+            f"{label}: {cohort.people:,}" for label, cohort in zip(labels, cohorts, strict=True)
+        )
+        components.quiet(
+            f"The favourites of most people, who are: {people}. Who has two favourites, as "
+            "frequent as each other, is in none."
+        )
     return None
+
+
+def _choose_favourite(facets: list[str]) -> str:
+    """The facet whose favourite values part the people."""
+    if state.get("favourite") not in facets:
+        if state.get("favourite"):
+            state.notice(
+                f"There are no favourite values of {state.get('favourite')!r}; another facet is "
+                "shown."
+            )
+        state.settle("favourite", facets[0])
+    facet = st.segmented_control(
+        "Favourite",
+        facets,
+        format_func=facet_label,
+        required=True,
+        key=state.key("favourite"),
+    )
+    return str(state.keep("favourite", facet))
 
 
 # --- experts -------------------------------------------------------------------------------------

@@ -146,5 +146,13 @@ def measure(
     drawn = np.random.default_rng(seed).permutation(len(everybody.targets))[:most]
     on_progress(f"Counting hits of {len(drawn):,} people with and without each head")
     ranked = everybody.some(np.sort(drawn))
-    used = use(model, ranked.histories, ranked.targets, train_count, repeats=repeats, seed=seed)
+    used = use(
+        model,
+        ranked.histories,
+        ranked.targets,
+        train_count,
+        repeats=repeats,
+        facets=facets,
+        seed=seed,
+    )
     return Measures(tables, probes, apart, found, used)

@@ -254,6 +254,26 @@ def accuracy_sentence(cohort: Cohort, names: Sequence[str], figure: str) -> str:
     )
 
 
+def cohorts_sentence(
+    cohorts: Sequence[Cohort], labels: Sequence[str], names: Sequence[str], figure: str
+) -> str:
+    """Among cohorts of people, whom each head is missed by most; nothing with one head.
+
+    Args:
+        labels: What the cohorts are called.
+    """
+    told = []
+    for head, name in enumerate(names):
+        lost = [cohort.accuracy[figure].lost for cohort in cohorts]
+        if not all(lost) or len(cohorts) < 2:
+            return ""
+        most = max(range(len(cohorts)), key=lambda at: lost[at][head].mean)
+        one = lost[most][head]
+        surely = "" if one.low > 0 else ", not surely"
+        told.append(f"{name} by “{labels[most]}” ({_signed(-one.mean)}{surely})")
+    return f"Who misses each head most, by {figure} without it: {'; '.join(told[:_MOST_TOLD])}."
+
+
 def _signed(value: float) -> str:
     return f"{value:+.3f}".replace("-", "−")
 
@@ -280,10 +300,10 @@ def experts_sentence(
 
 
 FORMING = {  # what forms over epochs: label, and what the axis says
-    "lists": ("Lists", "Listed items that share a value with what came next"),
-    "tables": ("Nearest items", "Nearest items that share a value"),
+    "lists": ("Lists", "Listed items that agree"),
+    "tables": ("Nearest items", "Nearest items that agree"),
     "gate": ("Gate", "Mean share of the gate"),
-    "experts": ("Experts", "How far people and experts go together"),
+    "experts": ("Experts", "People and experts together"),
 }
 _TOLD = 3  # facets in a sentence
 

@@ -167,6 +167,40 @@ def test_choices_live_in_the_address(measured):
     assert query(app, "figure") is None
 
 
+def test_people_are_parted_by_their_favourite_values(measured):
+    def change(document):
+        everybody, *others = document["use"]["cohorts"]
+        favourites = [
+            everybody | {"by": "value", "value": value, "people": people}
+            for value, people in (("genres=War", 9), ("genres=<i>Odd</i>", 7), ("year=1999", 5))
+        ]
+        used = document["use"] | {"cohorts": [everybody, *others, *favourites]}
+        return document | {"use": used}
+
+    app = measured(change, question="accuracy", cohort="value", favourite="genres")
+    assert_calm(app)
+    assert not app.warning
+    assert (query(app, "cohort"), query(app, "favourite")) == ("value", "genres")
+    axis = specs(app)["facets-alone"]["layout"]["xaxis"]
+    assert axis["title"]["text"].startswith("Genres")
+    assert axis["ticktext"] == ["War", "&lt;i&gt;Odd&lt;/i&gt;"]
+    said = html_of(app)
+    assert "Who misses each head most" in said and "who are: War: 9; &lt;i&gt;Odd" in said
+    assert "<i>Odd" not in said
+
+    def older(document):
+        cohorts = [one for one in document["use"]["cohorts"] if one["by"] != "value"]
+        for one in cohorts:
+            del one["value"]  # which that version did not know
+        return document | {"use": document["use"] | {"cohorts": cohorts}}
+
+    app = measured(older, question="accuracy", cohort="value")
+    assert_calm(app)
+    assert "No favourite values are stored" in warnings(app)
+    assert "By favourite value" not in app.segmented_control(key="choice-cohort").options
+    assert "facets-alone" in charts_of(app)
+
+
 @pytest.mark.parametrize(
     ("address", "told"),
     [
