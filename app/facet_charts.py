@@ -139,7 +139,12 @@ def _dots(
 def _interval(
     rows: pd.DataFrame, said: str, axis: Literal["x", "y"], colour: str, number: str
 ) -> dict[str, Any]:
-    """Bars from ``low`` to ``high`` about ``mean`` along an axis, and a hover that tells them."""
+    """Bars from ``low`` to ``high`` about ``mean`` along an axis, and a hover that tells them.
+
+    A figure without an interval has neither.
+    """
+    if rows["low"].isna().all():
+        return {"hovertemplate": f"{said}: %{{{axis}:{number}}}<extra></extra>"}
     return {
         f"error_{axis}": {
             "type": "data",
@@ -242,31 +247,31 @@ def causes_squares(causes: pd.DataFrame) -> go.Figure:
 
 
 def apart_dots(apart: pd.DataFrame) -> go.Figure:
-    """Figures of disentanglement, the heads' beside the controls': ``figure, control, value``."""
+    """Figures of disentanglement, the heads' beside the controls', with their intervals.
+
+    Args:
+        apart: ``figure, control, mean, low, high`` (:func:`facet_tables.apart_table`).
+    """
     figures = list(dict.fromkeys(apart["figure"]))
+    controls = [control for control in dict.fromkeys(apart["control"]) if control]
     traces = []
     for control, rows in apart.groupby("control", sort=False):
         own = not control
         colour = ACCENT if own else NEUTRAL
-        traces.append(
-            {
-                "type": "scatter",
-                "mode": "markers",
-                "name": "The heads" if own else str(control),
-                "x": rows["value"].tolist(),
-                "y": [figures.index(figure) + (0 if own else 0.32) for figure in rows["figure"]],
-                "marker": {
-                    "size": 16 if own else 11,
-                    "color": colour,
-                    "symbol": "circle" if own else _MARKS[str(control)],
-                    "line": {"width": 0 if own else 2, "color": colour},
-                },
-                "hovertemplate": f"{'The heads' if own else control}: %{{x:.3f}}<extra></extra>",
-            }
-        )
+        marker = {
+            "size": 16 if own else 11,
+            "color": colour,
+            "symbol": "circle" if own else _MARKS[str(control)],
+            "line": {"width": 0 if own else 2, "color": colour},
+        }
+        # Controls below the heads, each a little lower than the one before it.
+        below = 0.0 if own else 0.28 + 0.11 * controls.index(str(control))
+        heights = [figures.index(figure) + below for figure in rows["figure"]]
+        name = "The heads" if own else str(control)
+        traces.append(_dots(rows, heights, name, marker, colour, ".3f"))
     return _figure(
         traces,
-        140 + 64 * len(figures),
+        140 + 92 * len(figures),
         left=170,
         top=60,
         x={

@@ -6,6 +6,7 @@ legend's name of a control, ``""`` for the model itself.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -123,14 +124,18 @@ def causes_table(causes: Mapping[str, Sequence[float]], names: Sequence[str]) ->
 
 
 def apart_table(apart: Disentanglement) -> pd.DataFrame:
-    """``figure, control, value``; figures that cannot be are left out."""
+    """``figure, control, mean, low, high``; figures that cannot be are left out.
+
+    ``low`` and ``high`` are missing where an older version stored no interval.
+    """
     rows = []
     for figure, label in FIGURES_APART.items():
         for control, scores in (("", apart.own), *apart.controls.items()):
             value = getattr(scores, figure)
             if value is not None:
-                rows.append((label, CONTROLS[control] if control else "", value))
-    return pd.DataFrame(rows, columns=["figure", "control", "value"])
+                low, high = scores.intervals.get(figure, (math.nan, math.nan))
+                rows.append((label, CONTROLS[control] if control else "", value, low, high))
+    return pd.DataFrame(rows, columns=["figure", "control", "mean", "low", "high"])
 
 
 def pairs_table(found: Redundancy, names: Sequence[str], by: str) -> pd.DataFrame:
@@ -354,7 +359,7 @@ def _by_facet(found: Facets, by: str) -> dict[str, list[Estimate]]:
     """By facet ``[H]``; a cause has no interval."""
     if by == "causes":
         return {
-            facet: [Estimate(moved, moved, moved) for moved in by_head]
+            facet: [Estimate(moved, math.nan, math.nan) for moved in by_head]
             for facet, by_head in found.causes.items()
         }
     evidence = of_lists(found.lists) if by == "lists" else of_tables(found.tables or {})

@@ -1,7 +1,9 @@
 """Facets: did the heads become facets, and the experts preferences?"""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -152,82 +154,110 @@ def names(seen: Seen) -> None:
     )
 
 
-def _evidence(seen: Seen, evidence: facet_tables.Evidence, said: str, axis: str, name: str) -> None:
-    table = facet_tables.evidence_table(evidence, seen.names)
-    components.words(sentences.lead_sentence(evidence, seen.names, said))
+@dataclass(frozen=True)
+class Shown:
+    """One kind of evidence: the best head of each facet beside its controls.
+
+    Attributes:
+        found: What is stored of it by facet; ``None`` where an older version did not measure it.
+        of: What is stored, as estimates by space and by control.
+        missing: What to call it where it is not stored.
+        empty: What to say where no facet could be measured.
+        said: By what, as in "by its list".
+        axis: What the figures are.
+        noted: What stands below the chart.
+    """
+
+    found: Callable[[Facets], Mapping[str, Any] | None]
+    of: Callable[[Any], facet_tables.Evidence]
+    missing: str
+    empty: str
+    said: str
+    axis: str
+    noted: Callable[[Seen], str]
+
+
+def _of_lists(seen: Seen) -> str:
+    return f"Over {seen.found.people:,} people. {sentences.CONTROLS_EXPLAINED}"
+
+
+def _of_tables(seen: Seen) -> str:
+    found = seen.found.tables or {}
+    of = next(iter(found.values()))
+    sample = f"among {of.among:,} items"
+    if of.among < len(seen.opened.items):
+        sample = f"{sample} drawn by strata of popularity out of {len(seen.opened.items):,}"
+    return (
+        f"Up to {max(one.asked for one in found.values()):,} items, drawn by strata of popularity, "
+        f"were asked for their nearest {sample}. A head made of a facet's values agrees with "
+        "itself by construction: then the untrained model does too, and only lists can tell."
+    )
+
+
+def _of_probes(seen: Seen) -> str:
+    found = seen.found.probes or {}
+    probed = "; ".join(
+        f"{facet_label(facet)}: {one.values} values over {one.items:,} items"
+        for facet, one in found.items()
+    )
+    left = [facet for facet in seen.found.agreement if facet not in found]
+    rest = f" Not probed: {', '.join(map(facet_label, left))}." if left else ""
+    return (
+        f"Ridge regression, five-fold over items. The control task (Hewitt and Liang, 2019) deals "
+        f"the same values anew among items of like popularity. {probed}.{rest}"
+    )
+
+
+EVIDENCE = {
+    "lists": Shown(
+        found=lambda stored: stored.lists,
+        of=facet_tables.of_lists,
+        missing="What heads recommend",
+        empty="No item that came next has a known attribute, so there is none to share.",
+        said="by its list",
+        axis="Share of the 20 listed items that share a value with the item that came next",
+        noted=_of_lists,
+    ),
+    "tables": Shown(
+        found=lambda stored: stored.tables,
+        of=facet_tables.of_tables,
+        missing="What lies near an item, beside controls,",
+        empty="The catalogue says nothing of the items, so nothing near can agree.",
+        said="by what lies near an item",
+        axis="Share of an item's ten nearest items that share a value with it",
+        noted=_of_tables,
+    ),
+    "probes": Shown(
+        found=lambda stored: stored.probes,
+        of=facet_tables.of_probes,
+        missing="What linear probes read",
+        empty="No facet has two values that enough items have, so nothing is probed.",
+        said="by a linear probe",
+        axis="Selectivity: accuracy of the probe less that on its control task",
+        noted=_of_probes,
+    ),
+}
+
+
+def evidence(seen: Seen, name: str) -> None:
+    """The section of one kind of evidence, by its name in :data:`EVIDENCE`."""
+    shown = EVIDENCE[name]
+    found = shown.found(seen.found)
+    if found is None:
+        return _missing(seen, shown.missing)
+    if not found:
+        return components.quiet(shown.empty)
+    own = shown.of(found)
+    table = facet_tables.evidence_table(own, seen.names)
+    components.words(sentences.lead_sentence(own, seen.names, shown.said))
     drawn = facet_tables.drawn(table, MOST_HEADS)
-    _take_along(facet_charts.evidence_dots(drawn, axis), table, name)
+    _take_along(facet_charts.evidence_dots(drawn, shown.axis), table, f"facets-{name}")
     if len(seen.names) > MOST_HEADS:
         components.quiet(
             f"Of {len(seen.names)} heads the {MOST_HEADS} best in each facet are drawn; all are in "
             "the table that you can take along."
         )
-
-
-def lists(seen: Seen) -> None:
-    if not seen.found.lists:
-        components.quiet("No item that came next has a known attribute, so there is none to share.")
-        return
-    _evidence(
-        seen,
-        facet_tables.of_lists(seen.found.lists),
-        "by its list",
-        "Share of the 20 listed items that share a value with the item that came next",
-        "facets-lists",
-    )
-    components.quiet(f"Over {seen.found.people:,} people. {sentences.CONTROLS_EXPLAINED}")
-
-
-def near(seen: Seen) -> None:
-    if seen.found.tables is None:
-        return _missing(seen, "What lies near an item, beside controls,")
-    if not seen.found.tables:
-        components.quiet("The catalogue says nothing of the items, so nothing near can agree.")
-        return None
-    _evidence(
-        seen,
-        facet_tables.of_tables(seen.found.tables),
-        "by what lies near an item",
-        "Share of an item's ten nearest items that share a value with it",
-        "facets-tables",
-    )
-    of = next(iter(seen.found.tables.values()))
-    sample = f"among {of.among:,} items"
-    if of.among < len(seen.opened.items):
-        sample = f"{sample} drawn by strata of popularity out of {len(seen.opened.items):,}"
-    components.quiet(
-        f"Up to {max(one.asked for one in seen.found.tables.values()):,} items, drawn by strata of "
-        f"popularity, were asked for their nearest {sample}. A head made of a facet's values "
-        "agrees with itself by construction: then the untrained model does too, and only lists can "
-        "tell."
-    )
-    return None
-
-
-def probes(seen: Seen) -> None:
-    if seen.found.probes is None:
-        return _missing(seen, "What linear probes read")
-    if not seen.found.probes:
-        components.quiet("No facet has two values that enough items have, so nothing is probed.")
-        return None
-    _evidence(
-        seen,
-        facet_tables.of_probes(seen.found.probes),
-        "by a linear probe",
-        "Selectivity: accuracy of the probe less that on its control task",
-        "facets-probes",
-    )
-    probed = "; ".join(
-        f"{facet_label(facet)}: {one.values} values over {one.items:,} items"
-        for facet, one in seen.found.probes.items()
-    )
-    left = [facet for facet in seen.found.agreement if facet not in seen.found.probes]
-    rest = f" Not probed: {', '.join(map(facet_label, left))}." if left else ""
-    components.quiet(
-        f"Ridge regression, five-fold over items. The control task (Hewitt and Liang, 2019) deals "
-        f"the same values anew among items of like popularity. {probed}.{rest}"
-    )
-    return None
+    return components.quiet(shown.noted(seen))
 
 
 # --- causes, DCI, redundancy ---------------------------------------------------------------------
@@ -260,7 +290,8 @@ def apart(seen: Seen) -> None:
     table = facet_tables.apart_table(found)
     if len(table):
         _take_along(facet_charts.apart_dots(table), table, "facets-apart")
-    components.quiet(sentences.CAUTION)
+    bars = " Bars are 95 % intervals over the items." if found.own.intervals else ""
+    components.quiet(f"{sentences.CAUTION}{bars}")
     return None
 
 
@@ -479,9 +510,21 @@ def compare(seen: Seen) -> None:
 
 QUESTIONS: dict[str, tuple[str, tuple[str, ...], Callable[[Seen], None]]] = {
     "names": ("Which heads are facets?", ("Head (facet)",), names),
-    "lists": ("What does each head recommend?", ("Head (facet)", "Held-out item"), lists),
-    "tables": ("What lies near an item in each head?", ("Embedding",), near),
-    "probes": ("Can an attribute be read off a head?", ("Embedding",), probes),
+    "lists": (
+        "What does each head recommend?",
+        ("Head (facet)", "Held-out item"),
+        partial(evidence, name="lists"),
+    ),
+    "tables": (
+        "What lies near an item in each head?",
+        ("Embedding",),
+        partial(evidence, name="tables"),
+    ),
+    "probes": (
+        "Can an attribute be read off a head?",
+        ("Embedding",),
+        partial(evidence, name="probes"),
+    ),
     "causes": ("Which head listens to which facet?", ("Rank-biased overlap",), causes),
     "apart": ("How far do the heads come apart?", (), apart),
     "shared": ("How much do two heads say the same?", ("Rank-biased overlap",), shared),

@@ -6,6 +6,7 @@ sentence escapes it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 
 from fame.facets.disentanglement import Disentanglement
@@ -140,7 +141,11 @@ def disentanglement_sentence(apart: Disentanglement) -> str:
             CONTROLS[name]: getattr(scores, figure) for name, scores in apart.controls.items()
         }
         best = max(rivals, key=lambda name: rivals[name])
-        parts.append(f"{label} {own:.2f} (best control {rivals[best]:.2f}, {_in_words(best)})")
+        interval = apart.own.intervals.get(figure)
+        span = f", {interval[0]:.2f} to {interval[1]:.2f}" if interval else ""
+        parts.append(
+            f"{label} {own:.2f}{span} (best control {rivals[best]:.2f}, {_in_words(best)})"
+        )
     if not parts:
         return "With one head and one facet there is nothing that could come apart."
     facets = ", ".join(facet_label(facet) for facet in apart.facets)
@@ -202,7 +207,7 @@ def redundancy_sentence(found: Redundancy, names: Sequence[str], by: str) -> str
 def shared_by(pair: Pair, by: str) -> Estimate:
     """What two heads share by one of :data:`SHARED`; a CKA has no interval."""
     value = getattr(pair, by)
-    return value if isinstance(value, Estimate) else Estimate(value, value, value)
+    return value if isinstance(value, Estimate) else Estimate(value, math.nan, math.nan)
 
 
 CKA_FAULT = (
