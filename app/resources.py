@@ -43,6 +43,7 @@ from fame.data.catalogue import values_by_facet
 from fame.errors import CheckpointError, FameError
 from fame.experiments.choice import Choice, choose_settings
 from fame.facets.agreement import Agreement, facet_agreement
+from fame.facets.estimates import items_among
 from fame.facets.spaces import space_vectors
 from fame.head_names import NAMES, choose_names, read_head_names
 from fame.lens.experts import ExpertAccount, expert_account
@@ -419,7 +420,8 @@ def projection(opened: Checkpoint) -> Projection | None:
 
 @st.cache_resource(max_entries=4, show_spinner="Looking at what nearest items have in common …")
 def _agreement(checkpoint_hash: str, _opened: Checkpoint) -> dict[str, Agreement]:
-    return facet_agreement(_opened.model, values_by_facet(_opened.items))
+    among = items_among(_opened.items["train_count"].to_numpy())
+    return facet_agreement(_opened.model, values_by_facet(_opened.items), among=among)
 
 
 def agreement(opened: Checkpoint) -> dict[str, Agreement]:

@@ -181,15 +181,21 @@ def _of_lists(seen: Seen) -> str:
     return f"Over {seen.found.people:,} people. {sentences.CONTROLS_EXPLAINED}"
 
 
+def _sampled(seen: Seen, among: int | None) -> str:
+    """What stands for a catalogue that is too large to be looked through; nothing where all is."""
+    V = len(seen.opened.items)
+    if among is None or among >= V:
+        return ""
+    return f"{among:,} items drawn by strata of popularity out of {V:,}"
+
+
 def _of_tables(seen: Seen) -> str:
     found = seen.found.tables or {}
     of = next(iter(found.values()))
-    sample = f"among {of.among:,} items"
-    if of.among < len(seen.opened.items):
-        sample = f"{sample} drawn by strata of popularity out of {len(seen.opened.items):,}"
+    sample = _sampled(seen, of.among) or f"all {of.among:,}"
     return (
         f"Up to {max(one.asked for one in found.values()):,} items, drawn by strata of popularity, "
-        f"were asked for their nearest {sample}. A head made of a facet's values agrees with "
+        f"were asked for their nearest among {sample}. A head made of a facet's values agrees with "
         "itself by construction: then the untrained model does too, and only lists can tell."
     )
 
@@ -270,12 +276,14 @@ def causes(seen: Seen) -> None:
     table = facet_tables.causes_table(seen.found.causes, seen.names)
     components.words(sentences.causes_sentence(seen.found.causes, seen.names))
     _take_along(facet_charts.causes_squares(table), table, "facets-causes")
+    sample = _sampled(seen, seen.found.among)
+    among = f" Items to exchange for were looked for among {sample}." if sample else ""
     components.quiet(
         "Every click of a history is exchanged for another item, once for one alike in the facet "
         "and once for one unlike it, both as alike as can be in all else. A square is how much "
         "further the head's list moves in the second case: the first is its control. In units of 1 "
         f"less rank-biased overlap, mean over {seen.found.people:,} people; at or below 0 there is "
-        "no square. A head that is a facet has one hot square."
+        f"no square. A head that is a facet has one hot square.{among}"
     )
 
 
