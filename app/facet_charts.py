@@ -24,6 +24,7 @@ _MARKS = dict(
         strict=True,
     )
 )
+_CONTROL = 0.5  # rows between two controls, so that their intervals do not hide each other
 _ROW = 24  # pixels of a row of dots
 _LABEL = 30  # characters beside a row
 _LONGEST_LEGEND = 28
@@ -43,7 +44,8 @@ def evidence_dots(drawn: pd.DataFrame, axis: str) -> go.Figure:
         for of in rows.loc[rows["control"] == "", "of"]:
             place[str(facet), of] = below
             below += 1
-        place[str(facet), ""] = below  # the controls
+        place[str(facet), ""] = below  # the controls, each a little below the one before it
+        below += _CONTROL * max(0, rows.loc[rows["control"] != "", "control"].nunique() - 1)
         bands.append((str(facet), first, below))
         below += 1.8
     traces = []
@@ -56,14 +58,15 @@ def evidence_dots(drawn: pd.DataFrame, axis: str) -> go.Figure:
         heights = [place[facet, of] for facet in rows["facet"]]
         name = "Whole embedding" if head < 0 else str(of)
         traces.append(_dots(rows, heights, name, marker, colour))
-    for control, rows in drawn[drawn["control"] != ""].groupby("control", sort=False):
+    controls = drawn[drawn["control"] != ""].groupby("control", sort=False)
+    for number, (control, rows) in enumerate(controls):
         marker = {
             "size": 10,
             "symbol": _MARKS[str(control)],
             "color": NEUTRAL,
             "line": {"width": 2, "color": NEUTRAL},
         }
-        heights = [place[facet, ""] for facet in rows["facet"]]
+        heights = [place[facet, ""] + _CONTROL * number for facet in rows["facet"]]
         traces.append(_dots(rows, heights, str(control), marker, NEUTRAL))
     ticks = [(at, of or "Controls") for (_, of), at in place.items()]
     longest = max((len(shortened(label, _LABEL)) for _, label in ticks), default=0)

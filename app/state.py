@@ -184,6 +184,8 @@ CHOICES: dict[str, Choice] = {
     "question": Choice("all", _among("all", *QUESTIONS)),
     "shared": Choice("overlap", _among(*SHARED)),
     "pair": Choice(None, _pair, lambda pair: f"{pair[0]}:{pair[1]}"),
+    "spread": Choice("people", _among("people", "length")),  # of the gate
+    "measure": Choice("alone", _among("alone", "lost")),  # of each head's accuracy
     "cohort": Choice("all", _among("all", "length", "popularity", "value")),
     "favourite": Choice("", _text),  # the facet whose favourite values make cohorts
     "forming": Choice("lists", _among(*FORMING)),

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 import cards
 import components
@@ -34,8 +35,8 @@ LEDE = (
     "does is a question of evidence: here is each piece of it, beside what it would be by chance."
 )
 OWN = (
-    *("question", "shared", "pair", "cohort", "favourite", "figure", "forming", "against"),
-    *("compared", "user", "present"),
+    *("question", "shared", "pair", "spread", "measure", "cohort", "favourite", "figure"),
+    *("forming", "against", "compared", "user", "present"),
 )
 MOST_HEADS = 6  # drawn in a facet: the best of more
 
@@ -368,20 +369,34 @@ def gate(seen: Seen) -> None:
     if used is None:
         return _no_use(seen)
     components.words(sentences.gate_use_sentence(used, seen.names))
-    left, right = st.columns(2)
-    with left:
+    by = _one_of("spread", {"people": "Over people", "length": "By length of history"})
+    if by == "people":
         table = facet_tables.gate_table(used, seen.names)
         _take_along(facet_charts.gate_boxes(table), table, "facets-gate")
-    with right:
-        path = facet_tables.gate_path_table(used, seen.names)
-        figure = facet_charts.by_cohort(path, "Share of the gate", "Length of history", share=True)
-        _take_along(figure, path, "facets-gate-by-length")
+        marks = "A box holds the middle half of them and its whiskers the middle 90 %"
+    else:
+        table = facet_tables.gate_path_table(used, seen.names)
+        figure = facet_charts.by_cohort(table, "Share of the gate", "Length of history", share=True)
+        _take_along(figure, table, "facets-gate-by-length")
+        marks = "Means with 95 % intervals"
     components.quiet(
-        f"Over {used.people:,} people. A box holds the middle half of them and its whiskers the "
-        "middle 90 %; on the right means with 95 % intervals. Control: an even gate gives every "
-        f"head {100 / len(seen.names):.0f} %."
+        f"Over {used.people:,} people. {marks}. Control: an even gate gives every head "
+        f"{100 / len(seen.names):.0f} %."
     )
     return None
+
+
+def _one_of(name: str, offered: dict[str, str], place: DeltaGenerator | None = None) -> str:
+    """Lets one of a few be chosen, by the choice's name in :mod:`state`; what was chosen."""
+    chosen = (place or st).segmented_control(
+        "Shown",
+        list(offered),
+        format_func=offered.__getitem__,
+        required=True,
+        key=state.key(name),
+        label_visibility="collapsed" if place is None else "visible",
+    )
+    return str(state.keep(name, chosen))
 
 
 def _no_use(seen: Seen) -> None:
@@ -407,7 +422,12 @@ def accuracy(seen: Seen) -> None:
     if state.get("cohort") == "value" and not favourites:
         state.notice("No favourite values are stored of this checkpoint; everybody is shown.")
         state.settle("cohort", "all")
-    first, second = st.columns([2, 1])
+    shown, first, second = st.columns([2, 3, 1])
+    single = len(seen.names) == 1  # then nothing is left without it
+    if single:
+        state.settle("measure", "alone")
+    offered = {"alone": "Each head alone"} | ({} if single else {"lost": "Lost without it"})
+    measure = _one_of("measure", offered, shown)
     by = first.segmented_control(
         "People",
         [group for group in GROUPS if group != "value" or favourites],
@@ -424,28 +444,29 @@ def accuracy(seen: Seen) -> None:
     cohorts = facet_tables.cohorts_of(used, by, facet)
     components.words(sentences.accuracy_sentence(used.cohorts[0], seen.names, figure))
     labels = [facet_tables.cohort_label(cohort) for cohort in cohorts]
-    if told := sentences.cohorts_sentence(cohorts, labels, seen.names, figure):
+    told = sentences.cohorts_sentence(cohorts, labels, seen.names, figure)
+    if told and measure == "lost":
         components.words(told)
     table = facet_tables.accuracy_table(cohorts, seen.names, figure)
+    table = table[(table["what"] == "lost") == (measure == "lost")]
     group = {
         "length": "Clicks in the history",
         "popularity": "Clicks on it in training",
         "value": f"{facet_label(facet)} that most clicks of the history have",
     }
-    left, right = st.columns(2)
-    with left:
-        alone = table[table["what"] != "lost"]
-        chart = facet_charts.by_cohort(alone, f"{figure} of each head alone", group.get(by, ""))
-        _take_along(chart, alone, "facets-alone")
-    with right:
-        lost = table[table["what"] == "lost"]
-        if len(lost):
-            axis = f"{figure} lost without the head"
-            _take_along(facet_charts.by_cohort(lost, axis, group.get(by, "")), lost, "facets-lost")
+    axis = (
+        f"{figure} lost without the head" if measure == "lost" else f"{figure} of each head alone"
+    )
+    chart = facet_charts.by_cohort(table, axis, group.get(by, ""))
+    _take_along(chart, table, f"facets-{measure}")
     components.quiet(
         f"Test items of {used.people:,} people, ranked over the whole catalogue; 95 % intervals "
-        "over people, paired on the right. Without a head its share of the gate is 0 and the "
-        "others' grow. The fused list is the control of each head alone, and 0 that of a loss."
+        + (
+            "over people, paired. Without a head its share of the gate is 0 and the others' grow. "
+            "0 is the control: nothing lost."
+            if measure == "lost"
+            else "over people. The fused list is the control."
+        )
     )
     if by == "value":
         people = "; ".join(
