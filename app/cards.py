@@ -31,9 +31,10 @@ INK, INK_IN_THE_DARK = "#1E2833", "#E7EBF0"  # as in .streamlit/config.toml
 STYLE = f"""<style>
 [data-testid="stMainBlockContainer"] {{ padding: 3.3rem 3rem 4rem; max-width: 96rem; }}
 [data-testid="stHeading"] h2 {{ padding-top: 1.1rem; }}
-[data-testid="stPlotlyChart"] :is(.xtick, .ytick, .cbaxis) text,
+[data-testid="stPlotlyChart"] :is([class^="x"][class$="tick"], .ytick, .cbaxis) text,
 [data-testid="stPlotlyChart"] .textpoint text,
-[data-testid="stPlotlyChart"] text:is(.legendtext, .xtitle, .ytitle, .cbtitle, .annotation-text)
+[data-testid="stPlotlyChart"]
+  text:is(.legendtext, [class^="x"][class$="title"], .ytitle, .cbtitle, .annotation-text)
   {{ fill: currentColor !important; }}
 [data-testid="stHeading"] h1 {{ font-size: 1.8rem; padding: .1rem 0 .3rem; }}
 .lens-badge {{ display: flex; flex-wrap: wrap; gap: .4rem; font-size: .8rem; line-height: 1.5; }}

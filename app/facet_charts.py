@@ -11,7 +11,7 @@ from typing import Any, Literal
 import pandas as pd
 import plotly.graph_objects as go
 
-from charts import _BARE, _LEGEND_ABOVE, _figure, _title
+from charts import _BARE, _FONT, _LEGEND_ABOVE, _figure, _title
 from fame.presentation.facet_sentences import CONTROLS
 from fame.presentation.palette import ACCENT, NEUTRAL, head_colour
 from fame.presentation.text import shortened
@@ -24,6 +24,7 @@ _MARKS = dict(
         strict=True,
     )
 )
+_CONTROL = 0.5  # rows between two controls, so that their intervals do not hide each other
 _ROW = 24  # pixels of a row of dots
 _LABEL = 30  # characters beside a row
 _LONGEST_LEGEND = 28
@@ -43,7 +44,8 @@ def evidence_dots(drawn: pd.DataFrame, axis: str) -> go.Figure:
         for of in rows.loc[rows["control"] == "", "of"]:
             place[str(facet), of] = below
             below += 1
-        place[str(facet), ""] = below  # the controls
+        place[str(facet), ""] = below  # the controls, each a little below the one before it
+        below += _CONTROL * max(0, rows.loc[rows["control"] != "", "control"].nunique() - 1)
         bands.append((str(facet), first, below))
         below += 1.8
     traces = []
@@ -56,14 +58,15 @@ def evidence_dots(drawn: pd.DataFrame, axis: str) -> go.Figure:
         heights = [place[facet, of] for facet in rows["facet"]]
         name = "Whole embedding" if head < 0 else str(of)
         traces.append(_dots(rows, heights, name, marker, colour))
-    for control, rows in drawn[drawn["control"] != ""].groupby("control", sort=False):
+    controls = drawn[drawn["control"] != ""].groupby("control", sort=False)
+    for number, (control, rows) in enumerate(controls):
         marker = {
             "size": 10,
             "symbol": _MARKS[str(control)],
             "color": NEUTRAL,
             "line": {"width": 2, "color": NEUTRAL},
         }
-        heights = [place[facet, ""] for facet in rows["facet"]]
+        heights = [place[facet, ""] + _CONTROL * number for facet in rows["facet"]]
         traces.append(_dots(rows, heights, str(control), marker, NEUTRAL))
     ticks = [(at, of or "Controls") for (_, of), at in place.items()]
     longest = max((len(shortened(label, _LABEL)) for _, label in ticks), default=0)
@@ -139,7 +142,12 @@ def _dots(
 def _interval(
     rows: pd.DataFrame, said: str, axis: Literal["x", "y"], colour: str, number: str
 ) -> dict[str, Any]:
-    """Bars from ``low`` to ``high`` about ``mean`` along an axis, and a hover that tells them."""
+    """Bars from ``low`` to ``high`` about ``mean`` along an axis, and a hover that tells them.
+
+    A figure without an interval has neither.
+    """
+    if rows["low"].isna().all():
+        return {"hovertemplate": f"{said}: %{{{axis}:{number}}}<extra></extra>"}
     return {
         f"error_{axis}": {
             "type": "data",
@@ -242,31 +250,31 @@ def causes_squares(causes: pd.DataFrame) -> go.Figure:
 
 
 def apart_dots(apart: pd.DataFrame) -> go.Figure:
-    """Figures of disentanglement, the heads' beside the controls': ``figure, control, value``."""
+    """Figures of disentanglement, the heads' beside the controls', with their intervals.
+
+    Args:
+        apart: ``figure, control, mean, low, high`` (:func:`facet_tables.apart_table`).
+    """
     figures = list(dict.fromkeys(apart["figure"]))
+    controls = [control for control in dict.fromkeys(apart["control"]) if control]
     traces = []
     for control, rows in apart.groupby("control", sort=False):
         own = not control
         colour = ACCENT if own else NEUTRAL
-        traces.append(
-            {
-                "type": "scatter",
-                "mode": "markers",
-                "name": "The heads" if own else str(control),
-                "x": rows["value"].tolist(),
-                "y": [figures.index(figure) + (0 if own else 0.32) for figure in rows["figure"]],
-                "marker": {
-                    "size": 16 if own else 11,
-                    "color": colour,
-                    "symbol": "circle" if own else _MARKS[str(control)],
-                    "line": {"width": 0 if own else 2, "color": colour},
-                },
-                "hovertemplate": f"{'The heads' if own else control}: %{{x:.3f}}<extra></extra>",
-            }
-        )
+        marker = {
+            "size": 16 if own else 11,
+            "color": colour,
+            "symbol": "circle" if own else _MARKS[str(control)],
+            "line": {"width": 0 if own else 2, "color": colour},
+        }
+        # Controls below the heads, each a little lower than the one before it.
+        below = 0.0 if own else 0.28 + 0.11 * controls.index(str(control))
+        heights = [figures.index(figure) + below for figure in rows["figure"]]
+        name = "The heads" if own else str(control)
+        traces.append(_dots(rows, heights, name, marker, colour, ".3f"))
     return _figure(
         traces,
-        140 + 64 * len(figures),
+        140 + 92 * len(figures),
         left=170,
         top=60,
         x={
@@ -387,7 +395,7 @@ def by_cohort(table: pd.DataFrame, axis: str, group: str, *, share: bool = False
             "title": _title(group) if len(cohorts) > 1 else None,
             "range": [-0.5, len(cohorts) - 0.5],
             "tickvals": list(range(len(cohorts))),
-            "ticktext": cohorts,
+            "ticktext": [for_plotly(cohort) for cohort in cohorts],
             "showgrid": False,
             "fixedrange": True,
         },
@@ -436,5 +444,136 @@ def expert_bars(experts: pd.DataFrame) -> go.Figure:
         },
         y=_rows_of(labels),
         showlegend=False,
+        dragmode=False,
+    )
+
+
+_GAP = 0.035  # between panels, of the width of a chart
+
+
+def forming_lines(
+    forming: pd.DataFrame, axis: str, *, best_epoch: int = 0, share: bool = True
+) -> go.Figure:
+    """A panel a facet: one figure over epochs, a line a head, chance dotted.
+
+    Args:
+        forming: ``facet, head, of, epoch, value`` (:func:`facet_tables.forming_drawn`).
+        axis: What the figure is.
+        best_epoch: The one that was kept, an upright line; 0 for none.
+        share: Whether the figure is a share of 1.
+    """
+    facets = list(dict.fromkeys(forming["facet"]))
+    width = (1 - _GAP * (len(facets) - 1)) / max(len(facets), 1)
+    epochs = forming["epoch"]
+    span = [int(epochs.min()) - 0.5, int(epochs.max()) + 0.5]
+    traces, axes, notes, named = [], {}, [], set()
+    number_format = ".1%" if share else ".2f"
+    for place, facet in enumerate(facets):
+        number = "" if place == 0 else str(place + 1)
+        begin = place * (width + _GAP)
+        axes[f"xaxis{number}"] = {
+            "domain": [begin, begin + width],
+            "range": span,
+            "title": _title("Epoch"),
+            "tickfont": _FONT,
+            "showgrid": False,
+            "fixedrange": True,
+            "dtick": 1 if span[1] - span[0] <= 8 else None,
+        }
+        notes.append(
+            {
+                "x": begin, "xref": "paper", "xanchor": "left", "y": 1, "yref": "paper",
+                "yanchor": "bottom", "showarrow": False, "font": {"size": 15},
+                "text": f"<b>{for_plotly(facet, 24)}</b>",
+            }
+        )  # fmt: skip
+        rows_of_facet = forming[forming["facet"] == facet]
+        for (head, of), rows in rows_of_facet.groupby(["head", "of"], sort=True):
+            colour = NEUTRAL if head < 0 else head_colour(int(head))
+            said = for_plotly(str(of), 60).replace("%", "&#37;")
+            traces.append(
+                {
+                    "type": "scatter",
+                    "mode": "lines+markers" if len(rows) == 1 else "lines",
+                    "name": for_plotly(str(of), _LONGEST_LEGEND),
+                    "legendgroup": int(head),
+                    "legendrank": 1000 - int(head) if head < 0 else 100 + int(head),
+                    "showlegend": head not in named,
+                    "xaxis": f"x{number}",
+                    "x": rows["epoch"].tolist(),
+                    "y": rows["value"].tolist(),
+                    "line": {
+                        "color": colour,
+                        "width": 2 if head < 0 else 3,
+                        "dash": {-1: "dash", -2: "dot"}.get(int(head), "solid"),
+                    },
+                    "hovertemplate": f"{said}, epoch %{{x}}: %{{y:{number_format}}}<extra></extra>",
+                }
+            )
+            named.add(head)
+    shapes = [
+        {
+            "type": "line", "xref": f"x{'' if place == 0 else place + 1}", "x0": best_epoch,
+            "x1": best_epoch, "yref": "paper", "y0": 0, "y1": 1, "layer": "below",
+            "line": {"width": 1.5, "color": NEUTRAL},
+        }
+        for place in range(len(facets) if best_epoch else 0)
+    ]  # fmt: skip
+    first = axes.pop("xaxis", {})
+    return _figure(
+        traces,
+        380,
+        left=78,
+        top=72,
+        x=first,
+        y={
+            "title": _title(axis),
+            "rangemode": "tozero",
+            "zeroline": True,
+            "zerolinewidth": 2,
+            "tickformat": ".0%" if share else None,
+            "fixedrange": True,
+        },
+        legend=_LEGEND_ABOVE | {"y": 1.1, "traceorder": "normal"},
+        annotations=notes,
+        shapes=shapes,
+        dragmode=False,
+        **axes,
+    )
+
+
+def beside_dots(beside: pd.DataFrame, axis: str, number: str = ".3f") -> go.Figure:
+    """Two figures in each row, the first filled and the second open, with their intervals.
+
+    Args:
+        beside: ``label, of, mean, low, high``; two kinds of ``of``.
+        axis: What the figures are.
+        number: How they are told.
+    """
+    labels = list(dict.fromkeys(beside["label"]))
+    shown = [shortened(label, 44) for label in labels]
+    traces = []
+    for place, (of, rows) in enumerate(beside.groupby("of", sort=False)):
+        colour = NEUTRAL if place else ACCENT
+        marker: dict[str, Any] = {"size": 13, "color": colour}
+        if place:
+            marker |= {"symbol": "circle-open", "line": {"width": 3, "color": colour}}
+        heights = [labels.index(label) + (0.12 if place else -0.12) for label in rows["label"]]
+        traces.append(_dots(rows, heights, str(of), marker, colour, number))
+    return _figure(
+        traces,
+        130 + 40 * len(labels),
+        left=34 + round(7.6 * max(map(len, shown), default=0)),
+        top=48,
+        x={
+            "rangemode": "tozero",
+            "title": _title(axis),
+            "tickformat": ".0%" if number.endswith("%") else None,
+            "zeroline": True,
+            "zerolinewidth": 2,
+            "fixedrange": True,
+        },
+        y=_rows_of(shown),
+        legend=_LEGEND_ABOVE | {"traceorder": "normal"},
         dragmode=False,
     )

@@ -6,22 +6,34 @@ legend's name of a control, ``""`` for the model itself.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
 from fame.facets.disentanglement import Disentanglement
+from fame.facets.forming import Formed
 from fame.facets.lists import PERMUTED
+from fame.facets.matching import Matching
 from fame.facets.probes import FacetProbes
 from fame.facets.redundancy import Redundancy
 from fame.facets.tables import TableAgreement
 from fame.facets.use import Cohort, Use
 from fame.lens.faithfulness import Estimate
-from fame.presentation.facet_sentences import CONTROLS, FIGURES_APART, shared_by
-from fame.presentation.names import facet_label
+from fame.presentation.facet_sentences import (
+    CONTROLS,
+    FIGURES_APART,
+    formed_by,
+    match_label,
+    shared_by,
+)
+from fame.presentation.names import facet_label, value_name
 from fame.presentation.sentences import changed_phrase, served_phrase
+from fame.presentation.text import shortened
 from fame.survey import Facets
+
+MOST_LINES = 6  # of heads, in one panel of a chart over epochs
 
 Evidence = dict[str, tuple[dict[str, Estimate], dict[str, dict[str, Estimate]]]]
 
@@ -112,14 +124,18 @@ def causes_table(causes: Mapping[str, Sequence[float]], names: Sequence[str]) ->
 
 
 def apart_table(apart: Disentanglement) -> pd.DataFrame:
-    """``figure, control, value``; figures that cannot be are left out."""
+    """``figure, control, mean, low, high``; figures that cannot be are left out.
+
+    ``low`` and ``high`` are missing where an older version stored no interval.
+    """
     rows = []
     for figure, label in FIGURES_APART.items():
         for control, scores in (("", apart.own), *apart.controls.items()):
             value = getattr(scores, figure)
             if value is not None:
-                rows.append((label, CONTROLS[control] if control else "", value))
-    return pd.DataFrame(rows, columns=["figure", "control", "value"])
+                low, high = scores.intervals.get(figure, (math.nan, math.nan))
+                rows.append((label, CONTROLS[control] if control else "", value, low, high))
+    return pd.DataFrame(rows, columns=["figure", "control", "mean", "low", "high"])
 
 
 def pairs_table(found: Redundancy, names: Sequence[str], by: str) -> pd.DataFrame:
@@ -159,19 +175,34 @@ def gate_path_table(used: Use, names: Sequence[str]) -> pd.DataFrame:
 
 
 def cohort_label(cohort: Cohort) -> str:
-    """``5 to 8 clicks`` and the like."""
+    """``5 to 8 clicks`` and the like; of a favourite value the value."""
     if cohort.by == "all":
         return "Everybody"
+    if cohort.by == "value":
+        return shortened(value_name(cohort.value), 24)
     span = f"{cohort.low:,}" if cohort.low == cohort.high else f"{cohort.low:,} to {cohort.high:,}"
     return f"{span} click" if (cohort.low, cohort.high) == (1, 1) else f"{span} clicks"
 
 
-def accuracy_table(used: Use, names: Sequence[str], by: str, figure: str) -> pd.DataFrame:
+def cohorts_of(used: Use, by: str, facet: str = "") -> list[Cohort]:
+    """Those of one kind; of favourite values those of one facet."""
+    return [
+        cohort
+        for cohort in used.cohorts
+        if cohort.by == by and cohort.value.partition("=")[0] == (facet if by == "value" else "")
+    ]
+
+
+def favourite_facets(used: Use) -> list[str]:
+    """The facets of which people have favourite values."""
+    values = [cohort.value for cohort in used.cohorts if cohort.by == "value"]
+    return list(dict.fromkeys(value.partition("=")[0] for value in values))
+
+
+def accuracy_table(cohorts: Sequence[Cohort], names: Sequence[str], figure: str) -> pd.DataFrame:
     """``cohort, people, what, head, of, mean, low, high``; ``what`` is fused, alone or lost."""
     rows = []
-    for cohort in used.cohorts:
-        if cohort.by != by:
-            continue
+    for cohort in cohorts:
         found = cohort.accuracy[figure]
         figures = [("fused", -1, "Fused list", found.fused)]
         figures += [("alone", h, names[h], one) for h, one in enumerate(found.alone)]
@@ -209,3 +240,144 @@ def experts_table(found: Facets, names: Sequence[str]) -> pd.DataFrame:
                     row[f"{kind}_{figure}{end}"] = value
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+CHANCE = "Chance"
+
+
+def forming_table(formed: Mapping[int, Formed], names: Sequence[str], kind: str) -> pd.DataFrame:
+    """``facet, head, of, epoch, value`` of a kind of :data:`facet_sentences.FORMING`.
+
+    ``head`` is -1 for the whole embedding or the fused list and -2 for chance; ``facet`` is empty
+    where a figure is of a head alone.
+    """
+    rows = []
+    for epoch, one in sorted(formed.items()):
+        for facet, shares in formed_by(one, kind).items():
+            for space, value in shares.items():
+                head = {"all": -1, "chance": -2}.get(space)
+                if head is None:
+                    head = int(space.removeprefix("head_"))
+                of = {-1: "Whole", -2: CHANCE}.get(head) or names[head]
+                rows.append((facet_label(facet) if facet else "", head, of, epoch, value))
+    return pd.DataFrame(rows, columns=["facet", "head", "of", "epoch", "value"])
+
+
+def forming_drawn(table: pd.DataFrame, most: int) -> pd.DataFrame:
+    """What of the table is drawn: of many facets those in which a head leads chance most.
+
+    ``most`` counts facets, and of many heads the six best at the end are drawn in each.
+    """
+    last = table[table["epoch"] == table["epoch"].max()]
+    lead, heads = {}, set()
+    for facet, rows in last.groupby("facet", sort=False):
+        own = rows[rows["head"] >= 0]
+        chance = rows.loc[rows["head"] == -2, "value"]
+        best = own if len(own) else rows[rows["head"] == -1]
+        lead[facet] = best["value"].max() - (chance.iloc[0] if len(chance) else 0)
+        heads |= {(facet, head) for head in own.nlargest(MOST_LINES, "value")["head"]}
+    facets = sorted(sorted(lead, key=lambda facet: -lead[facet])[:most])
+    kept = table[table["facet"].isin(facets)]
+    drawn = [
+        head < 0 or (facet, head) in heads
+        for facet, head in zip(kept["facet"], kept["head"], strict=True)
+    ]
+    return kept[drawn].reset_index(drop=True)
+
+
+def matches_table(
+    found: Matching, first: Sequence[str], second: Sequence[str], labels: tuple[str, str]
+) -> pd.DataFrame:
+    """``label, of, mean, low, high``: what matched lists have in common, and by chance.
+
+    Args:
+        first, second: Names of the heads of the two models.
+        labels: What the overlap and its control are called.
+    """
+    rows = []
+    for match in (found.fused, *found.matches):
+        name = "Fused list" if match.first < 0 else match_label(match, first, second)
+        for of, one in zip(labels, (match.overlap, match.chance), strict=True):
+            rows.append((name, of, one.mean, one.low, one.high))
+    return pd.DataFrame(rows, columns=["label", "of", "mean", "low", "high"])
+
+
+def beside_rows(
+    found: Matching,
+    both: tuple[Facets, Facets],
+    names: tuple[Sequence[str], Sequence[str]],
+    by: str,
+) -> list[tuple[str, Estimate, Estimate]]:
+    """What is compared and the figures of two checkpoints: a row a match, or a match and a facet.
+
+    None where a file does not have them.
+
+    Args:
+        by: A kind of :data:`facet_sentences.COMPARED`, but for ``matches``.
+    """
+    pairs = [(match_label(match, *names), (match.first, match.second)) for match in found.matches]
+    rows: list[tuple[str, Estimate, Estimate]] = []
+    if by in ("ranking", "gate"):
+        used = [one.use for one in both if one.use is not None]
+        if len(used) < 2:
+            return []
+        if by == "gate":
+            gates = [used[model].gate for model in (0, 1)]
+            return [
+                (label, gates[0][one].mean, gates[1][other].mean) for label, (one, other) in pairs
+            ]
+        accuracy = [one.cohorts[0].accuracy["NDCG@10"] for one in used]
+        rows = [("Fused list", accuracy[0].fused, accuracy[1].fused)]
+        return rows + [
+            (label, accuracy[0].alone[one], accuracy[1].alone[other])
+            for label, (one, other) in pairs
+        ]
+    if by == "overlap":
+        shared = [_overlaps_of(one) for one in both]
+        for at, (label, one) in enumerate(pairs):
+            for beside, other in pairs[at + 1 :]:
+                keys = [tuple(sorted((one[model], other[model]))) for model in (0, 1)]
+                if all(key in own for key, own in zip(keys, shared, strict=True)):
+                    one_here, one_there = (shared[model][keys[model]] for model in (0, 1))
+                    rows.append((f"{label} and {beside}", one_here, one_there))
+        return rows
+    figures = [_by_facet(one, by) for one in both]
+    for facet in figures[0]:
+        if facet in figures[1]:
+            for label, heads in pairs:
+                own = [figures[model][facet][heads[model]] for model in (0, 1)]
+                rows.append((f"{facet_label(facet)}: {label}", own[0], own[1]))
+    return rows
+
+
+def _overlaps_of(found: Facets) -> dict[tuple[int, int], Estimate]:
+    pairs = found.redundancy.pairs if found.redundancy else []
+    return {(pair.heads[0], pair.heads[1]): pair.overlap for pair in pairs}
+
+
+def _by_facet(found: Facets, by: str) -> dict[str, list[Estimate]]:
+    """By facet ``[H]``; a cause has no interval."""
+    if by == "causes":
+        return {
+            facet: [Estimate(moved, math.nan, math.nan) for moved in by_head]
+            for facet, by_head in found.causes.items()
+        }
+    evidence = of_lists(found.lists) if by == "lists" else of_tables(found.tables or {})
+    return {
+        facet: [one for space, one in spaces.items() if space != "all"]
+        for facet, (spaces, _) in evidence.items()
+    }
+
+
+def beside_table(
+    rows: Sequence[tuple[str, Estimate, Estimate]], names: tuple[str, str]
+) -> pd.DataFrame:
+    """``label, of, mean, low, high``: the figures of two checkpoints, called by their names."""
+    return pd.DataFrame(
+        [
+            (label, of, one.mean, one.low, one.high)
+            for label, *both in rows
+            for of, one in zip(names, both, strict=True)
+        ],
+        columns=["label", "of", "mean", "low", "high"],
+    )

@@ -27,22 +27,26 @@ import torch
 import fame
 from fame.baselines import CountingBaselines, baselines_beside
 from fame.checkpoint import (
+    CONFIG,
     METRICS,
     Checkpoint,
+    Description,
     list_checkpoints,
     load_checkpoint,
     read_description,
 )
+from fame.comparison import Compared, compare_checkpoints, why_not
 from fame.config import ModelName
 from fame.data import Dataset, load
 from fame.data.catalogue import facet_columns, values_by_facet
-from fame.errors import FameError
+from fame.errors import CheckpointError, FameError
 from fame.experiments.choice import Choice, choose_settings
 from fame.experiments.results import RESULTS
 from fame.experiments.standing import Standing
 from fame.experiments.standing import standing as standing_of
 from fame.facets.above_base import BaseRates
 from fame.facets.agreement import Agreement, facet_agreement
+from fame.facets.estimates import items_among
 from fame.facets.spaces import space_vectors
 from fame.head_names import NAMES, choose_names, read_head_names
 from fame.lens.experts import ExpertAccount, expert_account
@@ -313,6 +317,50 @@ def deletion(
     return _deletion(*_key(opened, history, desk), k, opened)
 
 
+# --- two checkpoints ---------------------------------------------------------------------------
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _description(path: Path, stamp: Stamp) -> Description:
+    return read_description(path)
+
+
+def comparable(opened: Checkpoint) -> tuple[list[str], dict[str, str]]:
+    """Names of the checkpoints that can be compared with one, and why each other one cannot be."""
+    fit, unfit = [], {}
+    for path in list_checkpoints(checkpoint_root()):
+        if path.name == opened.name:
+            continue
+        try:
+            stamp = tuple(entry for entry in _stamp(path) if entry[0] == CONFIG)
+            reason = why_not(opened, _description(path, stamp))
+        except CheckpointError as error:
+            reason = str(error)
+        if reason:
+            unfit[path.name] = reason
+        else:
+            fit.append(path.name)
+    return fit, unfit
+
+
+@st.cache_resource(max_entries=8, show_spinner="Comparing the lists of both checkpoints …")
+def _compared(
+    first: str,
+    second: str,
+    fingerprint: str,
+    _opened: Checkpoint,
+    _other: Checkpoint,
+    _data: Dataset,
+) -> Compared:
+    return compare_checkpoints(_opened, _other, _data.interactions)
+
+
+def compared(opened: Checkpoint, other: Checkpoint, data: Dataset) -> Compared:
+    """Which heads of two checkpoints do the same, over a sample of the people."""
+    fingerprint = data.interactions.fingerprint
+    return _compared(opened.hash, other.hash, fingerprint, opened, other, data)
+
+
 # --- beside a checkpoint ------------------------------------------------------------------------
 
 
@@ -439,7 +487,8 @@ def labels_of_map(
 
 @st.cache_resource(max_entries=4, show_spinner="Looking at what nearest items have in common …")
 def _agreement(checkpoint_hash: str, _opened: Checkpoint) -> dict[str, Agreement]:
-    return facet_agreement(_opened.model, values_by_facet(_opened.items))
+    among = items_among(_opened.items["train_count"].to_numpy())
+    return facet_agreement(_opened.model, values_by_facet(_opened.items), among=among)
 
 
 def agreement(opened: Checkpoint) -> dict[str, Agreement]:

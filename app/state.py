@@ -19,7 +19,7 @@ from urllib.parse import quote, unquote
 
 import streamlit as st
 
-from fame.presentation.facet_sentences import SHARED
+from fame.presentation.facet_sentences import COMPARED, FORMING, SHARED
 from fame.presentation.text import one_line, shortened
 
 MAX_ITEMS = 1000  # clicks that an address or an edited history may hold
@@ -153,7 +153,7 @@ PARTS = (  # of Lens, one of them open
 DESK = ("gate", "mute", "solo")
 QUESTIONS = (  # of Facets, all of them shown or one alone
     *("names", "lists", "tables", "probes", "causes", "apart", "shared", "gate", "accuracy"),
-    "experts",
+    *("experts", "forming", "compare"),
 )
 
 CHOICES: dict[str, Choice] = {
@@ -186,7 +186,13 @@ CHOICES: dict[str, Choice] = {
     "question": Choice("all", _among("all", *QUESTIONS)),
     "shared": Choice("overlap", _among(*SHARED)),
     "pair": Choice(None, _pair, lambda pair: f"{pair[0]}:{pair[1]}"),
-    "cohort": Choice("all", _among("all", "length", "popularity")),
+    "spread": Choice("people", _among("people", "length")),  # of the gate
+    "measure": Choice("alone", _among("alone", "lost")),  # of each head's accuracy
+    "cohort": Choice("all", _among("all", "length", "popularity", "value")),
+    "favourite": Choice("", _text),  # the facet whose favourite values make cohorts
+    "forming": Choice("lists", _among(*FORMING)),
+    "against": Choice("", _text),  # the checkpoint that is compared with
+    "compared": Choice("matches", _among(*COMPARED)),
     "figure": Choice("NDCG@10", _among("NDCG@10", "HR@10")),
 }
 

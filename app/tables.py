@@ -103,6 +103,14 @@ def head_lists(
     return table
 
 
+def first_items(trace: SequenceTrace, head: int, k: int) -> list[int]:
+    """The first k items of a head's own list, or of the fused one for head -1."""
+    if head < 0:
+        return fused_table(trace, k)["item"].tolist()
+    table = head_table(trace, k)
+    return table.loc[table["head"] == head, "item"].tolist()
+
+
 def ledger_for_download(
     items: pd.DataFrame, fused: pd.DataFrame, called: HeadNames
 ) -> pd.DataFrame:

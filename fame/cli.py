@@ -778,6 +778,7 @@ def facets(
     """
     from fame.data.catalogue import values_by_facet
     from fame.facets.agreement import NEIGHBOURS, facet_agreement
+    from fame.facets.estimates import items_among
     from fame.opening import write_opening
     from fame.survey import sasrec_beside, survey_facets
 
@@ -795,7 +796,8 @@ def facets(
         typer.echo(
             f"Only tables were measured; lists and names need histories. {error}{remedy}", err=True
         )
-        agreement = facet_agreement(loaded.model, values_by_facet(loaded.items))
+        among = items_among(loaded.items["train_count"].to_numpy())
+        agreement = facet_agreement(loaded.model, values_by_facet(loaded.items), among=among)
     else:
         found = survey_facets(
             loaded,

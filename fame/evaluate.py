@@ -31,7 +31,7 @@ from fame.data.sequences import (
 )
 from fame.errors import DataError
 from fame.metrics import FIGURES, summarise_ranks, target_ranks
-from fame.models.sequence_model import SequenceModel
+from fame.models.sequence_model import LastPosition, SequenceModel
 from fame.ranking import OVERLAP_AT, only_candidates, shared, top_lists
 
 _RANKED: dict[Repeats, str] = {
@@ -129,15 +129,22 @@ def _ranks(
     return target_ranks(scores, target).cpu().numpy()
 
 
-def fused_scorer(model: SequenceModel) -> Scorer:
+# Told the examples of a batch by their index and what the model read of them.
+Reader = Callable[[np.ndarray, LastPosition], None]
+
+
+def fused_scorer(model: SequenceModel, on_read: Reader | None = None) -> Scorer:
     """``P(v) = <x_v, q>`` at the last position; a call writes over the scores of the last one."""
     vectors_VD = model.item_vectors().detach()
     table_VD = model.padded_table(vectors_VD).detach()
     block = table_VD.new_empty(0, len(table_VD))
 
-    def score(_: np.ndarray, inputs: Tensor) -> Tensor:
+    def score(index: np.ndarray, inputs: Tensor) -> Tensor:
         nonlocal block
-        query_BD = model.read(inputs, vectors_VD=vectors_VD).query
+        end = model.read(inputs, vectors_VD=vectors_VD)
+        if on_read is not None:
+            on_read(index, end)
+        query_BD = end.query
         if len(block) < len(query_BD):
             block = query_BD.new_empty(len(query_BD), len(table_VD))
         return torch.mm(query_BD, table_VD.T, out=block[: len(query_BD)])
@@ -152,11 +159,16 @@ def model_ranks(
     *,
     batch_size: int | None = None,
     share: tuple[int, int] = (0, 1),
+    on_read: Reader | None = None,
 ) -> np.ndarray:
-    """Rank of every target by the fused score, see :func:`rank_targets`; sets eval mode."""
+    """Rank of every target by the fused score, see :func:`rank_targets`; sets eval mode.
+
+    Args:
+        on_read: Told what the model read of every batch.
+    """
     model.eval()
     return rank_targets(
-        fused_scorer(model),
+        fused_scorer(model, on_read),
         data,
         split,
         max_length=model.config.max_length,

@@ -26,6 +26,7 @@ from fame.facets.agreement import NEIGHBOURS, Agreement, facet_agreement
 from fame.facets.causes import facet_causes
 from fame.facets.codes import untrained_like
 from fame.facets.disentanglement import Disentanglement
+from fame.facets.estimates import items_among
 from fame.facets.expert_lists import ExpertLists, expert_lists
 from fame.facets.experts import (
     ExpertGoals,
@@ -74,6 +75,8 @@ _COMMANDS = {PEOPLE: "survey", FAITHFULNESS: "survey", FACETS: "facets"}
 SAMPLE = 500
 EXPERT_PEOPLE = 10_000  # whose routers are looked at: a share of them is then within 0.01
 LIST_LENGTH = 10
+_RANKED = 4_000_000_000  # scores of heads and controls that lists are made from
+_FEWEST = 100  # people of whom they are, however many items and heads there are
 _ESTIMATES = ("above_zero", "above_latest", "below_latest", "lead_on_latest", "area")
 
 
@@ -128,7 +131,7 @@ def survey(
         sample: People whose explanations are tested, at most.
         on_progress: Told what is being done and the share of it that is.
     """
-    examples, histories = _everybody(data)
+    examples, histories = everybody_of(data)
     user_ids = [str(user) for user in data.user_ids[examples.users]]
 
     def progress(text: str) -> Callable[[int, int], None]:
@@ -153,7 +156,7 @@ def survey(
     size = min(sample, len(histories))
     measures = faithfulness_of_people(
         checkpoint.model,
-        [histories[person] for person in _drawn(len(histories), size, seed)],
+        [histories[person] for person in drawn_people(len(histories), size, seed)],
         k=LIST_LENGTH,
         draws=DRAWS,
         seed=seed,
@@ -165,7 +168,7 @@ def survey(
     return people, faithfulness
 
 
-def _everybody(data: Interactions) -> tuple[HeldOut, list[np.ndarray]]:
+def everybody_of(data: Interactions) -> tuple[HeldOut, list[np.ndarray]]:
     """Everybody with a history and an item after it, and the histories ``(length,)``."""
     examples = held_out(data, "test")
     if not len(examples):
@@ -176,7 +179,7 @@ def _everybody(data: Interactions) -> tuple[HeldOut, list[np.ndarray]]:
     ]
 
 
-def _drawn(people: int, size: int, seed: int) -> np.ndarray:
+def drawn_people(people: int, size: int, seed: int) -> np.ndarray:
     """``(size,)`` of so many people, in their order."""
     return np.sort(np.random.default_rng(seed).choice(people, size, replace=False))
 
@@ -203,6 +206,8 @@ class Facets:
             without it (:mod:`fame.facets.expert_lists`).
         tables, probes, disentanglement, redundancy, use: As of
             :class:`fame.facets.measures.Measures`; ``None`` too where an older version measured.
+        among: Items that neighbours and exchanges were looked for among: all, or of a large
+            catalogue a sample by strata of popularity (:func:`fame.facets.estimates.items_among`).
     """
 
     neighbours: int
@@ -222,6 +227,7 @@ class Facets:
     disentanglement: Disentanglement | None = None
     redundancy: Redundancy | None = None
     use: Use | None = None
+    among: int | None = None
 
 
 _EXPERTS = ("expert_people", "experts", "expert_share", "expert_share_interval", "expert_lists")
@@ -245,13 +251,16 @@ def survey_facets(
         sample: People whose lists are looked at, at most.
         on_progress: Told what is being done.
     """
-    examples, everybody = _everybody(data)
-    drawn = _drawn(len(everybody), min(sample, len(everybody)), seed)
-    histories = [everybody[person] for person in drawn]
+    examples, everybody = everybody_of(data)
     model, repeats = checkpoint.model, checkpoint.data.repeats
+    rankings = 1 + 5 * (len(space_names(model)) - 1)  # of the heads and of their controls
+    most = max(_FEWEST, _RANKED // (rankings * data.num_items))
+    drawn = drawn_people(len(everybody), min(sample, most, len(everybody)), seed)
+    histories = [everybody[person] for person in drawn]
     values = values_by_facet(checkpoint.items)
+    among = items_among(checkpoint.items["train_count"].to_numpy(), seed=seed)
     on_progress("Looking at nearest items", None)
-    agreement = facet_agreement(model, values)
+    agreement = facet_agreement(model, values, among=among)
     on_progress(f"Looking at the lists of {len(histories):,} people", None)
     untrained = untrained_like(model, seed=seed)
     train_count = checkpoint.items["train_count"].to_numpy()
@@ -268,7 +277,7 @@ def survey_facets(
     )
     on_progress("Exchanging values in their histories", None)
     known = {facet: values[facet] for facet in lists}
-    causes = facet_causes(model, histories, known, repeats=repeats, seed=seed)
+    causes = facet_causes(model, histories, known, repeats=repeats, among=among, seed=seed)
     shares = checkpoint.model_config.facet_shares
     heads = name_heads(
         [head_name(head) for head in range(len(space_names(model)) - 1)],
@@ -308,6 +317,7 @@ def survey_facets(
         expert_share=use.expert_share,
         expert_share_interval=use.expert_share_interval,
         expert_lists=changed,
+        among=len(among),
         **vars(measures),
     )
     _write(checkpoint, data, FACETS, asdict(facets))
@@ -331,8 +341,8 @@ def survey_experts(
         named: ``[H]`` what the heads are called, where that is known.
         seed: Of the sample, the permutations and the intervals.
     """
-    examples, everybody = _everybody(data)
-    drawn = _drawn(len(everybody), min(EXPERT_PEOPLE, len(everybody)), seed)
+    examples, everybody = everybody_of(data)
+    drawn = drawn_people(len(everybody), min(EXPERT_PEOPLE, len(everybody)), seed)
     values = expert_values(checkpoint.items)
     return experts_report(
         checkpoint.model,
@@ -426,7 +436,7 @@ def read_facets(checkpoint: Checkpoint) -> Facets | None:
         CheckpointError: where the file is damaged, or was made from other weights.
     """
     names = [field.name for field in fields(Facets)]
-    found = _read(checkpoint, FACETS, names, optional=_MEASURES)
+    found = _read(checkpoint, FACETS, names, optional=(*_MEASURES, "among"))
     if found is None:
         return None
     file, document = found
@@ -434,6 +444,7 @@ def read_facets(checkpoint: Checkpoint) -> Facets | None:
     try:
         types = get_type_hints(Facets)
         measures = {name: read_as(types[name], document[name]) for name in _MEASURES}
+        read_as(types["among"], document["among"])
         agreement = {name: Agreement(**stored) for name, stored in document["agreement"].items()}
         heads = [NamedHead(**stored) for stored in document["heads"]]
         lists = {name: _read_lists(stored, spaces) for name, stored in document["lists"].items()}

@@ -1,12 +1,13 @@
 """JSON into frozen dataclasses, as strictly as they are typed.
 
 ``dataclasses.asdict`` writes them; this is the way back. A field too many, one too few, or a value
-of another type is a ``ValueError``.
+of another type is a ``ValueError``. A field with a default may be missing: what an older version
+wrote lacks it.
 """
 
 from __future__ import annotations
 
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
 from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
@@ -37,14 +38,24 @@ def read_as(kind: Any, value: Any) -> Any:
         return {name: read_as(get_args(kind)[1], one) for name, one in value.items()}
     if isinstance(kind, type) and is_dataclass(kind):
         types = _types(kind)
-        if not isinstance(value, dict) or set(value) != set(types):
+        if not isinstance(value, dict) or not _needed(kind) <= set(value) <= set(types):
             raise ValueError(f"must hold {', '.join(sorted(types))}")
-        return kind(**{name: read_as(own, value[name]) for name, own in types.items()})
+        return kind(**{name: read_as(types[name], own) for name, own in value.items()})
     if kind is float and type(value) is int:
         return float(value)
     if type(value) is not kind:
         raise ValueError(f"{value!r} is not of type {kind.__name__}")
     return value
+
+
+@cache
+def _needed(kind: type) -> frozenset[str]:
+    """The fields without a default."""
+    return frozenset(
+        field.name
+        for field in fields(kind)
+        if field.default is MISSING and field.default_factory is MISSING
+    )
 
 
 @cache

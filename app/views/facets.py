@@ -1,22 +1,28 @@
 """Facets: did the heads become facets, and the experts preferences?"""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 import cards
 import components
 import facet_charts
 import facet_tables
+import forming
 import pickers
 import resources
+import side_by_side
 import state
 from badge import badge
-from fame.checkpoint import Checkpoint
+from fame.checkpoint import METRICS, Checkpoint
 from fame.errors import CheckpointError
+from fame.facets.forming import FORMING, read_forming
 from fame.presentation import facet_sentences as sentences
 from fame.presentation.names import HeadNames, facet_label, head_name
 from fame.presentation.palette import head_colour
@@ -29,7 +35,10 @@ LEDE = (
     "A head that is a facet recommends by one attribute of the items, and by no other. Whether one "
     "does is a question of evidence: here is each piece of it, beside what it would be by chance."
 )
-OWN = ("question", "shared", "pair", "cohort", "figure", "present")
+OWN = (
+    *("question", "shared", "pair", "spread", "measure", "cohort", "favourite", "figure"),
+    *("forming", "against", "compared", "user", "present"),
+)
 MOST_HEADS = 6  # drawn in a facet: the best of more
 
 
@@ -145,82 +154,116 @@ def names(seen: Seen) -> None:
     )
 
 
-def _evidence(seen: Seen, evidence: facet_tables.Evidence, said: str, axis: str, name: str) -> None:
-    table = facet_tables.evidence_table(evidence, seen.names)
-    components.words(sentences.lead_sentence(evidence, seen.names, said))
+@dataclass(frozen=True)
+class Shown:
+    """One kind of evidence: the best head of each facet beside its controls.
+
+    Attributes:
+        found: What is stored of it by facet; ``None`` where an older version did not measure it.
+        of: What is stored, as estimates by space and by control.
+        missing: What to call it where it is not stored.
+        empty: What to say where no facet could be measured.
+        said: By what, as in "by its list".
+        axis: What the figures are.
+        noted: What stands below the chart.
+    """
+
+    found: Callable[[Facets], Mapping[str, Any] | None]
+    of: Callable[[Any], facet_tables.Evidence]
+    missing: str
+    empty: str
+    said: str
+    axis: str
+    noted: Callable[[Seen], str]
+
+
+def _of_lists(seen: Seen) -> str:
+    return f"Over {seen.found.people:,} people. {sentences.CONTROLS_EXPLAINED}"
+
+
+def _sampled(seen: Seen, among: int | None) -> str:
+    """What stands for a catalogue that is too large to be looked through; nothing where all is."""
+    V = len(seen.opened.items)
+    if among is None or among >= V:
+        return ""
+    return f"{among:,} items drawn by strata of popularity out of {V:,}"
+
+
+def _of_tables(seen: Seen) -> str:
+    found = seen.found.tables or {}
+    of = next(iter(found.values()))
+    sample = _sampled(seen, of.among) or f"all {of.among:,}"
+    return (
+        f"Up to {max(one.asked for one in found.values()):,} items, drawn by strata of popularity, "
+        f"were asked for their nearest among {sample}. A head made of a facet's values agrees with "
+        "itself by construction: then the untrained model does too, and only lists can tell."
+    )
+
+
+def _of_probes(seen: Seen) -> str:
+    found = seen.found.probes or {}
+    probed = "; ".join(
+        f"{facet_label(facet)}: {one.values} values over {one.items:,} items"
+        for facet, one in found.items()
+    )
+    left = [facet for facet in seen.found.agreement if facet not in found]
+    rest = f" Not probed: {', '.join(map(facet_label, left))}." if left else ""
+    return (
+        f"Ridge regression, five-fold over items. The control task (Hewitt and Liang, 2019) deals "
+        f"the same values anew among items of like popularity. {probed}.{rest}"
+    )
+
+
+EVIDENCE = {
+    "lists": Shown(
+        found=lambda stored: stored.lists,
+        of=facet_tables.of_lists,
+        missing="What heads recommend",
+        empty="No item that came next has a known attribute, so there is none to share.",
+        said="by its list",
+        axis="Share of the 20 listed items that share a value with the item that came next",
+        noted=_of_lists,
+    ),
+    "tables": Shown(
+        found=lambda stored: stored.tables,
+        of=facet_tables.of_tables,
+        missing="What lies near an item, beside controls,",
+        empty="The catalogue says nothing of the items, so nothing near can agree.",
+        said="by what lies near an item",
+        axis="Share of an item's ten nearest items that share a value with it",
+        noted=_of_tables,
+    ),
+    "probes": Shown(
+        found=lambda stored: stored.probes,
+        of=facet_tables.of_probes,
+        missing="What linear probes read",
+        empty="No facet has two values that enough items have, so nothing is probed.",
+        said="by a linear probe",
+        axis="Selectivity: accuracy of the probe less that on its control task",
+        noted=_of_probes,
+    ),
+}
+
+
+def evidence(seen: Seen, name: str) -> None:
+    """The section of one kind of evidence, by its name in :data:`EVIDENCE`."""
+    shown = EVIDENCE[name]
+    found = shown.found(seen.found)
+    if found is None:
+        return _missing(seen, shown.missing)
+    if not found:
+        return components.quiet(shown.empty)
+    own = shown.of(found)
+    table = facet_tables.evidence_table(own, seen.names)
+    components.words(sentences.lead_sentence(own, seen.names, shown.said))
     drawn = facet_tables.drawn(table, MOST_HEADS)
-    _take_along(facet_charts.evidence_dots(drawn, axis), table, name)
+    _take_along(facet_charts.evidence_dots(drawn, shown.axis), table, f"facets-{name}")
     if len(seen.names) > MOST_HEADS:
         components.quiet(
             f"Of {len(seen.names)} heads the {MOST_HEADS} best in each facet are drawn; all are in "
             "the table that you can take along."
         )
-
-
-def lists(seen: Seen) -> None:
-    if not seen.found.lists:
-        components.quiet("No item that came next has a known attribute, so there is none to share.")
-        return
-    _evidence(
-        seen,
-        facet_tables.of_lists(seen.found.lists),
-        "by its list",
-        "Share of the 20 listed items that share a value with the item that came next",
-        "facets-lists",
-    )
-    components.quiet(f"Over {seen.found.people:,} people. {sentences.CONTROLS_EXPLAINED}")
-
-
-def near(seen: Seen) -> None:
-    if seen.found.tables is None:
-        return _missing(seen, "What lies near an item, beside controls,")
-    if not seen.found.tables:
-        components.quiet("The catalogue says nothing of the items, so nothing near can agree.")
-        return None
-    _evidence(
-        seen,
-        facet_tables.of_tables(seen.found.tables),
-        "by what lies near an item",
-        "Share of an item's ten nearest items that share a value with it",
-        "facets-tables",
-    )
-    of = next(iter(seen.found.tables.values()))
-    sample = f"among {of.among:,} items"
-    if of.among < len(seen.opened.items):
-        sample = f"{sample} drawn by strata of popularity out of {len(seen.opened.items):,}"
-    components.quiet(
-        f"Up to {max(one.asked for one in seen.found.tables.values()):,} items, drawn by strata of "
-        f"popularity, were asked for their nearest {sample}. A head made of a facet's values "
-        "agrees with itself by construction: then the untrained model does too, and only lists can "
-        "tell."
-    )
-    return None
-
-
-def probes(seen: Seen) -> None:
-    if seen.found.probes is None:
-        return _missing(seen, "What linear probes read")
-    if not seen.found.probes:
-        components.quiet("No facet has two values that enough items have, so nothing is probed.")
-        return None
-    _evidence(
-        seen,
-        facet_tables.of_probes(seen.found.probes),
-        "by a linear probe",
-        "Selectivity: accuracy of the probe less that on its control task",
-        "facets-probes",
-    )
-    probed = "; ".join(
-        f"{facet_label(facet)}: {one.values} values over {one.items:,} items"
-        for facet, one in seen.found.probes.items()
-    )
-    left = [facet for facet in seen.found.agreement if facet not in seen.found.probes]
-    rest = f" Not probed: {', '.join(map(facet_label, left))}." if left else ""
-    components.quiet(
-        f"Ridge regression, five-fold over items. The control task (Hewitt and Liang, 2019) deals "
-        f"the same values anew among items of like popularity. {probed}.{rest}"
-    )
-    return None
+    return components.quiet(shown.noted(seen))
 
 
 # --- causes, DCI, redundancy ---------------------------------------------------------------------
@@ -233,12 +276,14 @@ def causes(seen: Seen) -> None:
     table = facet_tables.causes_table(seen.found.causes, seen.names)
     components.words(sentences.causes_sentence(seen.found.causes, seen.names))
     _take_along(facet_charts.causes_squares(table), table, "facets-causes")
+    sample = _sampled(seen, seen.found.among)
+    among = f" Items to exchange for were looked for among {sample}." if sample else ""
     components.quiet(
         "Every click of a history is exchanged for another item, once for one alike in the facet "
         "and once for one unlike it, both as alike as can be in all else. A square is how much "
         "further the head's list moves in the second case: the first is its control. In units of 1 "
         f"less rank-biased overlap, mean over {seen.found.people:,} people; at or below 0 there is "
-        "no square. A head that is a facet has one hot square."
+        f"no square. A head that is a facet has one hot square.{among}"
     )
 
 
@@ -253,7 +298,8 @@ def apart(seen: Seen) -> None:
     table = facet_tables.apart_table(found)
     if len(table):
         _take_along(facet_charts.apart_dots(table), table, "facets-apart")
-    components.quiet(sentences.CAUTION)
+    bars = " Bars are 95 % intervals over the items." if found.own.intervals else ""
+    components.quiet(f"{sentences.CAUTION}{bars}")
     return None
 
 
@@ -322,20 +368,34 @@ def gate(seen: Seen) -> None:
     if used is None:
         return _no_use(seen)
     components.words(sentences.gate_use_sentence(used, seen.names))
-    left, right = st.columns(2)
-    with left:
+    by = _one_of("spread", {"people": "Over people", "length": "By length of history"})
+    if by == "people":
         table = facet_tables.gate_table(used, seen.names)
         _take_along(facet_charts.gate_boxes(table), table, "facets-gate")
-    with right:
-        path = facet_tables.gate_path_table(used, seen.names)
-        figure = facet_charts.by_cohort(path, "Share of the gate", "Length of history", share=True)
-        _take_along(figure, path, "facets-gate-by-length")
+        marks = "A box holds the middle half of them and its whiskers the middle 90 %"
+    else:
+        table = facet_tables.gate_path_table(used, seen.names)
+        figure = facet_charts.by_cohort(table, "Share of the gate", "Length of history", share=True)
+        _take_along(figure, table, "facets-gate-by-length")
+        marks = "Means with 95 % intervals"
     components.quiet(
-        f"Over {used.people:,} people. A box holds the middle half of them and its whiskers the "
-        "middle 90 %; on the right means with 95 % intervals. Control: an even gate gives every "
-        f"head {100 / len(seen.names):.0f} %."
+        f"Over {used.people:,} people. {marks}. Control: an even gate gives every head "
+        f"{100 / len(seen.names):.0f} %."
     )
     return None
+
+
+def _one_of(name: str, offered: dict[str, str], place: DeltaGenerator | None = None) -> str:
+    """Lets one of a few be chosen, by the choice's name in :mod:`state`; what was chosen."""
+    chosen = (place or st).segmented_control(
+        "Shown",
+        list(offered),
+        format_func=offered.__getitem__,
+        required=True,
+        key=state.key(name),
+        label_visibility="collapsed" if place is None else "visible",
+    )
+    return str(state.keep(name, chosen))
 
 
 def _no_use(seen: Seen) -> None:
@@ -349,6 +409,7 @@ GROUPS = {
     "all": "Everybody",
     "length": "By length of history",
     "popularity": "By popularity of what came next",
+    "value": "By favourite value",
 }
 
 
@@ -356,10 +417,19 @@ def accuracy(seen: Seen) -> None:
     used = seen.found.use
     if used is None:
         return _no_use(seen)
-    first, second = st.columns(2)
+    favourites = facet_tables.favourite_facets(used)
+    if state.get("cohort") == "value" and not favourites:
+        state.notice("No favourite values are stored of this checkpoint; everybody is shown.")
+        state.settle("cohort", "all")
+    shown, first, second = st.columns([2, 3, 1])
+    single = len(seen.names) == 1  # then nothing is left without it
+    if single:
+        state.settle("measure", "alone")
+    offered = {"alone": "Each head alone"} | ({} if single else {"lost": "Lost without it"})
+    measure = _one_of("measure", offered, shown)
     by = first.segmented_control(
         "People",
-        list(GROUPS),
+        [group for group in GROUPS if group != "value" or favourites],
         format_func=GROUPS.__getitem__,
         required=True,
         key=state.key("cohort"),
@@ -369,25 +439,62 @@ def accuracy(seen: Seen) -> None:
     )
     state.keep("cohort", by)
     state.keep("figure", figure)
+    facet = _choose_favourite(favourites) if by == "value" else ""
+    cohorts = facet_tables.cohorts_of(used, by, facet)
     components.words(sentences.accuracy_sentence(used.cohorts[0], seen.names, figure))
-    table = facet_tables.accuracy_table(used, seen.names, by, figure)
-    group = {"length": "Clicks in the history", "popularity": "Clicks on it in training"}
-    left, right = st.columns(2)
-    with left:
-        alone = table[table["what"] != "lost"]
-        chart = facet_charts.by_cohort(alone, f"{figure} of each head alone", group.get(by, ""))
-        _take_along(chart, alone, "facets-alone")
-    with right:
-        lost = table[table["what"] == "lost"]
-        if len(lost):
-            axis = f"{figure} lost without the head"
-            _take_along(facet_charts.by_cohort(lost, axis, group.get(by, "")), lost, "facets-lost")
+    labels = [facet_tables.cohort_label(cohort) for cohort in cohorts]
+    told = sentences.cohorts_sentence(cohorts, labels, seen.names, figure)
+    if told and measure == "lost":
+        components.words(told)
+    table = facet_tables.accuracy_table(cohorts, seen.names, figure)
+    table = table[(table["what"] == "lost") == (measure == "lost")]
+    group = {
+        "length": "Clicks in the history",
+        "popularity": "Clicks on it in training",
+        "value": f"{facet_label(facet)} that most clicks of the history have",
+    }
+    axis = (
+        f"{figure} lost without the head" if measure == "lost" else f"{figure} of each head alone"
+    )
+    chart = facet_charts.by_cohort(table, axis, group.get(by, ""))
+    _take_along(chart, table, f"facets-{measure}")
     components.quiet(
         f"Test items of {used.people:,} people, ranked over the whole catalogue; 95 % intervals "
-        "over people, paired on the right. Without a head its share of the gate is 0 and the "
-        "others' grow. The fused list is the control of each head alone, and 0 that of a loss."
+        + (
+            "over people, paired. Without a head its share of the gate is 0 and the others' grow. "
+            "0 is the control: nothing lost."
+            if measure == "lost"
+            else "over people. The fused list is the control."
+        )
     )
+    if by == "value":
+        people = "; ".join(
+            f"{label}: {cohort.people:,}" for label, cohort in zip(labels, cohorts, strict=True)
+        )
+        components.quiet(
+            f"The favourites of most people, who are: {people}. Who has two favourites, as "
+            "frequent as each other, is in none."
+        )
     return None
+
+
+def _choose_favourite(facets: list[str]) -> str:
+    """The facet whose favourite values part the people."""
+    if state.get("favourite") not in facets:
+        if state.get("favourite"):
+            state.notice(
+                f"There are no favourite values of {state.get('favourite')!r}; another facet is "
+                "shown."
+            )
+        state.settle("favourite", facets[0])
+    facet = st.segmented_control(
+        "Favourite",
+        facets,
+        format_func=facet_label,
+        required=True,
+        key=state.key("favourite"),
+    )
+    return str(state.keep("favourite", facet))
 
 
 # --- experts -------------------------------------------------------------------------------------
@@ -409,17 +516,51 @@ def experts(seen: Seen) -> None:
     )
 
 
+# --- forming -------------------------------------------------------------------------------------
+
+
+def formed(seen: Seen) -> None:
+    metrics = seen.opened.metrics or {}
+    try:
+        by_epoch = read_forming(metrics.get(FORMING, []))
+    except ValueError as error:
+        st.error(for_markdown(f"{seen.opened.path / METRICS} has a record of epochs that {error}."))
+        return
+    if not by_epoch:
+        components.quiet("The version that trained this checkpoint kept no record of its epochs.")
+        return
+    forming.draw(by_epoch, seen.names, best_epoch=metrics.get("best_epoch", 0))
+
+
+def compare(seen: Seen) -> None:
+    side_by_side.draw(seen.opened, seen.found, seen.names)
+
+
 QUESTIONS: dict[str, tuple[str, tuple[str, ...], Callable[[Seen], None]]] = {
     "names": ("Which heads are facets?", ("Head (facet)",), names),
-    "lists": ("What does each head recommend?", ("Head (facet)", "Held-out item"), lists),
-    "tables": ("What lies near an item in each head?", ("Embedding",), near),
-    "probes": ("Can an attribute be read off a head?", ("Embedding",), probes),
+    "lists": (
+        "What does each head recommend?",
+        ("Head (facet)", "Held-out item"),
+        partial(evidence, name="lists"),
+    ),
+    "tables": (
+        "What lies near an item in each head?",
+        ("Embedding",),
+        partial(evidence, name="tables"),
+    ),
+    "probes": (
+        "Can an attribute be read off a head?",
+        ("Embedding",),
+        partial(evidence, name="probes"),
+    ),
     "causes": ("Which head listens to which facet?", ("Rank-biased overlap",), causes),
     "apart": ("How far do the heads come apart?", (), apart),
     "shared": ("How much do two heads say the same?", ("Rank-biased overlap",), shared),
     "gate": ("How much does each head count?", ("Gate",), gate),
     "accuracy": ("How good is each head, and what is lost without it?", ("NDCG@10",), accuracy),
     "experts": ("Did the experts become preferences?", ("Expert", "Router"), experts),
+    "forming": ("How did the facets form?", ("Head (facet)", "Epoch"), formed),
+    "compare": ("What is the same in another checkpoint?", ("Head (facet)",), compare),
 }
 SHORT = {
     "names": "Names",
@@ -432,6 +573,8 @@ SHORT = {
     "gate": "Gate",
     "accuracy": "Accuracy",
     "experts": "Experts",
+    "forming": "Forming",
+    "compare": "Compare",
 }
 
 main()

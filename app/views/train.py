@@ -11,6 +11,7 @@ import streamlit as st
 import cards
 import charts
 import components
+import forming
 import resources
 import state
 import tables
@@ -387,6 +388,7 @@ def _show(run: RunFolder) -> None:
             components.chart(charts.validation_curve(history), "validation")
         with right:
             components.chart(charts.loss_curve(history), "loss")
+        forming.live(run.history())
     else:
         components.quiet("The curves begin when the first epoch has ended.")
     with st.expander("Log"):

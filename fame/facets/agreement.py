@@ -32,17 +32,21 @@ class Agreement:
         spaces: The share of its ten nearest items that do; ``all`` is the whole embedding,
             ``head_0`` the first head's sub-embeddings. Items whose facet is not known agree with
             none.
+        among: Items that were asked, and looked for among: all of the catalogue, or a sample of a
+            large one; ``None`` in what an older version measured, which took all.
     """
 
     asked: int
     chance: float
     spaces: dict[str, float]
+    among: int | None = None
 
 
 def facet_agreement(
     model: SequenceModel,
     facets: Mapping[str, Sequence[Sequence[str]]],
     *,
+    among: np.ndarray | None = None,
     sample: int = SAMPLE,
     seed: int = 0,
 ) -> dict[str, Agreement]:
@@ -51,18 +55,21 @@ def facet_agreement(
     Args:
         facets: By facet, the values of every item; two items agree where they have one in common.
             A facet that no item asked has is left out.
-        sample: Items drawn to be asked, at most.
+        among: Rows of the items that neighbours are looked for among, see
+            :func:`fame.facets.estimates.items_among`; by default all.
+        sample: Items of those that are drawn to be asked, at most.
         seed: Of the draw.
     """
-    V = model.num_items
-    drawn_N = np.sort(np.random.default_rng(seed).choice(V, min(V, sample), replace=False))
+    among = np.arange(model.num_items) if among is None else among
+    A = len(among)
+    drawn_N = np.sort(np.random.default_rng(seed).choice(A, min(A, sample), replace=False))
     nearest = {
-        space: nearest_rows(unit_rows(space_vectors(model, space)), drawn_N)
+        space: nearest_rows(unit_rows(space_vectors(model, space)[among]), drawn_N)
         for space in space_names(model)
     }
     found = {}
     for name, values in facets.items():
-        values_VW = value_indicator(values)
+        values_VW = value_indicator(values)[among]
         known_N = np.diff(values_VW.indptr)[drawn_N] > 0
         if known_N.any():
             rows = {space: rows_Nk[known_N] for space, rows_Nk in nearest.items()}
@@ -96,4 +103,4 @@ def _agreement(
             agreeing = np.take_along_axis(agree_CV, rows_Nk[part], axis=1)
             by_space[space] += float(agreeing.mean(1).sum())
     shares = {space: total / len(asked_N) for space, total in by_space.items()}
-    return Agreement(len(asked_N), by_chance / len(asked_N), shares)
+    return Agreement(len(asked_N), by_chance / len(asked_N), shares, values_VW.shape[0])

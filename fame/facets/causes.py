@@ -6,7 +6,8 @@ exchange moves lists, since it is another item, so what counts is how much *furt
 when the facet changes too. The exchange is one of real items, so it means the same for a model made
 of values and for one whose items are free vectors.
 
-Shapes: ``U`` people · ``V`` items with the padding id 0 · ``H`` heads · ``F`` facets.
+Shapes: ``U`` people · ``V`` items with the padding id 0 · ``A`` items to exchange for ·
+``H`` heads · ``F`` facets.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from fame.facets.lists import head_lists
+from fame.facets.redundancy import rank_biased_overlaps
 from fame.facets.values import likeness, value_indicator
-from fame.lens.compare import rank_biased_overlap
 from fame.lens.reading import read_histories
 from fame.models.sequence_model import SequenceModel
 from fame.ranking import Repeats
@@ -31,6 +32,7 @@ def facet_causes(
     facets: Mapping[str, Sequence[Sequence[str]]],
     *,
     repeats: Repeats,
+    among: np.ndarray | None = None,
     seed: int = 0,
 ) -> dict[str, list[float]]:
     """By facet ``[H]`` how much further each head's list moves when the facet changes, over people.
@@ -45,6 +47,7 @@ def facet_causes(
         facets: By facet, the values of every real item. One in which no click can be exchanged
             moves no list.
         repeats: The checkpoint's choice: whether the history's items may be recommended again.
+        among: Rows of the items that clicks are exchanged for; by default all.
         seed: Of the draws among items equally alike.
     """
     read = [history[-model.config.max_length :] for history in histories]
@@ -58,7 +61,7 @@ def facet_causes(
 
     before = lists(None)
     moved = {}
-    for name, (alike, unlike) in exchanges(facets, clicked, seed=seed).items():
+    for name, (alike, unlike) in exchanges(facets, clicked, among=among, seed=seed).items():
         heads = zip(before, lists(alike), lists(unlike), strict=True)
         moved[name] = [
             float(np.mean(_moved(first, after) - _moved(first, control)))
@@ -69,16 +72,15 @@ def facet_causes(
 
 def _moved(before_Uk: np.ndarray, after_Uk: np.ndarray) -> np.ndarray:
     """``(U,)`` 1 less the rank-biased overlap; 0 where there is nothing to recommend."""
-    return np.array(
-        [
-            1 - rank_biased_overlap(first[first > 0], second[second > 0]) if first.any() else 0.0
-            for first, second in zip(before_Uk, after_Uk, strict=True)
-        ]
-    )
+    return 1 - rank_biased_overlaps(before_Uk, after_Uk)
 
 
 def exchanges(
-    facets: Mapping[str, Sequence[Sequence[str]]], clicked: np.ndarray, *, seed: int = 0
+    facets: Mapping[str, Sequence[Sequence[str]]],
+    clicked: np.ndarray,
+    *,
+    among: np.ndarray | None = None,
+    seed: int = 0,
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """By facet two tables ``(V,)`` from an item to the one that it is exchanged for.
 
@@ -90,27 +92,30 @@ def exchanges(
 
     Args:
         clicked: Items (indices from 1) that are to be exchanged; all others stay themselves.
+        among: Rows (from 0, ascending) of the items that they may be exchanged for: A of a
+            catalogue too large to hold every click against; by default all.
     """
     rng = np.random.default_rng(seed)
     indicators = {name: value_indicator(values) for name, values in facets.items()}
     V = 1 + max((len(values) for values in facets.values()), default=0)
     tables = {name: (np.arange(V), np.arange(V)) for name in facets}
-    at_a_time = max(1, _PAIRS // V)
+    among = np.arange(V - 1) if among is None else among
+    valued = {name: np.diff(values.indptr)[among] > 0 for name, values in indicators.items()}
+    at_a_time = max(1, _PAIRS // max(1, len(among)))
     for begin in range(0, len(clicked), at_a_time):
         item = clicked[begin : begin + at_a_time]
-        own = (np.arange(len(item)), item - 1)
-        alike = {name: likeness(values, item - 1) for name, values in indicators.items()}
+        own = (item - 1)[:, None] == among
+        alike = {name: likeness(values, item - 1, among) for name, values in indicators.items()}
         # Among items as alike as one another in one facet, the sum ranks by the other facets, and
         # the draw, which is less than steps of likeness are, orders those equally alike.
-        draw = 1e-3 * rng.random((len(item), V - 1), dtype=np.float32)
+        draw = 1e-3 * rng.random((len(item), len(among)), dtype=np.float32)
         total = sum(alike.values()) + draw
         for name, here in alike.items():
-            valued = np.diff(indicators[name].indptr) > 0
-            unlike = np.where((here > 0) | ~valued, -np.inf, total)
+            unlike = np.where((here > 0) | ~valued[name], -np.inf, total)
             here[own] = 0
             most = here.max(1)
             same = np.where(here == most[:, None], total, -np.inf)
             movable = (most > 0) & (unlike > -np.inf).any(1)
             for table, score in zip(tables[name], (same, unlike), strict=True):
-                table[item[movable]] = score[movable].argmax(1) + 1
+                table[item[movable]] = among[score[movable].argmax(1)] + 1
     return tables

@@ -34,6 +34,21 @@ def bootstrap_means(
     return {name: Estimate(*own) for name, own in zip(columns, figures, strict=True)}
 
 
+AMONG = 30_000  # items among which neighbours, and items to exchange for, are looked for
+
+
+def items_among(train_count: np.ndarray, *, seed: int = 0) -> np.ndarray:
+    """Rows of the items that stand for a catalogue: all of one of :data:`AMONG` items or fewer.
+
+    Of a larger one a sample by strata of popularity: what holds each of many items against all
+    others would take a hundred times as long for ten times as many.
+
+    Args:
+        train_count: ``(V,)`` clicks in training.
+    """
+    return drawn_by_popularity(train_count, AMONG, seed=seed)
+
+
 def drawn_by_popularity(train_count: np.ndarray, size: int, *, seed: int = 0) -> np.ndarray:
     """Rows of ``size`` items at most, in their order: as many from every stratum of popularity.
 

@@ -22,6 +22,8 @@ from fame.models.sequence_model import Intervention, SequenceModel
 from fame.ranking import Repeats, leaving, only_candidates, top_lists
 
 LIST_LENGTH = 10  # k; the held-out item is hit where it is among them
+_RANKED = 1_000_000_000  # scores over all people and experts: all 500 people on Amazon Beauty
+_FEWEST = 100  # people, however many items and experts there are
 _SCORES = 8_000_000  # at once, of people and items: 32 MB
 
 
@@ -46,12 +48,15 @@ class ExpertLists:
 
     Attributes:
         without: ``None`` where its head has no other expert.
+        people: Whose lists were looked at; ``None`` in what an older version measured, which took
+            all that it was given.
     """
 
     head: int
     expert: int
     alone: ChangedLists
     without: ChangedLists | None
+    people: int | None = None
 
     @property
     def changes_nothing(self) -> bool:
@@ -70,13 +75,18 @@ def expert_lists(
     """``[H E]`` for every expert of every head; nothing for a model without experts.
 
     Args:
-        histories: Of U people, ``(length,)`` item indices each, oldest first.
+        histories: Of U people, ``(length,)`` item indices each, oldest first. Where items and
+            experts are so many that it would take minutes, a sample of them.
         targets: ``(U,)`` what came next.
         repeats: The checkpoint's choice: whether the history's items may be recommended again.
-        seed: Of the intervals.
+        seed: Of the intervals, and of the sample.
     """
     if not model.experts:
         return []
+    most = max(_FEWEST, _RANKED // (2 * model.heads * model.experts * model.num_items))
+    if most < len(histories):
+        drawn = np.sort(np.random.default_rng(seed).permutation(len(histories))[:most])
+        histories, targets = [histories[person] for person in drawn], targets[drawn]
     own_Uk, own_hit_U = _lists(model, histories, targets, repeats, None)
     length_U = np.maximum((own_Uk > 0).sum(1), 1)
 
@@ -94,6 +104,7 @@ def expert_lists(
             expert=pair[1],
             alone=changed(Intervention(solo=(pair,))),
             without=changed(Intervention(muted=(pair,))) if model.experts > 1 else None,
+            people=len(histories),
         )
         for pair in product(range(model.heads), range(model.experts))
     ]

@@ -18,7 +18,7 @@ import torch
 
 from fame.facets.codes import OWN, item_codes
 from fame.facets.disentanglement import Disentanglement, disentanglement
-from fame.facets.estimates import drawn_by_popularity
+from fame.facets.estimates import drawn_by_popularity, items_among
 from fame.facets.lists import control_lists, head_lists
 from fame.facets.probes import FacetProbes, facet_probes
 from fame.facets.redundancy import Redundancy, redundancy
@@ -30,11 +30,10 @@ from fame.models.sequence_model import SequenceModel
 from fame.ranking import Repeats
 
 ITEMS = 3000  # asked for their neighbours, and probed
-AMONG = 30_000  # items among which neighbours are looked for
 PEOPLE = 4000  # whose hits are counted
 _FEWEST = 300  # items, or people, however many heads there are
 _SPACES = 125_000  # items asked times spaces: with 8 heads and all controls 3,000 items
-_RANKED = 2_000_000_000  # scores that are ranked over all people and lists
+_RANKED = 1_000_000_000  # scores that are ranked over all people and lists
 
 
 @dataclass(frozen=True)
@@ -110,7 +109,7 @@ def measure(
     H = model.heads if model.experts else 0
     spaces = 1 + 5 * H
     asked = int(np.clip(_SPACES // spaces, _FEWEST, ITEMS))
-    among = drawn_by_popularity(train_count, AMONG, seed=seed)
+    among = items_among(train_count, seed=seed)
     rows = drawn_by_popularity(train_count[among], asked, seed=seed)
     values = {facet: value_indicator(own)[among] for facet, own in facets.items()}
     on_progress("Looking at nearest items beside controls")
@@ -146,5 +145,13 @@ def measure(
     drawn = np.random.default_rng(seed).permutation(len(everybody.targets))[:most]
     on_progress(f"Counting hits of {len(drawn):,} people with and without each head")
     ranked = everybody.some(np.sort(drawn))
-    used = use(model, ranked.histories, ranked.targets, train_count, repeats=repeats, seed=seed)
+    used = use(
+        model,
+        ranked.histories,
+        ranked.targets,
+        train_count,
+        repeats=repeats,
+        facets=facets,
+        seed=seed,
+    )
     return Measures(tables, probes, apart, found, used)

@@ -13,9 +13,9 @@ from itertools import combinations
 import numpy as np
 
 from fame.facets.estimates import bootstrap_means
+from fame.facets.matching import overlap
 from fame.lens.compare import PERSISTENCE
 from fame.lens.faithfulness import Estimate
-from fame.ranking import leaving
 
 DISAGREEING = 5  # people kept of a pair
 
@@ -115,12 +115,12 @@ def redundancy(
         seed: Of the intervals.
     """
     together = list(combinations(range(len(lists)), 2))
-    overlaps = {pair: _overlap(lists[pair[0]], lists[pair[1]]) for pair in together}
+    overlaps = {pair: overlap(lists[pair[0]], lists[pair[1]]) for pair in together}
     biased = {pair: rank_biased_overlaps(lists[pair[0]], lists[pair[1]]) for pair in together}
     columns = {f"overlap {first} {second}": overlaps[first, second] for first, second in together}
     columns |= {f"rbo {first} {second}": biased[first, second] for first, second in together}
     for name, slices in controls.items():
-        pairs = [_overlap(first, second) for first, second in combinations(slices, 2)]
+        pairs = [overlap(first, second) for first, second in combinations(slices, 2)]
         if pairs:
             columns[name] = np.mean(pairs, axis=0)
     found = bootstrap_means(columns, seed=seed)
@@ -143,9 +143,3 @@ def redundancy(
         ],
         controls={name: found[name] for name in controls if name in found},
     )
-
-
-def _overlap(first_Uk: np.ndarray, second_Uk: np.ndarray) -> np.ndarray:
-    """``(U,)`` the share of their items that two lists have in common."""
-    length_U = (first_Uk > 0).sum(1)
-    return 1 - leaving(first_Uk, second_Uk) / np.maximum(length_U, 1)

@@ -13,6 +13,8 @@ import torch
 import torch.nn.functional as F
 
 from fame.facets.estimates import bootstrap_means
+from fame.facets.experts import value_counts
+from fame.facets.values import value_indicator, value_names
 from fame.lens.faithfulness import Estimate
 from fame.lens.reading import fused_scores, head_scores, read_histories
 from fame.metrics import gains, hits, target_ranks
@@ -20,7 +22,8 @@ from fame.models.sequence_model import SequenceModel
 from fame.ranking import Repeats, only_candidates
 
 AT = 10  # items of the lists that are scored
-COHORTS = 4  # of about as many people each
+COHORTS = 4  # of about as many people each, or favourite values of a facet
+FEWEST = 30  # people who make a cohort of a favourite value
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 FIGURES = {"NDCG@10": gains, "HR@10": hits}
 _SCORES = 8_000_000  # at once, of people, lists and items: 32 MB
@@ -64,11 +67,13 @@ class Cohort:
     """Some of the people.
 
     Attributes:
-        by: ``all``, ``length`` of the history, or ``popularity`` of the target (clicks on it in
-            training).
-        low, high: What of ``by`` they have, both ends in it; 0 of ``all``.
+        by: ``all``, ``length`` of the history, ``popularity`` of the target (clicks on it in
+            training), or favourite ``value``.
+        low, high: What of ``by`` they have, both ends in it; 0 of ``all`` and of ``value``.
         people: How many they are.
         accuracy: By figure of :data:`FIGURES`.
+        value: As ``facet=value``, that their histories have most often in the facet, more often
+            than any other (:func:`favourites`); empty of other cohorts.
     """
 
     by: str
@@ -76,6 +81,7 @@ class Cohort:
     high: int
     people: int
     accuracy: dict[str, Accuracy]
+    value: str = ""
 
 
 @dataclass(frozen=True)
@@ -85,7 +91,8 @@ class Use:
     Attributes:
         people: People drawn.
         gate: ``[H]``.
-        cohorts: Everybody first, then by length and by popularity, each from low to high.
+        cohorts: Everybody first, then by length and by popularity, each from low to high, then by
+            favourite value: of every facet those of most people, at most :data:`COHORTS`.
     """
 
     people: int
@@ -100,6 +107,7 @@ def use(
     train_count: np.ndarray,
     *,
     repeats: Repeats,
+    facets: Mapping[str, Sequence[Sequence[str]]] | None = None,
     seed: int = 0,
 ) -> Use | None:
     """Gate and accuracy over people; ``None`` for a model without heads that rank.
@@ -109,6 +117,7 @@ def use(
         targets: ``(U,)`` what came next.
         train_count: ``(V - 1,)`` clicks in training.
         repeats: The checkpoint's choice: whether the history's items may be recommended again.
+        facets: By facet, the values of every real item; by default none, so no favourites.
         seed: Of the intervals.
     """
     if not model.experts:
@@ -119,14 +128,49 @@ def use(
     by_length = _groups(length)
     cohorts += [("length", *group) for group in by_length]
     cohorts += [("popularity", *group) for group in _groups(train_count[targets - 1])]
+    found = [
+        Cohort(by, low, high, int(chosen.sum()), _accuracy(rank_UL[chosen], seed))
+        for by, chosen, low, high in cohorts
+    ]
+    found += [
+        Cohort("value", 0, 0, int(chosen.sum()), _accuracy(rank_UL[chosen], seed), value)
+        for value, chosen in favourites(histories, facets or {}).items()
+    ]
     return Use(
         people=len(length),
         gate=_gate(gate_UH, [chosen for chosen, _, _ in by_length], seed),
-        cohorts=[
-            Cohort(by, low, high, int(chosen.sum()), _accuracy(rank_UL[chosen], seed))
-            for by, chosen, low, high in cohorts
-        ],
+        cohorts=found,
     )
+
+
+def favourites(
+    histories: Sequence[np.ndarray], facets: Mapping[str, Sequence[Sequence[str]]]
+) -> dict[str, np.ndarray]:
+    """By ``facet=value`` whose favourite it is, ``(U,)`` bool: of most people first in each facet.
+
+    The favourite is the value that most clicks of the history have. Who has two that are as
+    frequent has none, and a value of fewer than :data:`FEWEST` people makes no cohort.
+    """
+    found = {}
+    for facet, values in facets.items():
+        names = value_names(values)
+        if len(names) < 2:
+            continue
+        counts_UW = value_counts(histories, value_indicator(values))
+        counts_UW.sum_duplicates()
+        person = np.repeat(np.arange(len(histories)), np.diff(counts_UW.indptr))
+        most_U = np.zeros(len(histories))
+        np.maximum.at(most_U, person, counts_UW.data)
+        is_most = counts_UW.data == most_U[person]
+        alone_U = np.bincount(person[is_most], minlength=len(histories)) == 1
+        favourite_U = np.full(len(histories), -1)
+        favourite_U[person[is_most]] = counts_UW.indices[is_most]
+        favourite_U[~alone_U] = -1
+        people_W = np.bincount(favourite_U[alone_U], minlength=len(names))
+        for value in np.argsort(-people_W, kind="stable")[:COHORTS].tolist():
+            if people_W[value] >= FEWEST:
+                found[f"{facet}={names[value]}"] = favourite_U == value
+    return found
 
 
 @torch.no_grad()

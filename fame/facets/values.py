@@ -29,15 +29,21 @@ def value_indicator(values: Sequence[Sequence[str]]) -> csr_matrix:
     return csr_matrix((ones, (rows, places)), shape=(len(values), len(known)))
 
 
-def likeness(values_VW: csr_matrix, asked: np.ndarray) -> np.ndarray:
-    """``(n, V)``: which share of the values that two items have together they have in common.
+def likeness(
+    values_VW: csr_matrix, asked: np.ndarray, among: np.ndarray | None = None
+) -> np.ndarray:
+    """``(n, A)``: which share of the values that two items have together they have in common.
 
     The Jaccard index of their sets of values; 0 where neither has any.
 
     Args:
-        asked: ``(n,)`` rows held against all V.
+        asked: ``(n,)`` rows held against the others.
+        among: ``(A,)`` those; by default all V.
     """
-    common = (values_VW[asked] @ values_VW.T).toarray()
-    many_V = np.diff(values_VW.indptr).astype(np.float32)
-    together = many_V[asked][:, None] + many_V[None] - common
+    others = values_VW if among is None else values_VW[among]
+    common = (values_VW[asked] @ others.T).toarray()
+    many_n, many_A = (
+        np.diff(values.indptr).astype(np.float32) for values in (values_VW[asked], others)
+    )
+    together = many_n[:, None] + many_A[None] - common
     return common / np.maximum(together, 1)

@@ -6,11 +6,14 @@ sentence escapes it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 
 from fame.facets.disentanglement import Disentanglement
 from fame.facets.experts import ExpertUse
+from fame.facets.forming import Formed
 from fame.facets.lists import PERMUTED, PROJECTED, SASREC, TURNED, UNTRAINED
+from fame.facets.matching import Match, Matching
 from fame.facets.naming import NamedHead
 from fame.facets.redundancy import Pair, Redundancy
 from fame.facets.use import Cohort, Use
@@ -138,7 +141,11 @@ def disentanglement_sentence(apart: Disentanglement) -> str:
             CONTROLS[name]: getattr(scores, figure) for name, scores in apart.controls.items()
         }
         best = max(rivals, key=lambda name: rivals[name])
-        parts.append(f"{label} {own:.2f} (best control {rivals[best]:.2f}, {_in_words(best)})")
+        interval = apart.own.intervals.get(figure)
+        span = f", {interval[0]:.2f} to {interval[1]:.2f}" if interval else ""
+        parts.append(
+            f"{label} {own:.2f}{span} (best control {rivals[best]:.2f}, {_in_words(best)})"
+        )
     if not parts:
         return "With one head and one facet there is nothing that could come apart."
     facets = ", ".join(facet_label(facet) for facet in apart.facets)
@@ -200,7 +207,7 @@ def redundancy_sentence(found: Redundancy, names: Sequence[str], by: str) -> str
 def shared_by(pair: Pair, by: str) -> Estimate:
     """What two heads share by one of :data:`SHARED`; a CKA has no interval."""
     value = getattr(pair, by)
-    return value if isinstance(value, Estimate) else Estimate(value, value, value)
+    return value if isinstance(value, Estimate) else Estimate(value, math.nan, math.nan)
 
 
 CKA_FAULT = (
@@ -252,6 +259,26 @@ def accuracy_sentence(cohort: Cohort, names: Sequence[str], figure: str) -> str:
     )
 
 
+def cohorts_sentence(
+    cohorts: Sequence[Cohort], labels: Sequence[str], names: Sequence[str], figure: str
+) -> str:
+    """Among cohorts of people, whom each head is missed by most; nothing with one head.
+
+    Args:
+        labels: What the cohorts are called.
+    """
+    told = []
+    for head, name in enumerate(names):
+        lost = [cohort.accuracy[figure].lost for cohort in cohorts]
+        if not all(lost) or len(cohorts) < 2:
+            return ""
+        most = max(range(len(cohorts)), key=lambda at: lost[at][head].mean)
+        one = lost[most][head]
+        surely = "" if one.low > 0 else ", not surely"
+        told.append(f"{name} by “{labels[most]}” ({_signed(-one.mean)}{surely})")
+    return f"Who misses each head most, by {figure} without it: {'; '.join(told[:_MOST_TOLD])}."
+
+
 def _signed(value: float) -> str:
     return f"{value:+.3f}".replace("-", "−")
 
@@ -275,3 +302,155 @@ def experts_sentence(
         f"{'serves' if serving == 1 else 'serve'} some value above chance, and {dead or 'none'} "
         f"{'is' if dead in (0, 1) else 'are'} dead."
     )
+
+
+FORMING = {  # what forms over epochs: label, and what the axis says
+    "lists": ("Lists", "Listed items that agree"),
+    "tables": ("Nearest items", "Nearest items that agree"),
+    "gate": ("Gate", "Mean share of the gate"),
+    "experts": ("Experts", "People and experts together"),
+}
+_TOLD = 3  # facets in a sentence
+
+
+def formed_by(one: Formed, kind: str) -> dict[str, dict[str, float]]:
+    """By facet and space one of :data:`FORMING`; the facet is empty where it is a head's alone."""
+    if kind in ("lists", "tables"):
+        return one.lists if kind == "lists" else one.tables
+    shares = one.gate if kind == "gate" else one.expert_share
+    own = {f"head_{head}": share for head, share in enumerate(shares) if share is not None}
+    return {"": own} if own else {}
+
+
+def forming_sentence(formed: Mapping[int, Formed], names: Sequence[str], kind: str) -> str:
+    """How far each facet, or each head, has come since the first epoch.
+
+    Args:
+        formed: By epoch, at least one; the kind is there in the last one.
+    """
+    begin, end = min(formed), max(formed)
+    first, last = formed_by(formed[begin], kind), formed_by(formed[end], kind)
+    when = f"From epoch {begin} to {end}" if begin < end else f"After epoch {end}"
+    if kind in ("gate", "experts"):
+        number = percent if kind == "gate" else "{:.2f}".format
+        own = last[""]
+        heads = sorted(own, key=lambda space: -own[space])[: 2 * _TOLD]
+        said = "; ".join(
+            _moved(names[_head(space)], first.get("", {}).get(space), own[space], number)
+            for space in heads
+        )
+        if kind == "gate":
+            return f"{when}, the heads' mean shares of the gate: {said}."
+        dead = sum(formed[end].dead)
+        dead_experts = f"{dead or 'No'} {'expert is' if dead <= 1 else 'experts are'} dead."
+        return (
+            f"{when}, how far people and experts go together (0: the router is the same for "
+            f"everybody): {said}. {dead_experts}"
+        )
+    best = {}
+    for facet, shares in last.items():
+        heads = [space for space in shares if space not in ("all", "chance")] or ["all"]
+        best[facet] = max(heads, key=shares.__getitem__)
+    ahead = sorted(best, key=lambda facet: last[facet]["chance"] - last[facet][best[facet]])[:_TOLD]
+    said = "; ".join(
+        f"{facet_label(facet)}: "
+        + _moved(
+            "the whole" if best[facet] == "all" else names[_head(best[facet])],
+            first.get(facet, {}).get(best[facet]),
+            last[facet][best[facet]],
+            percent,
+        )
+        + f" (chance {percent(last[facet]['chance'])})"
+        for facet in ahead
+    )
+    what = "listed items that share a value with what came next"
+    if kind == "tables":
+        what = "nearest items that share a value"
+    return f"{when}, {what}, by the best head: {said}."
+
+
+def _head(space: str) -> int:
+    return int(space.removeprefix("head_"))
+
+
+def _moved(name: str, before: float | None, now: float, number: Callable[[float], str]) -> str:
+    """``Genre 41 % to 56 %``; one figure where it reads the same, or where there was none."""
+    if before is None or number(before) == number(now):
+        return f"{name} {number(now)}"
+    return f"{name} {number(before)} to {number(now)}"
+
+
+COMPARED = {  # what two checkpoints are compared by: label, and what the axis says
+    "matches": ("Lists in common", "Share of the 20 listed items that both have"),
+    "ranking": ("Ranking", "NDCG@10 of the fused list, and of each head alone"),
+    "lists": ("Lists", "Listed items that share a value with the item that came next"),
+    "tables": ("Nearest items", "Nearest items that share a value"),
+    "causes": ("Causes", "How much further the list moves when the facet changes"),
+    "gate": ("Gate", "Mean share of the gate"),
+    "overlap": ("Redundancy", "Listed items that two heads of one model have in common"),
+}
+
+
+def match_label(match: Match, first: Sequence[str], second: Sequence[str]) -> str:
+    """``Genre · Head 2``: what two matched heads are called, once where they are called alike."""
+    names = first[match.first], second[match.second]
+    return names[0] if names[0] == names[1] else " · ".join(names)
+
+
+def matching_sentence(
+    found: Matching, first: Sequence[str], second: Sequence[str], other: str
+) -> str:
+    """Which head goes with which, how far, and which have no counterpart.
+
+    Args:
+        first, second: Names of the heads of the two models.
+        other: What the second checkpoint is called.
+    """
+    fused = found.fused.overlap.mean
+    said = (
+        f"Over {found.people:,} people, this checkpoint and {other} have {percent(fused)} of "
+        f"their 20 items in common"
+    )
+    if not found.matches:
+        return f"{said}; one of the two has no heads of its own, so no heads are matched."
+    chance = found.fused.chance.mean
+    told = "; ".join(
+        f"{first[one.first]} goes with {second[one.second]} ({percent(one.overlap.mean)}, "
+        f"{percent(one.chance.mean)} by chance)"
+        for one in sorted(found.matches, key=lambda one: -one.overlap.mean)[:_MOST_TOLD]
+    )
+    alone = max(len(first), len(second)) - len(found.matches)
+    stays = f" {count(alone, 'head')} of the larger model" if alone else ""
+    rest = f"{stays} {'has' if alone == 1 else 'have'} no counterpart." if alone else ""
+    return f"{said} ({percent(chance)} by chance). Of the heads, {told}.{rest}"
+
+
+_MOST_TOLD = 4  # matches in a sentence
+
+
+def beside_sentence(
+    rows: Sequence[tuple[str, Estimate, Estimate]], number: str = ".3f", *, intervals: bool = True
+) -> str:
+    """Where two checkpoints differ most, and whether surely: what is compared, each one's figure.
+
+    Args:
+        rows: A label and the figures of the first and of the second.
+        number: How a figure is told.
+        intervals: Whether the figures have any.
+    """
+    ordered = sorted(rows, key=lambda row: -abs(row[1].mean - row[2].mean))
+    apart = [row for row in ordered if row[1].high < row[2].low or row[2].high < row[1].low]
+    if intervals and not apart:
+        many = "the two intervals overlap" if len(rows) == 1 else f"all {len(rows)} pairs overlap"
+        return f"Nowhere do the two differ surely: {many}."
+    told = "; ".join(
+        f"{label} {_told(one.mean, number)} against {_told(other.mean, number)}"
+        for label, one, other in (apart if intervals else ordered)[:_MOST_TOLD]
+    )
+    if not intervals:
+        return f"The two differ most in: {told}."
+    return f"The two surely differ in {len(apart)} of {len(rows)}, most in: {told}."
+
+
+def _told(value: float, number: str) -> str:
+    return format(value, number).replace("%", " %").replace("-", "−")

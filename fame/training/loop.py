@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -25,12 +25,14 @@ from fame.data.sequences import (
     training_windows,
 )
 from fame.errors import FameError
-from fame.evaluate import model_ranks
+from fame.evaluate import Reader, model_ranks
+from fame.facets.forming import RECORD
 from fame.metrics import summarise_ranks
 from fame.models.item_values import ValueIndex
 from fame.models.registry import build_model
 from fame.models.sequence_model import SequenceModel
 from fame.training.batches import batches_on, share_of_batch
+from fame.training.forming import FormingRecord
 from fame.training.item_start import start_items
 from fame.training.objective import Objective
 from fame.training.workers import Workers, sent_to_cpu
@@ -72,7 +74,7 @@ class TrainState:
     best_score: float = -math.inf
     best_epoch: int = 0
     best_weights: dict[str, Tensor] = field(default_factory=dict)
-    history: list[dict[str, float]] = field(default_factory=list)
+    history: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def ranking_model(self) -> SequenceModel:
@@ -212,6 +214,7 @@ def fit(
     """
     workers = workers or Workers(next(state.model.parameters()).device)
     objective = workers.synchronised(Objective(state.model, config, attributes))
+    forming = FormingRecord(data, attributes)
     while state.epoch < config.epochs and not out_of_patience(state, config):
         started = time.perf_counter()
         try:
@@ -222,9 +225,10 @@ def fit(
             return False
         train_seconds = time.perf_counter() - started
         try:
-            figures = validate(state.ranking_model, data, workers)
+            figures = validate(state.ranking_model, data, workers, forming.keep)
         except FloatingPointError:
             raise _diverged("its validation", state, config) from None
+        formed = forming.take(state.ranking_model, workers)
         state.epoch += 1
         if figures[SELECTION] > state.best_score:
             state.best_score, state.best_epoch = figures[SELECTION], state.epoch
@@ -237,6 +241,7 @@ def fit(
                 "seconds": time.perf_counter() - started,
                 "train_seconds": train_seconds,
                 "positions_per_second": positions / train_seconds,
+                RECORD: formed,
             }
         )
         workers.on_first(partial(on_epoch, state))
@@ -248,15 +253,21 @@ def out_of_patience(state: TrainState, config: TrainConfig) -> bool:
     return bool(config.patience) and state.epoch - state.best_epoch >= config.patience
 
 
-def validate(model: SequenceModel, data: Interactions, workers: Workers) -> dict[str, float]:
+def validate(
+    model: SequenceModel, data: Interactions, workers: Workers, on_read: Reader | None = None
+) -> dict[str, float]:
     """Figures of the validation split; every process ranks its share, and all get the whole.
+
+    Args:
+        on_read: Told what the model read, in each process of its share.
 
     Raises:
         FloatingPointError: in all processes, where the weights of one are broken.
     """
     ranks, broken = np.zeros(0, dtype=np.int64), False
     try:
-        ranks = model_ranks(model, data, "valid", share=(workers.rank, workers.count))
+        share = (workers.rank, workers.count)
+        ranks = model_ranks(model, data, "valid", share=share, on_read=on_read)
     except FloatingPointError:
         broken = True
     if workers.any(broken):

@@ -230,11 +230,11 @@ class RunFolder:
                 status.phase = "stopped" if self.can_resume() else "failed"
         return status
 
-    def write_history(self, rows: list[dict[str, float]]) -> None:
+    def write_history(self, rows: list[dict[str, Any]]) -> None:
         write_text(self.path / HISTORY, "".join(json.dumps(row) + "\n" for row in rows))
 
-    def history(self) -> list[dict[str, float]]:
-        """One row an epoch: loss, validation figures, seconds, rate."""
+    def history(self) -> list[dict[str, Any]]:
+        """One row an epoch: loss, validation figures, seconds, rate, facets forming."""
         try:
             text = (self.path / HISTORY).read_text(encoding="utf-8")
             return [json.loads(line) for line in text.splitlines()]

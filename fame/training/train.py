@@ -31,6 +31,7 @@ from fame.data.head_values import head_values
 from fame.data.repeats import repeated_share
 from fame.errors import FameError
 from fame.evaluate import evaluate, head_report, protocol, summarise_targets
+from fame.facets.forming import FORMING, RECORD
 from fame.files import telling_of, write_text
 from fame.models.item_values import ValueIndex
 from fame.models.registry import made_of_values
@@ -283,6 +284,11 @@ def _final_metrics(state: TrainState, dataset: Dataset, device: str) -> dict[str
             for name, ranks in baseline_ranks(data, "test").items()
         },
         "heads": head_report(state.model, data, "test"),
+        FORMING: [
+            {"epoch": row["epoch"], RECORD: row[RECORD]}
+            for row in state.history
+            if row.get(RECORD) is not None
+        ],
     }
 
 

@@ -10,9 +10,10 @@ from streamlit.testing.v1 import AppTest
 
 import facet_charts
 import facet_tables
-from fame.checkpoint import load_checkpoint
-from fame.data import load
+from fame.checkpoint import load_checkpoint, write_metrics
+from fame.data import import_file, load
 from fame.facets import probes
+from fame.facets.forming import FORMING, RECORD
 from fame.facets.lists import PERMUTED
 from fame.lens.faithfulness import Estimate
 from fame.presentation.facet_sentences import CONTROLS
@@ -52,6 +53,45 @@ def measured(open_app, home, stored):
     return start
 
 
+TWIN = "twin"  # another seed of the same model and data
+
+
+@pytest.fixture
+def twins(measured, home, stored, open_app):
+    """Opens the page on a checkpoint that has a twin, both with stored facets."""
+
+    def start(told=True, **address: str) -> AppTest:
+        path = home / "checkpoints" / TWIN
+        made_up.write_checkpoint(path, made_up.FAME, seed=5)
+        if told:
+            document = json.loads(stored[made_up.NAME])
+            document |= {"weights": load_checkpoint(path).weights_hash}
+            (path / FACETS).write_text(json.dumps(document))
+        return measured(question="compare", **address)
+
+    return start
+
+
+def formed(epoch, genre, *, facet="genres"):
+    """A row of an epoch: heads that come apart in one facet, and a gate that moves."""
+    shares = {"chance": 0.25, "all": 0.3, "head_0": genre, "head_1": 0.25, "head_2": 0.2}
+    record = {"items": 40, "people": 31, "listed": 31, "tables": {}, "lists": {facet: shares}}
+    record |= {"gate": [0.5, 0.3, 0.2], "expert_share": [genre, 0.1, 0.0], "dead": [0, 1, 0]}
+    return {"epoch": epoch, RECORD: record}
+
+
+@pytest.fixture
+def recorded(home, measured):
+    """Opens the page on a checkpoint whose epochs kept these rows."""
+
+    def start(rows, **address: str) -> AppTest:
+        path = home / "checkpoints" / made_up.NAME
+        write_metrics(path, {"test": {"NDCG@10": 0.1}, "best_epoch": 2, FORMING: rows})
+        return measured(question="forming", **address)
+
+    return start
+
+
 def without(*keys):
     return lambda document: {key: own for key, own in document.items() if key not in keys}
 
@@ -63,7 +103,7 @@ def specs(app: AppTest) -> dict[str, dict]:
 
 ALL_CHARTS = [
     *("lists", "tables", "probes", "causes", "apart", "shared"),
-    *("gate", "gate-by-length", "alone", "lost", "experts"),
+    *("gate", "alone", "experts", "compare"),
 ]
 
 
@@ -72,9 +112,9 @@ def test_every_question_has_a_sentence_a_chart_and_figures_to_take_along(measure
     assert_calm(app)
     assert not app.warning and not app.info
     assert app.title[0].value == "Did the heads become facets, and the experts preferences?"
-    assert len(headings(app)) == 10 and all(one.endswith("?") for one in headings(app))
+    assert len(headings(app)) == 12 and all(one.endswith("?") for one in headings(app))
     assert [name.removeprefix("facets-") for name in charts_of(app)] == ALL_CHARTS
-    assert html_of(app).count('class="lens-words"') == 10
+    assert html_of(app).count('class="lens-words"') == 11
     downloads = {button.proto.id.split("-", 2)[2] for button in app.get("download_button")}
     assert {f"download-{name}" for name in charts_of(app)} == downloads
     assert query(app, "checkpoint") == made_up.NAME and query(app, "question") is None
@@ -127,6 +167,52 @@ def test_choices_live_in_the_address(measured):
     assert query(app, "figure") is None
 
 
+def test_each_question_has_one_chart_at_a_time_and_which_is_in_the_address(measured):
+    app = measured(question="accuracy", measure="lost")
+    assert_calm(app)
+    assert charts_of(app) == ["facets-lost"] and query(app, "measure") == "lost"
+    assert {trace["name"] for trace in specs(app)["facets-lost"]["data"]} == {
+        "Head 1", "Head 2", "Head 3"
+    }  # fmt: skip
+    app = measured(question="gate", spread="length")
+    assert_calm(app)
+    assert charts_of(app) == ["facets-gate-by-length"] and query(app, "spread") == "length"
+
+
+def test_people_are_parted_by_their_favourite_values(measured):
+    def change(document):
+        everybody, *others = document["use"]["cohorts"]
+        favourites = [
+            everybody | {"by": "value", "value": value, "people": people}
+            for value, people in (("genres=War", 9), ("genres=<i>Odd</i>", 7), ("year=1999", 5))
+        ]
+        used = document["use"] | {"cohorts": [everybody, *others, *favourites]}
+        return document | {"use": used}
+
+    app = measured(change, question="accuracy", cohort="value", favourite="genres", measure="lost")
+    assert_calm(app)
+    assert not app.warning
+    assert (query(app, "cohort"), query(app, "favourite")) == ("value", "genres")
+    axis = specs(app)["facets-lost"]["layout"]["xaxis"]
+    assert axis["title"]["text"].startswith("Genres")
+    assert axis["ticktext"] == ["War", "&lt;i&gt;Odd&lt;/i&gt;"]
+    said = html_of(app)
+    assert "Who misses each head most" in said and "who are: War: 9; &lt;i&gt;Odd" in said
+    assert "<i>Odd" not in said
+
+    def older(document):
+        cohorts = [one for one in document["use"]["cohorts"] if one["by"] != "value"]
+        for one in cohorts:
+            del one["value"]  # which that version did not know
+        return document | {"use": document["use"] | {"cohorts": cohorts}}
+
+    app = measured(older, question="accuracy", cohort="value")
+    assert_calm(app)
+    assert "No favourite values are stored" in warnings(app)
+    assert "By favourite value" not in app.segmented_control(key="choice-cohort").options
+    assert "facets-alone" in charts_of(app)
+
+
 @pytest.mark.parametrize(
     ("address", "told"),
     [
@@ -136,7 +222,10 @@ def test_choices_live_in_the_address(measured):
         ({"pair": "x"}, "pair must be written HEAD:EXPERT"),
         ({"cohort": "age"}, "cohort must be one of all"),
         ({"figure": "AUC"}, "figure must be one of"),
-        ({"user": "u1"}, "'user', which this page does not know"),
+        ({"space": "all"}, "'space', which this page does not know"),
+        ({"forming": "mood"}, "forming must be one of lists"),
+        ({"compared": "mood"}, "compared must be one of matches"),
+        ({"against": "nothing"}, "'nothing' cannot be compared with 'made-up': it is not there"),
     ],
 )
 def test_an_address_edited_by_hand_is_told_and_left_aside(measured, address, told):
@@ -186,7 +275,9 @@ def test_a_file_of_another_checkpoint_or_a_damaged_one_is_one_sentence(measured,
 def test_a_file_of_an_older_version_is_read_and_what_it_lacks_is_said(measured):
     app = measured(without("tables", "probes", "disentanglement", "redundancy", "use"))
     assert_calm(app)
-    assert charts_of(app) == ["facets-lists", "facets-causes", "facets-experts"]
+    assert charts_of(app) == [
+        *("facets-lists", "facets-causes", "facets-experts", "facets-compare")
+    ]
     told = [info.value.replace("\\", "") for info in app.info]
     assert len(told) == 6 and all("python -m fame facets" in one for one in told)
 
@@ -194,7 +285,8 @@ def test_a_file_of_an_older_version_is_read_and_what_it_lacks_is_said(measured):
 def test_a_model_without_heads_says_so_where_heads_are_asked_for(measured):
     app = measured(name="sasrec")
     assert_calm(app)
-    assert charts_of(app) == ["facets-lists", "facets-tables", "facets-probes"]
+    charts = ["facets-lists", "facets-tables", "facets-probes", "facets-compare"]
+    assert charts_of(app) == charts
     assert "no head that could be a facet" in html_of(app)
     assert "no gate and none to lose" in html_of(app)
 
@@ -267,6 +359,142 @@ def test_a_model_without_experts_is_not_asked_for_them(measured):
     assert "Nothing is stored of the experts" in warnings(app)
 
 
+# --- forming -------------------------------------------------------------------------------------
+
+
+def test_how_facets_form_is_drawn_over_epochs_with_chance_and_the_epoch_kept(recorded):
+    app = recorded([formed(1, 0.3), formed(2, 0.6), formed(3, 0.55)])
+    assert_calm(app)
+    assert charts_of(app) == ["facets-forming"]
+    said = html_of(app)
+    assert "From epoch 1 to 3" in said and "Genres: Head 1 30 % to 55 % (chance 25 %)" in said
+    chart = specs(app)["facets-forming"]
+    lines = {trace["name"]: trace for trace in chart["data"]}
+    assert set(lines) == {"Head 1", "Head 2", "Head 3", "Whole", "Chance"}
+    assert lines["Head 1"]["x"] == [1, 2, 3] and lines["Head 1"]["y"] == [0.3, 0.6, 0.55]
+    assert lines["Head 1"]["line"]["color"] == head_colour(0)
+    assert lines["Chance"]["line"]["dash"] == "dot"
+    assert [shape["x0"] for shape in chart["layout"]["shapes"]] == [2]
+
+
+def test_gate_and_experts_form_too_and_the_choice_is_in_the_address(recorded):
+    rows = [formed(1, 0.0), formed(2, 0.9)]
+    app = recorded(rows, forming="experts")
+    assert_calm(app)
+    assert "Head 1 0.00 to 0.90" in html_of(app) and "1 expert is dead" in html_of(app)
+    assert query(app, "forming") == "experts"
+    app.segmented_control(key="choice-forming").set_value("gate").run()
+    assert_calm(app)
+    assert "Head 1 50 %; Head 2 30 %; Head 3 20 %" in html_of(app)
+    offered = app.segmented_control(key="choice-forming").options
+    assert offered == ["Lists", "Gate", "Experts"]  # nothing was measured of nearest items
+
+
+def test_a_checkpoint_of_a_version_without_a_record_says_so_in_one_quiet_sentence(measured):
+    app = measured(question="forming")
+    assert_calm(app)
+    assert not charts_of(app) and not app.warning and not app.info
+    assert "kept no record of its epochs" in html_of(app)
+
+
+def test_a_record_that_is_not_whole_is_one_sentence(recorded):
+    app = recorded([{"epoch": 1, RECORD: {"gate": [1.0]}}])
+    assert not app.exception and not charts_of(app)
+    (error,) = app.error
+    assert "metrics.json" in error.value.replace("\\", "")
+
+
+def test_of_many_facets_those_are_drawn_in_which_a_head_leads_most():
+    rows = [
+        (f"F{facet}", head, "x", epoch, value)
+        for facet in range(6)
+        for epoch in (1, 2)
+        for head, value in ((-2, 0.5), (-1, 0.9), (0, 0.5 + facet * epoch / 100), (1, 0.1))
+    ]
+    table = pd.DataFrame(rows, columns=["facet", "head", "of", "epoch", "value"])
+    drawn = facet_tables.forming_drawn(table, 4)
+    assert sorted(set(drawn["facet"])) == ["F2", "F3", "F4", "F5"]
+    assert set(drawn["head"]) == {-2, -1, 0, 1}
+    many = table[table["head"] < 0]
+    heads = [table.assign(head=head, value=head / 10)[table["head"] == 0] for head in range(9)]
+    kept = facet_tables.forming_drawn(pd.concat([many, *heads]), 4)
+    assert sorted(set(kept["head"])) == [-2, -1, 3, 4, 5, 6, 7, 8]
+
+
+# --- two checkpoints -----------------------------------------------------------------------------
+
+
+def test_two_checkpoints_of_one_catalogue_stand_beside_each_other(twins):
+    app = twins()
+    assert_calm(app)
+    assert not app.warning
+    assert app.selectbox(key="choice-against").options == ["sasrec", TWIN]
+    app.selectbox(key="choice-against").set_value(TWIN).run()
+    assert_calm(app)
+    assert query(app, "against") == TWIN
+    assert charts_of(app) == ["facets-compare"]
+    chart = specs(app)["facets-compare"]
+    assert [trace["name"] for trace in chart["data"]] == [f"{made_up.NAME} and {TWIN}", "By chance"]
+    assert len(chart["layout"]["yaxis"]["ticktext"]) == 4  # the fused list and three heads
+    said = html_of(app)
+    assert "this checkpoint and twin have" in said and said.count(" goes with ") == 3
+    assert said.count('<ol class="lens-list">') == 8  # the fused lists and three pairs
+
+
+def test_the_figures_of_both_are_side_by_side(twins):
+    for by, rows in (
+        ("ranking", 4), ("lists", 6), ("tables", 6), ("causes", 6), ("gate", 3), ("overlap", 3),
+    ):  # fmt: skip
+        app = twins(against=TWIN, compared=by)
+        assert_calm(app)
+        chart = specs(app)["facets-compare"]
+        assert [trace["name"] for trace in chart["data"]] == [made_up.NAME, TWIN], by
+        assert len(chart["layout"]["yaxis"]["ticktext"]) == rows, by
+        assert html_of(app).count('class="lens-words"') == 1
+        # The twin's file is a copy: heads matched with themselves have the same figures.
+        assert query(app, "compared") == by
+
+
+def test_one_person_goes_through_both_and_into_lens(twins):
+    app = twins(against=TWIN, user="u3")
+    assert_calm(app)
+    assert query(app, "user") == "u3" and app.selectbox(key="choice-user").value == "u3"
+    next(one for one in app.button if one.key == f"lens-{TWIN}").click().run()
+    assert_calm(app)
+    assert app.title[0].value == "Why does this person get this list?"
+    assert (query(app, "checkpoint"), query(app, "user")) == (TWIN, "u3")
+    stranger = twins(against=TWIN, user="nobody")
+    assert_calm(stranger)
+    assert "nobody" in warnings(stranger) and query(stranger, "user") != "nobody"
+
+
+def test_a_checkpoint_of_another_catalogue_is_not_offered_and_why_is_said(twins, home):
+    items = pd.read_csv(home / "items.csv").assign(title="Another")
+    items.to_csv(home / "others.csv", index=False)
+    import_file(home / "clicks.csv", "others", items=home / "others.csv")
+    made_up.write_checkpoint(home / "checkpoints" / "foreign", made_up.FAME, seed=6, name="others")
+    app = twins(against="foreign")
+    assert_calm(app)
+    assert "foreign" not in app.selectbox(key="choice-against").options
+    assert "foreign: another catalogue (39 items of others)" in html_of(app)
+    assert "'foreign' cannot be compared with 'made-up': another catalogue" in warnings(app)
+
+
+def test_without_the_other_ones_facets_lists_are_compared_and_a_command_told(twins):
+    app = twins(told=False, against=TWIN, compared="lists")
+    assert_calm(app)
+    (told,) = app.info
+    assert "python -m fame facets" in told.value.replace("\\", "")
+    assert html_of(app).count('<ol class="lens-list">') == 8
+
+
+def test_a_model_without_heads_is_compared_by_its_fused_lists(twins):
+    app = twins(against="sasrec")
+    assert_calm(app)
+    assert "no heads are matched" in html_of(app)
+    assert html_of(app).count('<ol class="lens-list">') == 2
+
+
 # --- charts and their tables, read as data -------------------------------------------------------
 
 
@@ -305,7 +533,8 @@ def test_dots_lie_where_the_figures_are_with_their_intervals():
     assert by_name["Labels permuted"].marker.color == NEUTRAL
     heights = [y for trace in figure.data for y in trace.y]
     assert len(set(heights)) == len(heights)  # nothing lies over anything else
-    assert all(at in figure.layout.yaxis.tickvals for at in heights)
+    ticks = figure.layout.yaxis.tickvals
+    assert all(min(abs(at - tick) for tick in ticks) <= 2 for at in heights)
 
 
 def test_the_area_of_a_square_of_causes_is_how_far_the_list_moves():

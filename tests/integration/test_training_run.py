@@ -30,6 +30,7 @@ from fame.data.catalogue import align
 from fame.data.sequences import bucketed_batches, training_windows
 from fame.errors import FameError
 from fame.evaluate import evaluate, head_report, model_ranks
+from fame.facets.forming import read_forming
 from fame.files import MARK
 from fame.losses import linear_cross_entropy
 from fame.metrics import summarise_ranks
@@ -182,6 +183,9 @@ def test_a_checkpoint_is_the_best_epoch_and_says_its_figures(
     of_heads = {split: head_report(checkpoint.model, data, split) for split in ("valid", "test")}
     assert metrics["heads"] == of_heads["test"] != of_heads["valid"]
     assert metrics["train_seconds"] == sum(row["train_seconds"] for row in history)
+    formed = [{"epoch": row["epoch"], "facets": row["facets"]} for row in history]
+    assert metrics["forming"] == formed  # so the checkpoint has it where the run's files are gone
+    assert list(read_forming(metrics["forming"])) == [1, 2, 3, 4]
     status = RunFolder(out).status()
     assert status is not None
     assert (status.best_epoch, status.best_score) == (1, valid["NDCG@10"])

@@ -1,6 +1,7 @@
 """What is stored with a checkpoint: written once, read strictly, and never a history."""
 
 import json
+import shutil
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -9,11 +10,13 @@ import pandas as pd
 import pytest
 import torch
 
+from fame import survey as survey_module
 from fame.checkpoint import Checkpoint, load_checkpoint, write_description, write_weights
 from fame.config import TrainConfig
 from fame.data.catalogue import values_by_facet
 from fame.data.sequences import Interactions, held_out
 from fame.errors import CheckpointError, DataError
+from fame.facets import estimates
 from fame.facets.causes import facet_causes
 from fame.facets.codes import untrained_like
 from fame.facets.expert_lists import expert_lists
@@ -225,6 +228,53 @@ def faceted(tmp_path_factory) -> Checkpoint:
     checkpoint = make_planted(tmp_path_factory.mktemp("checkpoints") / "built")
     survey_facets(checkpoint, PLANTED, sample=120, seed=3)
     return checkpoint
+
+
+def test_a_large_catalogue_is_sampled_by_popularity_and_the_file_says_so(
+    faceted: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(estimates, "AMONG", 60)
+    monkeypatch.setattr(survey_module, "_RANKED", 1)
+    monkeypatch.setattr(survey_module, "_FEWEST", 30)
+    shutil.copytree(faceted.path, tmp_path / "large")
+    checkpoint = replace(faceted, path=tmp_path / "large")
+    found = survey_facets(checkpoint, PLANTED, sample=120, seed=3)
+    assert (found.among, found.people) == (60, 30)
+    assert {one.among for one in found.agreement.values()} == {60}
+    assert found.tables is not None
+    assert {one.among for one in found.tables.values()} == {60}
+    assert read_facets(checkpoint) == found
+    causes = np.array([found.causes[facet] for facet in ("genres", "year")])
+    assert (causes.argmax(0) == [0, 1]).all()  # what is planted is found in the sample too
+    whole = read_facets(faceted)
+    assert whole is not None
+    assert (whole.among, whole.people) == (faceted.data.items, 120)
+
+
+def test_a_file_of_the_version_before_lacks_what_came_since_and_is_read(
+    faceted: Checkpoint, tmp_path: Path
+):
+    shutil.copytree(faceted.path, tmp_path / "before")
+    file = tmp_path / "before" / FACETS
+    document = json.loads(file.read_text())
+    del document["among"]
+    apart = document["disentanglement"]
+    for scores in (apart["own"], *apart["controls"].values()):
+        del scores["intervals"]
+    for own in document["agreement"].values():
+        del own["among"]
+    for cohort in document["use"]["cohorts"]:
+        del cohort["value"]
+    for lists in document["expert_lists"]:
+        del lists["people"]
+    file.write_text(json.dumps(document))
+    found = read_facets(replace(faceted, path=file.parent))
+    assert found is not None and found.among is None
+    assert found.disentanglement is not None and found.disentanglement.own.intervals == {}
+    document["among"] = "many"
+    file.write_text(json.dumps(document))
+    with pytest.raises(CheckpointError, match="lacks some of its heads"):
+        read_facets(replace(faceted, path=file.parent))
 
 
 def test_facets_are_measured_named_and_read_back(faceted: Checkpoint, tmp_path: Path):

@@ -57,3 +57,17 @@ def test_anything_else_is_refused(change):
         read_as(Outer, asdict(WHOLE) | change)
     with pytest.raises(ValueError):
         read_as(Outer, {"count": 3})
+
+
+@dataclass(frozen=True)
+class Grown:
+    name: str
+    added: str = ""
+
+
+def test_a_field_that_came_later_may_be_missing():
+    assert read_as(Grown, {"name": "x"}) == Grown("x")
+    assert read_as(Grown, {"name": "x", "added": "y"}) == Grown("x", "y")
+    for wrong in ({"added": "y"}, {"name": "x", "added": 1}, {"name": "x", "more": 1}):
+        with pytest.raises(ValueError):
+            read_as(Grown, wrong)

@@ -115,3 +115,23 @@ def test_a_model_without_heads_moves_none_and_a_whole_catalogue_read_leaves_no_l
     everything = [np.arange(1, V + 1)]
     found = facet_causes(random_model(TINY, V), everything, VALUES, repeats="exclude")
     assert all(moved == [0.0, 0.0] for moved in found.values())
+
+
+def test_of_a_large_catalogue_clicks_are_exchanged_for_a_sample_by_the_same_rule():
+    """Whatever is clicked, what it is exchanged for is the best of the sample."""
+    among = np.arange(0, V, 3)
+    clicked = np.arange(1, V + 1)
+    whole, some = exchanges(VALUES, clicked), exchanges(VALUES, clicked, among=among)
+    for facet, (alike, unlike) in some.items():
+        moved = np.flatnonzero(alike != np.arange(V + 1))
+        assert len(moved) > 10
+        for item in moved.tolist():
+            others = [row + 1 for row in among.tolist() if row + 1 != item]
+            assert alike[item] in others and unlike[item] in others
+            most = max(jaccard(facet, item, other) for other in others)
+            assert jaccard(facet, item, int(alike[item])) == pytest.approx(most)
+            assert not jaccard(facet, item, int(unlike[item]))
+        everything = exchanges(VALUES, clicked, among=np.arange(V))[facet]
+        assert all(
+            (one == other).all() for one, other in zip(everything, whole[facet], strict=True)
+        )

@@ -10,9 +10,9 @@ from fame.facets.disentanglement import (
     cells_of,
     dci,
     disentanglement,
+    explained,
     importance,
     information,
-    mig,
     sap,
 )
 from fame.facets.lists import PERMUTED
@@ -53,7 +53,7 @@ def test_dci_of_the_limits():
 def test_importance_is_what_each_head_explains():
     """By the normal equations, fold by fold; all heads together explain R^2."""
     codes, label = truth.codes(20)[OWN], LABELS[1]
-    code, explained, fitted = np.concatenate(codes, axis=1), np.zeros((truth.ITEMS, 2)), []
+    code, expected, fitted = np.concatenate(codes, axis=1), np.zeros((truth.ITEMS, 2)), []
     for train, test in folds(truth.ITEMS, seed=0):
         mean, spread = code[train].mean(0), code[train].std(0)
         z, at = (code[train] - mean) / spread, (code[test] - mean) / spread
@@ -62,25 +62,35 @@ def test_importance_is_what_each_head_explains():
         B = np.linalg.solve(z.T @ z + 0.01 * len(train) * np.eye(z.shape[1]), z.T @ y)
         for head in range(2):
             own = slice(16 * head, 16 * head + 16)
-            explained[test, head] = (at[:, own] @ B[own] * true).mean(1)
+            expected[test, head] = (at[:, own] @ B[own] * true).mean(1)
         fitted.append((at @ B * true).mean())
-    found, accuracy = importance(codes, label)
-    np.testing.assert_allclose(found, explained.mean(0), atol=1e-9)
+    terms, hits = explained(codes, label)
+    np.testing.assert_allclose(terms, expected, atol=1e-6)  # labels are float32
+    found = importance(terms)
+    np.testing.assert_allclose(found, expected.mean(0), atol=1e-9)
     assert found.sum() == pytest.approx(np.mean(fitted), abs=1e-3)
-    assert accuracy == probe_hits(code, label).mean()
+    assert hits.tolist() == probe_hits(code, label).tolist()
+    twice = np.arange(truth.ITEMS) % 3  # some items once, some twice, some not at all
+    again = importance(np.repeat(terms, twice, axis=0))
+    np.testing.assert_allclose(importance(terms, twice.astype(float)), again, atol=1e-12)
 
 
 def test_what_tells_nothing_counts_nothing():
     rng = np.random.default_rng(3)
     noise = [rng.normal(size=(truth.ITEMS, 16)) for _ in range(2)]
-    assert importance(noise, LABELS[0])[0].tolist() == [0, 0]
+    assert importance(explained(noise, LABELS[0])[0]).tolist() == [0, 0]
+
+
+def counts(cell, label, cells):
+    have = np.array([label[cell == c].sum(0, dtype=np.float64) for c in range(cells)])
+    return have, np.bincount(cell, minlength=cells).astype(float)
 
 
 def test_information_follows_its_equation():
     rng = np.random.default_rng(5)
     cell, label = rng.integers(4, size=60), (rng.random((60, 3)) < [0.2, 0.5, 0.9]).astype(float)
     label[:, 2] = cell == 1
-    told, entropies = information(cell, label)
+    told, entropies = information(*counts(cell, label, 4))
     for w in range(3):
         expected = 0.0
         for c in range(4):
@@ -98,15 +108,18 @@ def test_information_follows_its_equation():
 
 def test_mig_and_sap_follow_their_equations():
     codes = [*truth.codes(20)[OWN], np.random.default_rng(0).normal(size=(truth.ITEMS, 3))]
-    gaps = []
+    gaps, accuracy = [], []
     for label in LABELS:
         shares = []
         for code in codes:
-            told, of = information(cells_of(code), label)
+            told, of = information(*counts(cells_of(code), label, 20))
             shares.append(told.sum() / of.sum())
         first, second, _ = sorted(shares, reverse=True)
         gaps.append(first - second)
-    assert mig(codes, LABELS) == pytest.approx(np.mean(gaps), abs=1e-12)
+        accuracy.append([probe_hits(code, label).mean() for code in codes])
+    found = disentanglement({OWN: codes}, truth.FACETS, truth.TRAIN_COUNT).own
+    assert found.mig == pytest.approx(np.mean(gaps), abs=1e-9)
+    assert found.sap == pytest.approx(sap(np.array(accuracy).T), abs=1e-12)
     assert sap(np.array([[0.9, 0.3], [0.4, 0.5], [0.5, 0.1]])) == pytest.approx((0.4 + 0.2) / 2)
 
 
@@ -127,6 +140,11 @@ def test_planted_heads_score_high_half_mixed_ones_between_and_controls_nothing()
     control = scores(0).controls[PERMUTED]
     for figure in ("disentanglement", "completeness", "mig", "sap"):
         assert getattr(control, figure) < 0.08, figure
+        # Surely so: the interval of what is planted lies above that of the half mixed, and that
+        # above what is wholly mixed; of permuted values there is none to speak of.
+        (low, _), (half_low, half_high) = planted.intervals[figure], half.intervals[figure]
+        assert low > half_high and half_low > mixed.intervals[figure][1], figure
+        assert control.intervals[figure][1] < 0.12, figure
     assert np.array(planted.importance).argmax(0).tolist() == [0, 1]
 
 
@@ -145,3 +163,27 @@ def test_cells_of_few_different_codes_are_as_many():
     code = np.repeat(np.eye(3), 5, axis=0)
     assert len(set(cells_of(code).tolist())) == 3
     assert set(cells_of(np.zeros((9, 4))).tolist()) == {0}
+
+
+def test_intervals_hold_the_figures_and_narrow_with_the_root_of_the_items():
+    """Half of the items: intervals are wider by the root of two, and each half lies in reach."""
+    parts = np.random.default_rng(0).permutation(truth.ITEMS).reshape(2, -1)
+    heads = truth.codes(25)[OWN]
+    values = {figure: [] for figure in ("completeness", "mig", "sap")}
+    widths = {figure: [] for figure in values}
+    for rows in parts:
+        codes = {OWN: [head[rows] for head in heads]}
+        facets = {name: own[rows] for name, own in truth.FACETS.items()}
+        found = disentanglement(codes, facets, truth.TRAIN_COUNT[rows]).own
+        assert set(found.intervals) == {"disentanglement", "informativeness", *values}
+        for figure, (low, high) in found.intervals.items():
+            assert low <= getattr(found, figure) <= high and high - low < 0.3, figure
+        for figure in values:
+            values[figure].append(getattr(found, figure))
+            widths[figure].append(found.intervals[figure][1] - found.intervals[figure][0])
+    whole = disentanglement({OWN: heads}, truth.FACETS, truth.TRAIN_COUNT).own
+    for figure, own in values.items():
+        low, high = whole.intervals[figure]
+        # Half of the items: the interval is wider by the root of two.
+        assert np.mean(widths[figure]) / (high - low) == pytest.approx(2**0.5, rel=0.35), figure
+        assert abs(own[0] - own[1]) < 2 * np.mean(widths[figure]), figure

@@ -1,5 +1,6 @@
 """The gate over people and what each head adds, held against traces one by one."""
 
+from collections import Counter
 from dataclasses import replace
 from itertools import pairwise
 
@@ -8,7 +9,7 @@ import pytest
 import torch
 
 from fame.facets import use as module
-from fame.facets.use import ranks, use
+from fame.facets.use import favourites, ranks, use
 from fame.lens.faithfulness import bootstrap_mean
 from fame.lens.trace import item_ranks, trace_history
 from fame.metrics import UNRANKED, gains
@@ -88,6 +89,70 @@ def test_cohorts_part_the_people_by_what_they_say():
                 for head in (0, 1):
                     share = found.gate[head].by_length[number].mean
                     assert share == pytest.approx(gate[who, head].mean())
+
+
+def test_favourites_are_the_values_that_most_clicks_have_and_ties_are_nobodys(monkeypatch):
+    monkeypatch.setattr(module, "FEWEST", 1)
+    genres = [["A"], ["A", "B"], ["B"], ["C"], []]
+    histories = [np.array(own) for own in ([1, 2], [2], [3, 3, 1], [4, 5], [5], [1, 3], [1])]
+    facets = {"genres": genres, "kind": [["one"]] * 5}
+    found = favourites(histories, facets)
+    # A, A and B once; a tie; B twice; C alone; nothing; a tie; A.
+    assert {value: np.flatnonzero(who).tolist() for value, who in found.items()} == {
+        "genres=A": [0, 6], "genres=B": [2], "genres=C": [3]
+    }  # fmt: skip
+    assert next(iter(found)) == "genres=A"  # of most people
+    monkeypatch.setattr(module, "FEWEST", 2)
+    assert list(favourites(histories, facets)) == ["genres=A"]
+    monkeypatch.setattr(module, "COHORTS", 1)
+    monkeypatch.setattr(module, "FEWEST", 1)
+    assert list(favourites(histories, facets)) == ["genres=A"]
+
+
+def test_favourites_are_what_counters_find(monkeypatch):
+    monkeypatch.setattr(module, "FEWEST", 1)
+    monkeypatch.setattr(module, "COHORTS", 99)
+    rng = np.random.default_rng(4)
+    values = [[f"v{v}" for v in rng.permutation(6)[: rng.integers(0, 4)]] for _ in range(V)]
+    found = favourites(HISTORIES, {"x": values})
+    for person, history in enumerate(HISTORIES):
+        first = Counter(value for item in history for value in values[item - 1]).most_common(2)
+        alone = first and (len(first) == 1 or first[0][1] > first[1][1])
+        own = [value for value, who in found.items() if who[person]]
+        assert own == ([f"x={first[0][0]}"] if alone else [])
+
+
+def test_planted_favourites_part_the_people_and_permuted_values_do_not(monkeypatch):
+    """Half of the people click kind a alone, and only the first head finds what they click next."""
+    monkeypatch.setattr(module, "FEWEST", 5)
+    people, half = 200, 100
+    histories = [
+        np.array([1, 2]) if person < half else np.array([3, 4]) for person in range(people)
+    ]
+    kinds = [["a"], ["a"], ["b"], ["b"]] + [["c"]] * 4
+    hit = np.arange(people) < half
+    good, bad = np.where(hit, 1, 999), np.where(hit, 999, 1)
+    ranked = np.stack([np.ones(people), good, bad, bad, good], axis=1).astype(int)
+    gate = np.full((people, 2), 0.5)
+    monkeypatch.setattr(module, "ranks", lambda *args, **kwargs: (gate, ranked))
+
+    def cohorts(facet):
+        found = use(
+            random_model(TINY, 8), histories, np.full(people, 5), np.full(8, 3), repeats="exclude",
+            facets={"kind": facet},
+        )  # fmt: skip
+        return {one.value: one for one in found.cohorts if one.by == "value"}
+
+    found = cohorts(kinds)
+    assert {value: one.people for value, one in found.items()} == {"kind=a": 100, "kind=b": 100}
+    lost = {value: one.accuracy["HR@10"].lost for value, one in found.items()}
+    assert [one.mean for one in lost["kind=a"]] == [1, 0]
+    assert [one.mean for one in lost["kind=b"]] == [0, 1]
+    assert lost["kind=a"][0].low == 1  # for everybody, so surely
+    mixed = cohorts([["a", "b"]] * 4 + [["c"]] * 4)  # every click is of both: nobody has one
+    assert mixed == {}
+    dealt = cohorts([["a"], ["b"], ["a"], ["b"]] + [["c"]] * 4)  # each has one of either: a tie
+    assert dealt == {}
 
 
 def test_people_who_are_all_alike_are_one_cohort():
