@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import os
 import subprocess
 import sys
@@ -28,17 +29,21 @@ import torch
 import fame
 from fame.baselines import CountingBaselines, baselines_beside
 from fame.checkpoint import (
+    CONFIG,
     METRICS,
     Checkpoint,
+    Description,
     list_checkpoints,
     load_checkpoint,
     read_description,
 )
-from fame.config import ModelName
+from fame.config import ModelConfig, ModelName, TrainConfig
 from fame.data import Dataset, load
 from fame.data.catalogue import values_by_facet
 from fame.errors import FameError
 from fame.experiments.choice import Choice, choose_settings
+from fame.experiments.compare_runs import table_ranks
+from fame.experiments.estimate import Estimate, Pace, estimate, pace_of
 from fame.facets.agreement import Agreement, facet_agreement
 from fame.facets.spaces import space_vectors
 from fame.head_names import NAMES, choose_names, read_head_names
@@ -62,7 +67,28 @@ from fame.survey import (
     read_faithfulness,
     read_people,
 )
-from fame.training.runs import ACTIVE, LAUNCH_LOG, STATUS, RunFolder, launch, request_stop
+from fame.training.jobs import (
+    LAUNCH_LOG,
+    QUEUED,
+    STATUS,
+    TAKEN,
+    needs_runner,
+    start_runner,
+)
+from fame.training.jobs import Job as TrainingJob
+from fame.training.memory import available_memory
+from fame.training.runs import (
+    HISTORY,
+    RANKS,
+    RunFolder,
+    discard,
+    empty_trash,
+    end_at_once,
+    rename,
+    request_stop,
+    submit,
+    withdraw,
+)
 from tables import item_facts_of_all
 from text import for_plotly
 
@@ -142,10 +168,15 @@ def map_base(opened: Checkpoint) -> pd.DataFrame:
     return _map_base(opened.hash, opened)
 
 
-@st.cache_resource(max_entries=4, show_spinner="Reading the data set …")
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _dataset(name: str) -> Dataset:
+    return load(name, offline=True)
+
+
 def dataset(name: str) -> Dataset:
     """A data set that is at hand; ``DataError`` where it would have to be fetched."""
-    return load(name, offline=True)
+    with st.spinner("Reading the data set …"):
+        return _dataset(name)
 
 
 @st.cache_resource(max_entries=16, show_spinner="Looking at the data set …")
@@ -506,19 +537,6 @@ def devices() -> dict[str, str]:
     return found | {"cpu": f"CPU, {threads} thread{'s' * (threads != 1)}"}
 
 
-@dataclass
-class _Launched:
-    """The processes that were started from here, and what they train on, by the run's folder."""
-
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    by_path: dict[Path, tuple[int, str]] = field(default_factory=dict)
-
-
-@st.cache_resource(show_spinner=False)
-def _launched() -> _Launched:
-    return _Launched()
-
-
 DEMO = "This is a demonstration, in which nothing can be trained: install FAME Lens to train."
 DEMO_NAMES = "This is a demonstration, in which heads keep their names."
 
@@ -529,55 +547,102 @@ def is_demo() -> bool:
 
 
 def launch_run(
-    path: Path, data: str, settings: dict[str, Any], device: str | None, resume: bool
+    path: Path,
+    data: str,
+    settings: dict[str, Any],
+    device: str | None,
+    resume: bool,
+    tensorboard: bool = False,
 ) -> None:
-    """Starts a training process, which outlives the app; one at a time on each device.
+    """Puts a run into the queue of its device, which goes on without the app.
+
+    Args:
+        device: As of :func:`devices`; by default the one that the run was on.
 
     Raises:
-        FameError: where another run trains on that device, or this is a demonstration.
+        FameError: where it waits or trains already, or this is a demonstration.
     """
-    if is_demo():
-        raise FameError(DEMO)
-    launched = _launched()
-    with launched.lock:  # two sessions may press Start at once
-        on = _device(path) if device is None else _plain_device(device)
-        for name, run in runs().items():
-            if is_active(run) and _device(run.path) in (on, ""):
-                raise FameError(
-                    f"{name} is training there already, and one run at a time has a device; stop "
-                    "it, wait until it has ended, or choose another device."
-                )
-        launched.by_path[path] = (launch(path, data, settings, device=device, resume=resume), on)
+    _refuse_in_a_demonstration()
+    on = _device(RunFolder(path)) if device is None else _plain_device(device)
+    submit(path, TrainingJob(data, settings, on, resume=resume, tensorboard=tensorboard))
+
+
+def keep_the_queue_going() -> None:
+    """Starts what starts trainings, where something waits and it is gone."""
+    root = checkpoint_root()
+    if not is_demo() and needs_runner(root) and _runner().is_due():
+        start_runner(root)
+
+
+@dataclass
+class _Runner:
+    """When a runner was last started from here: it takes a moment until it can be seen."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    started: float = -math.inf
+
+    def is_due(self) -> bool:
+        with self.lock:
+            due = time.monotonic() - self.started > 5.0
+            if due:
+                self.started = time.monotonic()
+            return due
+
+
+@st.cache_resource(show_spinner=False)
+def _runner() -> _Runner:
+    return _Runner()
 
 
 def stop_run(run: RunFolder) -> None:
-    """Asks a run to stop after its step.
+    """Takes a run out of the queue, or asks it to stop after its step.
 
     Raises:
         FameError: where no process can be shown to train there, or this is a demonstration.
     """
-    if is_demo():
-        raise FameError(DEMO)
-    if not request_stop(run) and run.is_held():
+    _refuse_in_a_demonstration()
+    if not withdraw(run) and not request_stop(run) and run.is_alive():
         raise FameError(
             f"{run.path.name} does not say which process trains it; stop it where it was started."
         )
 
 
-def is_active(run: RunFolder) -> bool:
-    """Whether a run is training, or about to."""
+def end_run(run: RunFolder) -> None:
+    """Ends a run that did not stop when it was asked to; errors as of :func:`stop_run`."""
+    _refuse_in_a_demonstration()
+    if not end_at_once(run) and run.is_alive():
+        raise FameError(
+            f"{run.path.name} does not say which process trains it; end it where it was started."
+        )
+
+
+def rename_run(run: RunFolder, name: str) -> None:
+    _refuse_in_a_demonstration()
+    rename(run, name)
+
+
+def discard_run(run: RunFolder) -> None:
+    _refuse_in_a_demonstration()
+    discard(run)
+
+
+def empty_the_trash() -> None:
+    _refuse_in_a_demonstration()
+    empty_trash(checkpoint_root())
+
+
+def _refuse_in_a_demonstration() -> None:
+    if is_demo():
+        raise FameError(DEMO)
+
+
+def _device(run: RunFolder) -> str:
+    """What a run trains on."""
     status = run.status()
-    return (status is not None and status.phase in ACTIVE) or is_starting(run.path)
-
-
-def _device(path: Path) -> str:
-    """What a run trains on; empty where it does not say so yet."""
-    if path in _launched().by_path:
-        return _launched().by_path[path][1]
-    try:
-        return _plain_device(read_description(path).train_config.device)
-    except FameError:
-        return ""
+    if status is not None and status.on:
+        return status.on
+    described = description(run.path)
+    return _plain_device("auto" if described is None else described.train_config.device)
 
 
 def _plain_device(name: str) -> str:
@@ -586,30 +651,153 @@ def _plain_device(name: str) -> str:
     return "cuda:0" if named == "cuda" else named
 
 
-def is_starting(path: Path) -> bool:
-    """Whether a process that was launched from here is alive, even if it has not said a word."""
-    launched = _launched().by_path
-    if path not in launched:
-        return False
-    try:
-        ended, _ = os.waitpid(launched[path][0], os.WNOHANG)  # 0 as long as the child lives
-    except ChildProcessError:
-        ended = 1
-    if ended:
-        launched.pop(path, None)  # another page may have looked as well
-    return not ended
-
-
 def runs() -> dict[str, RunFolder]:
-    """Every folder under the root in which something was or is being trained, by name."""
+    """Every folder under the root in which something is, was or will be trained, by name."""
     root = checkpoint_root()
     folders = [path for path in root.iterdir() if path.is_dir()] if root.is_dir() else []
-    marks = (STATUS, LAUNCH_LOG)
+    marks = (STATUS, LAUNCH_LOG, QUEUED, TAKEN)
     return {
         path.name: RunFolder(path)
         for path in sorted(folders)
-        if any((path / mark).is_file() for mark in marks)
+        if not path.name.startswith(".") and any((path / mark).is_file() for mark in marks)
     }
+
+
+def trained() -> dict[str, RunFolder]:
+    """The runs, and the checkpoints that came trained, by name."""
+    came = {path.name: RunFolder(path) for path in list_checkpoints(checkpoint_root())}
+    return came | runs()
+
+
+@st.cache_resource(max_entries=256, show_spinner=False)
+def _description(path: Path, stamp: Stamp) -> Description | None:
+    try:
+        return read_description(path)
+    except FameError:
+        return None
+
+
+def description(path: Path) -> Description | None:
+    """What ``config.json`` of a folder says; ``None`` where there is none that can be read."""
+    return _description(path, _stamp_of_file(path / CONFIG))
+
+
+def _stamp_of_file(file: Path) -> Stamp:
+    try:
+        stat = file.stat()
+    except OSError:
+        return ()
+    return ((file.name, stat.st_mtime_ns, stat.st_size),)
+
+
+@st.cache_resource(max_entries=256, show_spinner=False)
+def _history(path: Path, stamp: Stamp) -> tuple[pd.DataFrame, int]:
+    rows, broken = RunFolder(path).read_history()
+    return pd.DataFrame(rows), broken
+
+
+def history(run: RunFolder) -> tuple[pd.DataFrame, int]:
+    """A row an epoch of a run, and how many lines of the file are none; read once for all."""
+    return _history(run.path, _stamp_of_file(run.path / HISTORY))
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _ranks(path: Path, stamp: Stamp) -> np.ndarray | None:
+    own = RunFolder(path).ranks()
+    described = _description(path, _stamp_of_file(path / CONFIG))
+    return table_ranks(path.parent, described) if own is None and described else own
+
+
+def ranks(run: RunFolder) -> np.ndarray | None:
+    """Ranks of everybody's test item: the run's own, or those of its row of the tables."""
+    stamps = [_stamp_of_file(run.path / name) for name in (RANKS, CONFIG, METRICS)]
+    return _ranks(run.path, sum(stamps, ()))
+
+
+# --- before a run ------------------------------------------------------------------------------
+
+
+@dataclass
+class _Estimating:
+    """An estimate under way: until ``thread`` has ended there is neither it nor an error."""
+
+    thread: threading.Thread | None = None
+    found: Estimate | None = None
+    error: str = ""
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _estimating(
+    data: str,
+    model: ModelConfig,
+    training: TrainConfig,
+    device: str,
+    going_by: tuple[tuple[str, float], ...],
+    _paces: list[Pace],
+) -> _Estimating:
+    under_way = _Estimating()
+
+    def work() -> None:
+        try:
+            under_way.found = estimate(_dataset(data), model, training, device, _paces)
+        except FameError as error:
+            under_way.error = str(error)
+        except Exception:
+            logger.exception("An estimate failed")
+            under_way.error = "It failed for a reason of ours; the app's log has it."
+
+    under_way.thread = threading.Thread(target=work, daemon=True)
+    under_way.thread.start()
+    return under_way
+
+
+def estimated(
+    data: str, model: ModelConfig, training: TrainConfig, device: str
+) -> tuple[Estimate | None, str]:
+    """What a run will take, or why nobody can say; neither where it is still being looked at."""
+    known = paces(device)
+    going_by = tuple((pace.run, pace.epoch_seconds) for pace in known)
+    under_way = _estimating(data, model, training, device, going_by, known)
+    assert under_way.thread is not None
+    under_way.thread.join(0.3)
+    return under_way.found, under_way.error
+
+
+def paces(device: str) -> list[Pace]:
+    """How fast the runs of this machine were on a device, and the checkpoints that came trained."""
+    found = []
+    for name, run in trained().items():
+        described, (rows, _) = description(run.path), history(run)
+        if described is None:
+            continue
+        status = run.status()
+        here = status is not None and status.on == device
+        told = rows.to_dict("records")
+        if status is None and not told:
+            final = metrics(run.path)
+            epochs, seconds = final.get("epochs"), final.get("train_seconds")
+            if isinstance(epochs, int) and epochs > 0 and isinstance(seconds, float):
+                told = [{"seconds": seconds / epochs}]
+        pace = pace_of(name, described, told, here=here)
+        found += [pace] if pace else []
+    return found
+
+
+def free_memory(device: str) -> int | None:
+    """Bytes that are free on a device; ``None`` where nobody says.
+
+    A GPU is asked by its driver's own program: to ask through PyTorch would take memory there.
+    """
+    if device == "cpu":
+        return available_memory(torch.device("cpu"))
+    uuid = f"GPU-{torch.cuda.get_device_properties(device).uuid}"
+    query = ["nvidia-smi", "--query-gpu=uuid,memory.free", "--format=csv,noheader,nounits"]
+    try:
+        told = subprocess.run(query, capture_output=True, text=True, timeout=5, check=True).stdout
+        free = dict(line.split(", ") for line in told.splitlines())
+        return int(free[uuid]) * 2**20
+    except (OSError, subprocess.SubprocessError, ValueError, KeyError):
+        return None
 
 
 def metrics(path: Path) -> dict[str, Any]:

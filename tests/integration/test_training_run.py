@@ -37,10 +37,11 @@ from fame.models.registry import MODELS
 from fame.survey import read_facets
 from fame.training import loop, objective
 from fame.training.item_start import catalogue_vectors
+from fame.training.jobs import Job
 from fame.training.loop import Progress, fit, new_state
 from fame.training.memory import peak_memory
 from fame.training.objective import Step, Term
-from fame.training.runs import RunFolder, launch
+from fame.training.runs import RunFolder, submit
 from fame.training.train import _stop_signals, stored_settings, train
 from tests.integration.conftest import SHAPE, TRAINING, environment
 from tests.tiny import cyclic_interactions, interactions_of, with_first_choices
@@ -353,7 +354,7 @@ def test_a_killed_run_leaves_a_checkpoint_and_goes_on(home: Path, tmp_path: Path
         process.kill()
         process.wait()
     status = run.status()
-    assert status is not None and status.phase == "stopped" and not run.is_held()
+    assert status is not None and status.phase == "lost" and not run.is_held()
     load_checkpoint(out)
     done = len(run.history())
     subprocess.run(
@@ -461,7 +462,7 @@ def test_a_folder_of_others_is_left_as_it_is(dataset: Dataset, tmp_path: Path, n
         with pytest.raises(FameError, match="is no folder of a run or checkpoint of ours"):
             train(dataset, SHAPE, TRAINING, theirs, resume=resume)
         with pytest.raises(FameError, match="is no folder of a run or checkpoint of ours"):
-            launch(theirs, "walks", {}, resume=resume)
+            submit(theirs, Job("walks", {}, "cpu", resume=resume))
     assert snapshot(theirs) == before
 
 
