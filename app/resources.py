@@ -775,9 +775,8 @@ def paces(device: str) -> list[Pace]:
         told = rows.to_dict("records")
         if status is None and not told:
             final = metrics(run.path)
-            epochs, seconds = final.get("epochs"), final.get("train_seconds")
-            if isinstance(epochs, int) and epochs > 0 and isinstance(seconds, float):
-                told = [{"seconds": seconds / epochs}]
+            if final.get("epochs") and final.get("train_seconds"):
+                told = [{"seconds": final["train_seconds"] / final["epochs"]}]
         pace = pace_of(name, described, told, here=here)
         found += [pace] if pace else []
     return found
@@ -801,9 +800,18 @@ def free_memory(device: str) -> int | None:
 
 
 def metrics(path: Path) -> dict[str, Any]:
-    """A run's final figures; empty where it has none yet."""
+    """A run's final figures, those that are some; empty where it has none yet."""
     try:
         found = json.loads((path / METRICS).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return found if isinstance(found, dict) else {}
+    if not isinstance(found, dict):
+        return {}
+    for split in ("valid", "test"):
+        figures = found.get(split)
+        known = figures.items() if isinstance(figures, dict) else ()
+        found[split] = {name: value for name, value in known if type(value) in (int, float)}
+    for name, kind in (("epochs", int), ("train_seconds", float), ("device", str)):
+        if type(found.get(name)) is not kind:
+            found.pop(name, None)
+    return found

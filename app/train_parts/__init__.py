@@ -1,1 +1,1 @@
-"""The parts of the Train page: the form and its fields, the run, what to do with it, runs compared."""
+"""The parts of the Train page: the form, its fields, one run, what next, runs compared."""

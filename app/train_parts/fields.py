@@ -1,4 +1,4 @@
-"""The settings that a run's form asks for: what each is called, what it does, what is wrong with it."""
+"""The settings that the form of a run asks for: what each is called, does, and may not be."""
 
 from __future__ import annotations
 

@@ -87,8 +87,7 @@ def new_run() -> None:
         help="Writes the figures of every epoch for `tensorboard --logdir` beside the run as well; "
         "needs the package tensorboard.",
     )
-    wanted = start.wanted(settings)
-    job = Job(data, wanted, device, tensorboard=tensorboard)
+    job = Job(data, start.wanted(settings, fields.shown), device, tensorboard=tensorboard)
     if not problem:
         _command(job, name)
     if st.button(
@@ -197,19 +196,18 @@ class _Start:
         looks = bool(base_of(info, model)[1])
         return cls(settings, base, defaults, origin, remark, looks, key)
 
-    def wanted(self, settings: dict[str, Any]) -> dict[str, Any]:
+    def wanted(self, settings: dict[str, Any], shown: list[str]) -> dict[str, Any]:
         """What has to be said on a command line: what a recipe does not say by itself.
 
-        Where the run looks at the data set and chooses, one setting may change others, so that all
-        are said; but of a set that is yet to be fetched only what somebody set.
+        Where the run looks at the data set and chooses, one setting may change others, so all that
+        the form shows are said; but of a set that is yet to be fetched only what somebody set.
         """
-        if self.looks and self.base:
-            return settings
         model = settings["model"]
         configs = build_configs({**self.base, "model": model}, "The recipe")
         plain = {**configs[0].to_dict(), **configs[1].to_dict()}
+        said = shown if self.looks and self.base else []
         return {"model": model} | {
-            name: value for name, value in settings.items() if plain[name] != value
+            name: value for name, value in settings.items() if name in said or plain[name] != value
         }
 
 

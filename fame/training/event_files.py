@@ -26,9 +26,9 @@ class EventFiles:
     def write(self, row: Mapping[str, float]) -> None:
         """All figures of an epoch, those of the validation in a group of their own."""
         for name, value in row.items():
-            if name != "epoch":
-                group, _, figure = name.rpartition("valid_")
-                tag = f"validation/{figure}" if group or name != figure else f"training/{name}"
+            if name != "epoch" and isinstance(value, int | float):
+                figure = name.removeprefix("valid_")
+                tag = f"{'training' if figure == name else 'validation'}/{figure}"
                 self.writer.add_scalar(tag, value, int(row["epoch"]))
         self.writer.flush()
 

@@ -346,7 +346,7 @@ class RunFolder:
         """A run that says it is at work, and nobody is."""
         if told.phase in _AFTER_THE_END:
             told.phase = "finished"
-            told.message = "Its process ended while it looked at the finished model."
+            told.message = "Its process ended without a word while it looked at the finished model."
             return told
         after = len(self.history())
         way_out = (
@@ -385,11 +385,12 @@ class RunFolder:
         for line in lines:
             try:
                 row = json.loads(line)
-                figures = {key: float(row[key]) for key in row if type(row[key]) in (int, float)}
-                if len(figures) == len(row) and {"epoch", "loss"} <= set(figures):
-                    rows.append(figures | {"epoch": int(figures["epoch"])})
-            except (ValueError, TypeError, KeyError):
+            except ValueError:
                 continue
+            # Figures are numbers; what is told by head may be a list of them.
+            kinds = {type(value) for value in row.values()} if isinstance(row, dict) else {None}
+            if kinds <= {int, float, list, dict} and {"epoch", "loss"} <= set(row):
+                rows.append(row)
         return rows, len(lines) - len(rows)
 
     def log_tail(self, lines: int = 30, *names: str) -> str:
