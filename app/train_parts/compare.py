@@ -41,6 +41,7 @@ def past_runs() -> None:
     st.dataframe(
         table,
         hide_index=True,
+        placeholder="–",
         key="runs",
         column_config={name: figure for name in table.columns if "@" in name}
         | {"Minutes": st.column_config.NumberColumn(format="%.1f")},
@@ -109,6 +110,7 @@ def _gains(found: dict[str, RunFolder], described: dict[str, Description]) -> No
     st.dataframe(
         pd.DataFrame(rows),
         hide_index=True,
+        placeholder="–",
         key="gains",
         column_config={"Test NDCG@10": figure, "Test HR@10": figure},
     )

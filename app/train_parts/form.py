@@ -57,11 +57,11 @@ def new_run() -> None:
     info = sets[data]
     components.quiet(_about(info))
     preset = _preset()
+    st.session_state.setdefault(_MODEL, "fame")
     model = st.segmented_control(
         "Model",
         list(MODELS),
         format_func=lambda name: MODELS[name].title,
-        default=None if _MODEL in st.session_state else "fame",
         required=True,
         width="stretch",
         key=_MODEL,
@@ -113,12 +113,10 @@ def _preset() -> str:
     options = dict(_PRESETS)
     if source := st.session_state.get(_FROM):
         options["run"] = f"As {source}"
-    return st.pills(
+    return st.radio(
         "Start from",
         list(options),
         format_func=options.__getitem__,
-        default=None if _PRESET in st.session_state else "recipe",
-        required=True,
         key=_PRESET,
         on_change=_preset_chosen,
         help=_PRESETS_HELP,

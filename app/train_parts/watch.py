@@ -6,6 +6,7 @@ only where it is open; and files are read once for all who look.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -75,7 +76,7 @@ def _queue() -> None:
     names = [folder.name for folder in waiting(resources.checkpoint_root())]
     for place, name in enumerate(names, start=1):
         row = st.container(horizontal=True, vertical_alignment="center")
-        row.markdown(f"{place}. **{for_markdown(name)}** waits for its device")
+        row.markdown(f"{place}. in the queue: **{for_markdown(name)}**")
         if not resources.is_demo():
             row.button(
                 "Take out of the queue",
@@ -178,7 +179,7 @@ def _end(run: RunFolder) -> None:
     _try(resources.end_run, run)
 
 
-def _try(what, run: RunFolder) -> None:  # type: ignore[no-untyped-def]
+def _try(what: Callable[[RunFolder], None], run: RunFolder) -> None:
     try:
         what(run)
     except FameError as error:

@@ -23,6 +23,8 @@ from fame.models.registry import costs_of, made_of_values, ranking_heads
 from fame.training.loop import resolve_precision, training_samples
 from fame.training.memory import count_parameters, memory_need
 
+_OTHER_DEVICE, _OTHER_DATA = 2.0, 1.0  # doublings of the work that these count as
+
 
 @dataclass(frozen=True)
 class Pace:
@@ -104,16 +106,17 @@ def nearest_pace(
 ) -> tuple[float, Pace] | None:
     """Seconds an epoch, by the run that is most like this one, and that run.
 
-    One of this device comes before all others, then one of the same data, then the one whose epoch
-    has the most similar work.
+    Alike is what has about as much work an epoch: a small model is far slower for its work than a
+    large one. Another device counts as a factor of 4, other data as one of 2.
     """
     if not paces:
         return None
     work = epoch_work(data, model_config, train_config)
 
-    def unlike(pace: Pace) -> tuple[bool, bool, float]:
+    def unlike(pace: Pace) -> float:
         other_data = pace.described.data.fingerprint != data.fingerprint
-        return not pace.here, other_data, abs(float(np.log(work / pace.work)))
+        distance = abs(float(np.log2(work / pace.work)))
+        return distance + _OTHER_DEVICE * (not pace.here) + _OTHER_DATA * other_data
 
     nearest = min(paces, key=unlike)
     return nearest.epoch_seconds * work / nearest.work, nearest

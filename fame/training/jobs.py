@@ -179,13 +179,22 @@ def run_queue(root: Path) -> None:
             return
         while True:
             with queue_held(root):
-                for folder in waiting(root):
-                    _start(folder, read_job(folder / QUEUED))
+                for folder, job in first_in_line(root):
+                    _start(folder, job)
                 if not waiting(root):
                     # Before anybody else may hand something in, who then starts another runner.
                     stack.close()
                     return
             time.sleep(_POLL)
+
+
+def first_in_line(root: Path) -> list[tuple[Path, Job]]:
+    """What each device would take next: whoever comes later does not slip in before it."""
+    line: dict[str, tuple[Path, Job]] = {}
+    for folder in waiting(root):
+        job = read_job(folder / QUEUED)
+        line.setdefault(job.device, (folder, job))
+    return list(line.values())
 
 
 def _start(folder: Path, job: Job) -> None:

@@ -121,6 +121,24 @@ def test_one_at_a_time_on_a_device_and_in_the_order_they_came(queue: Queue) -> N
     assert sorted(queue.log()) == sorted(f"{w} {n}" for n in "abc" for w in ("begin", "end"))
 
 
+def test_nobody_slips_in_where_a_device_falls_free_as_the_line_is_gone_through(
+    queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, _, other = queue.add("b"), queue.add("a"), queue.add("c", "cuda:0")
+    tried: list[Path] = []
+
+    def busy(folder: Path, job: Job) -> None:
+        tried.append(folder)
+        if len(tried) == 4:
+            for waits in waiting(queue.root):
+                (waits / jobs.QUEUED).unlink()
+
+    monkeypatch.setattr(jobs, "_start", busy)
+    monkeypatch.setattr(jobs, "_POLL", 0.0)
+    jobs.run_queue(queue.root)
+    assert tried == [first, other] * 2
+
+
 def test_what_comes_while_one_trains_waits_with_a_new_runner(queue: Queue) -> None:
     queue.add("a")
     assert queue.runner().wait(30) == 0
