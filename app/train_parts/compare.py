@@ -13,7 +13,7 @@ import resources
 import state
 import tables
 from fame.checkpoint import Description
-from fame.experiments.compare_runs import differing, gains_over, sasrec_ranks
+from fame.experiments.compare_runs import BASELINE, baseline_ranks, differing, gains_over
 from fame.experiments.results import run_settings
 from fame.models.registry import MODELS
 from fame.training.runs import RunFolder
@@ -147,12 +147,12 @@ def _glance(found: dict[str, RunFolder], described: dict[str, Description]) -> N
     if ours is None:
         return
     for other, told in described.items():
-        beside = told.model_config.model == "sasrec" and _data_of(told) == _data_of(about)
+        beside = told.model_config.model == BASELINE and _data_of(told) == _data_of(about)
         theirs = resources.ranks(found[other]) if beside else None
         if theirs is not None and len(theirs) == len(ours):
             break
     else:
-        other, theirs = "the one of the tables", sasrec_ranks(resources.checkpoint_root(), about)
+        other, theirs = "the one of the tables", baseline_ranks(resources.checkpoint_root(), about)
     if theirs is None or len(theirs) != len(ours):
         return
     gain = gains_over(ours, theirs)["NDCG@10"]

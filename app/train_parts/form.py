@@ -16,6 +16,7 @@ from fame.data import SetInfo, list_sets
 from fame.data.attributes import ItemAttributes
 from fame.data.head_values import head_values
 from fame.errors import ConfigError, FameError
+from fame.experiments.compare_runs import BASELINE
 from fame.experiments.estimate import Estimate
 from fame.experiments.recipes import build_configs, has_recipe, load_recipe
 from fame.experiments.variants import variant
@@ -33,7 +34,7 @@ _PRESETS = {
     "recipe": "This data set's recipe",
     "quick": "Two minutes on this machine",
     "paper": "The paper's equations",
-    "sasrec": "SASRec beside it",
+    "beside": "SASRec beside it",
 }
 _PRESETS_HELP = (
     "The recipe is what the shipped tables were made with, or what is chosen for a set of one's "
@@ -41,6 +42,7 @@ _PRESETS_HELP = (
     "equations: FAME as published, without what this project added. SASRec: the baseline on the "
     "same data, to compare with."
 )
+_PAPERS = {variant(row).model: row for row in ("paper", "sasrec-paper")}
 _PRESET, _DATA, _MODEL, _FROM = "train-preset", "train-data", "train-model", "train-from"
 
 
@@ -128,8 +130,8 @@ def _preset_chosen() -> None:
     preset = st.session_state[_PRESET]
     if preset == "quick":
         st.session_state[_DATA], st.session_state[_MODEL] = _QUICK, "fame"
-    elif preset == "sasrec":
-        st.session_state[_MODEL] = "sasrec"
+    elif preset == "beside":
+        st.session_state[_MODEL] = BASELINE
     elif preset == "paper":
         st.session_state[_MODEL] = "fame"
     elif preset == "run":
@@ -180,9 +182,8 @@ class _Start:
         if preset == "quick" and (info.name, model) == (_QUICK, "fame"):
             settings |= _QUICK_SETTINGS
             origin, key = "for two minutes", f"quick-{key}"
-        elif preset == "paper" and model in ("fame", "sasrec"):
-            row = "paper" if MODELS[model].heads_rank else "sasrec-paper"
-            configs = variant(row).configs(info.name)
+        elif preset == "paper" and model in _PAPERS:
+            configs = variant(_PAPERS[model]).configs(info.name)
             settings = {**configs[0].to_dict(), **configs[1].to_dict()}
             origin, key, remark = "at the paper's equations", f"paper-{key}", ""
         elif preset == "run" and described and described.model_config.model == model:

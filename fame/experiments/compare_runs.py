@@ -21,6 +21,7 @@ PEOPLE_ALONE: Mapping[str, SeedSpread] = {
     name: SeedSpread(0.0, 0.0, 1) for name in ("HR@10", "NDCG@10")
 }
 _DRAWS = 1000
+BASELINE = variant("sasrec").model
 
 
 def table_ranks(folder: Path, described: Description) -> np.ndarray | None:
@@ -48,9 +49,9 @@ def table_ranks(folder: Path, described: Description) -> np.ndarray | None:
         return None  # a table that cannot be read is no fault of the run's
 
 
-def sasrec_ranks(folder: Path, described: Description) -> np.ndarray | None:
-    """The ranks of SASRec's row of the tables, on a checkpoint's data and with its seed."""
-    configs = variant("sasrec").configs(described.data.name, seed=described.train_config.seed)
+def baseline_ranks(folder: Path, described: Description) -> np.ndarray | None:
+    """The ranks of the baseline's row of the tables, on a checkpoint's data and with its seed."""
+    configs = variant(BASELINE).configs(described.data.name, seed=described.train_config.seed)
     model, training = configs
     return table_ranks(folder, replace(described, model_config=model, train_config=training))
 

@@ -12,62 +12,19 @@ from fame.data import load
 from fame.errors import FameError
 from fame.experiments.choice import choose_settings
 from fame.models.registry import MODELS, settings_of_others
-from fame.training import jobs
 from fame.training.runs import LOG, RunFolder, Status
 from tests import made_up
-from tests.app.walk import TRAIN, assert_calm, html_of, labelled, query, warnings
+from tests.app.walk import (
+    TRAIN,
+    assert_calm,
+    field,
+    html_of,
+    labelled,
+    query,
+    start,
+    warnings,
+)
 from text import for_html
-
-
-@pytest.fixture
-def launched(monkeypatch):
-    calls = []
-
-    def submit(out, job):
-        with jobs.queue_held(out.parent):
-            jobs.enqueue(out, job)
-        calls.append((out, job.data, job.settings, job.device, job.resume))
-
-    monkeypatch.setattr(resources, "submit", submit)
-    monkeypatch.setattr(resources, "start_runner", lambda root: None)
-    return calls
-
-
-@pytest.fixture
-def run(home):
-    """A run in a folder, and a way to say what it is doing."""
-    folder = RunFolder(home / "checkpoints" / "try")
-    folder.path.mkdir(parents=True)
-    now = time.time()
-    status = Status("training", made_up.NAME, "fame", "CPU, 2 threads", 1, now, now)
-
-    def say(phase, **known):
-        status.phase = phase
-        for name, value in known.items():
-            setattr(status, name, value)
-        folder.write_status(status)
-        return folder
-
-    return say
-
-
-def field(app, name, model="fame", data=made_up.NAME):
-    """The widget of a setting."""
-    key = f"setting-{data}-{model}-{name}"
-    kinds = (app.number_input, app.segmented_control, app.text_input)
-    return next(one for kind in kinds for one in kind if one.key == key)
-
-
-def start(app, name=None):
-    app.selectbox[0].set_value(made_up.NAME).run()
-    if name is not None:
-        app.text_input(key=name_key(app)).set_value(name).run()
-    button = app.button(key="start")
-    return app if button.disabled else button.click().run()
-
-
-def name_key(app):
-    return next(one.key for one in app.text_input if one.label.startswith("Name"))
 
 
 def test_a_run_is_started_with_the_settings_of_the_form(open_app, home, launched):
