@@ -42,8 +42,10 @@ from fame.data import Dataset, load
 from fame.data.catalogue import values_by_facet
 from fame.errors import FameError
 from fame.experiments.choice import Choice, choose_settings
-from fame.experiments.compare_runs import table_ranks
+from fame.experiments.compare_runs import baseline_ranks, gains_over, table_ranks
 from fame.experiments.estimate import Estimate, Pace, estimate, pace_of
+from fame.experiments.gains import Gain
+from fame.experiments.results import RESULTS
 from fame.facets.agreement import Agreement, facet_agreement
 from fame.facets.spaces import space_vectors
 from fame.head_names import NAMES, choose_names, read_head_names
@@ -701,17 +703,34 @@ def history(run: RunFolder) -> tuple[pd.DataFrame, int]:
     return _history(run.path, _stamp_of_file(run.path / HISTORY))
 
 
-@st.cache_resource(max_entries=64, show_spinner=False)
-def _ranks(path: Path, stamp: Stamp) -> np.ndarray | None:
-    own = RunFolder(path).ranks()
-    described = _description(path, _stamp_of_file(path / CONFIG))
-    return table_ranks(path.parent, described) if own is None and described else own
+@st.cache_resource(max_entries=64, show_spinner="Comparing runs person by person …")
+def _gains(ours: Path, theirs: Path | None, stamps: Stamp) -> dict[str, Gain] | None:
+    about = _description(ours, _stamp_of_file(ours / CONFIG))
+    if about is None:
+        return None
+    our_ranks = _ranks(ours)
+    their_ranks = baseline_ranks(ours.parent, about) if theirs is None else _ranks(theirs)
+    if our_ranks is None or their_ranks is None or len(our_ranks) != len(their_ranks):
+        return None
+    return gains_over(our_ranks, their_ranks)
 
 
-def ranks(run: RunFolder) -> np.ndarray | None:
+def gains(ours: RunFolder, theirs: RunFolder | None) -> dict[str, Gain] | None:
+    """How far a run is ahead of another on the same data, or of the tables' SASRec.
+
+    ``None`` where the ranks of one were not kept.
+    """
+    folders = [run.path for run in (ours, theirs) if run is not None]
+    files = [folder / name for folder in folders for name in (RANKS, CONFIG, METRICS)]
+    stamps: Stamp = sum(map(_stamp_of_file, [*files, ours.path.parent / RESULTS]), ())
+    return _gains(ours.path, None if theirs is None else theirs.path, stamps)
+
+
+def _ranks(path: Path) -> np.ndarray | None:
     """Ranks of everybody's test item: the run's own, or those of its row of the tables."""
-    stamps = [_stamp_of_file(run.path / name) for name in (RANKS, CONFIG, METRICS)]
-    return _ranks(run.path, sum(stamps, ()))
+    own = RunFolder(path).ranks()
+    about = _description(path, _stamp_of_file(path / CONFIG))
+    return table_ranks(path.parent, about) if own is None and about else own
 
 
 # --- before a run ------------------------------------------------------------------------------

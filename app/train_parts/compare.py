@@ -13,7 +13,7 @@ import resources
 import state
 import tables
 from fame.checkpoint import Description
-from fame.experiments.compare_runs import BASELINE, baseline_ranks, differing, gains_over
+from fame.experiments.compare_runs import BASELINE, differing
 from fame.experiments.results import run_settings
 from fame.models.registry import MODELS
 from fame.training.runs import RunFolder
@@ -126,10 +126,9 @@ def _ahead(
     one, other = described[name], described[first]
     if _data_of(one) != _data_of(other):
         return {"Ahead in NDCG@10": "other data", "Ahead in HR@10": "other data"}
-    ours, theirs = resources.ranks(found[name]), resources.ranks(found[first])
-    if ours is None or theirs is None or len(ours) != len(theirs):
+    gains = resources.gains(found[name], found[first])
+    if gains is None:
         return {"Ahead in NDCG@10": "no ranks kept", "Ahead in HR@10": "no ranks kept"}
-    gains = gains_over(ours, theirs)
     return {f"Ahead in {figure}": gain.in_words() for figure, gain in gains.items()}
 
 
@@ -143,20 +142,16 @@ def _glance(found: dict[str, RunFolder], described: dict[str, Description]) -> N
     about = described.get(name)
     if about is None or not MODELS[about.model_config.model].heads_rank:
         return
-    ours = resources.ranks(found[name])
-    if ours is None:
-        return
     for other, told in described.items():
-        beside = told.model_config.model == BASELINE and _data_of(told) == _data_of(about)
-        theirs = resources.ranks(found[other]) if beside else None
-        if theirs is not None and len(theirs) == len(ours):
-            break
+        if told.model_config.model == BASELINE and _data_of(told) == _data_of(about):
+            gains = resources.gains(found[name], found[other])
+            if gains is not None:
+                break
     else:
-        other, theirs = "the one of the tables", baseline_ranks(resources.checkpoint_root(), about)
-    if theirs is None or len(theirs) != len(ours):
+        other, gains = "the one of the tables", resources.gains(found[name], None)
+    if gains is None:
         return
-    gain = gains_over(ours, theirs)["NDCG@10"]
     components.words(
-        f"{name} against SASRec ({other}): NDCG@10 {gain.in_words()} on the same people; in "
-        "brackets a 95 % interval that draws people anew."
+        f"{name} against SASRec ({other}): NDCG@10 {gains['NDCG@10'].in_words()} on the same "
+        "people; in brackets a 95 % interval that draws people anew."
     )
