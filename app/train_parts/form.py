@@ -22,6 +22,7 @@ from fame.experiments.recipes import build_configs, has_recipe, load_recipe
 from fame.experiments.variants import variant
 from fame.models.registry import MODELS, made_of_values
 from fame.presentation.text import count, duration
+from fame.training.event_files import check_tensorboard
 from fame.training.jobs import Job, train_arguments
 from fame.training.runs import name_problem
 from text import for_markdown
@@ -76,14 +77,14 @@ def new_run() -> None:
     fields = Fields(model, start.defaults, start.key)
     chosen = fields.draw(f"Settings, {start.origin}")
     settings = {**start.settings, **chosen, "model": model}
-    problem = _name_problem(name, told=True)
     configs = None
     try:
         configs = build_configs(settings, "The form")
     except ConfigError as error:
-        problem = problem or fields.tell(_with_widths(str(error), settings))
-    if configs is not None:
-        problem = problem or _take(info, *configs, device, fields)
+        told = fields.tell(_with_widths(str(error), settings))
+    else:
+        told = _take(info, *configs, device, fields)
+    problem = _name_problem(name, told=True) or told
     tensorboard = st.checkbox(
         "Event files for TensorBoard",
         help="Writes the figures of every epoch for `tensorboard --logdir` beside the run as well; "
@@ -372,6 +373,8 @@ def _start(
     if problem := _name_problem(name):  # it may have been taken meanwhile
         raise ConfigError(problem)
     assert configs is not None
+    if job.tensorboard:
+        check_tensorboard()
     if made_of_values(configs[0]) and info.place != "remote":
         data = resources.dataset(info.name)
         attributes = ItemAttributes.of(data.items)

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -135,10 +136,16 @@ def enqueue(folder: Path, job: Job) -> None:
     """
     if is_queued(folder) or is_launched(folder):
         raise FameError(f"{folder.name} waits or trains already; it is not started twice.")
-    claim_folder(folder)
-    with telling_of(folder):
-        (folder / STOP).unlink(missing_ok=True)  # asked of who was here before
-    write_json(folder / QUEUED, asdict(job))
+    is_new = not folder.exists()
+    try:
+        claim_folder(folder)
+        with telling_of(folder):
+            (folder / STOP).unlink(missing_ok=True)  # asked of who was here before
+        write_json(folder / QUEUED, asdict(job))
+    except FameError:
+        if is_new:  # or its name would be taken by nothing
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
 
 
 def withdraw(folder: Path) -> bool:

@@ -4,6 +4,7 @@ A training is here a few lines that wait to be told to end; the runner, the lock
 are the real ones.
 """
 
+import errno
 import json
 import os
 import signal
@@ -296,6 +297,22 @@ def test_a_place_without_a_queue_is_one_sentence(tmp_path: Path) -> None:
         pass
     with pytest.raises(FameError, match="could not be written"):
         jobs.start_runner(tmp_path)
+
+
+def test_a_full_disk_is_one_sentence_and_takes_no_name(
+    queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = queue.add("kept")
+    (kept / jobs.QUEUED).unlink()
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    for name in ("a", "kept"):
+        with pytest.raises(FameError, match="The disk is full"):
+            queue.add(name)
+    assert not (queue.root / "a").exists() and kept.exists() and not waiting(queue.root)
 
 
 def test_the_runner_loads_nothing_heavy() -> None:
