@@ -5,12 +5,14 @@ Colours are those of the palette, or mixed from the text's own, so that both the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import streamlit as st
 
-from fame.models.registry import MODELS
+from fame.checkpoint import Description
+from fame.models.registry import MODELS, spec_of
 from fame.presentation.palette import (
     ACCENT,
     AGAINST,
@@ -225,14 +227,19 @@ def rank_cards(cards: list[str]) -> None:
 
 
 _PHASES = {  # what a run is doing, in words and colour
+    "queued": ("In the queue", NEUTRAL),
+    "starting": ("Starting", NEUTRAL),
     "preparing": ("Preparing", NEUTRAL),
     "training": ("Training", ACCENT),
     "evaluating": ("Ranking everybody's held-out item", ACCENT),
     "projecting": ("Laying out the items", ACCENT),
     "naming": ("Looking which heads are facets", ACCENT),
+    "surveying": ("Looking at everybody", ACCENT),
     "finished": ("Finished", FOR),
     "stopped": ("Stopped", HELD_OUT),
     "failed": ("Failed", AGAINST),
+    "lost": ("Lost", AGAINST),
+    "damaged": ("Cannot be read", AGAINST),
 }
 
 
@@ -240,12 +247,29 @@ def run_line(status: Status) -> None:
     """What a run is doing, on what, and its best figure."""
     label, colour = _PHASES[status.phase]
     spec = MODELS.get(status.model)  # a run may be of a later version
-    facts = [f"{spec.title if spec else status.model} on {status.data}", status.device]
+    named = spec.title if spec else status.model
+    facts = [f"{named} on {status.data}" if status.data else "", status.device]
+    facts = [fact for fact in facts if fact]
     if status.best_score is not None:
         best = f"best validation NDCG@10 {status.best_score:.4f}"
         facts.append(f"{best} in epoch {status.best_epoch}")
     st.html(
         f'<div class="lens-line">{chip(label, colour)} '
+        f'<span class="lens-quiet">{for_html(" · ".join(facts))}</span></div>'
+    )
+
+
+def checkpoint_line(about: Description | None, metrics: Mapping[str, Any]) -> None:
+    """A checkpoint that came trained: what it is, on what, and its figures."""
+    facts = []
+    if about is not None:
+        facts.append(f"{spec_of(about.model_config).shape_of(about.model_config)}")
+        facts.append(f"on {about.data.name}")
+    for split, name in (("valid", "validation"), ("test", "test")):
+        if (score := metrics.get(split, {}).get("NDCG@10")) is not None:
+            facts.append(f"{name} NDCG@10 {score:.4f}")
+    st.html(
+        f'<div class="lens-line">{chip("Came trained", HEADS[2])} '
         f'<span class="lens-quiet">{for_html(" · ".join(facts))}</span></div>'
     )
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,7 @@ from fame.presentation.palette import (
     FOR,
     HELD_OUT,
     NEUTRAL,
+    VALUES,
     head_colour,
     space_colour,
 )
@@ -656,6 +657,21 @@ def validation_curve(history: pd.DataFrame) -> go.Figure:
     return _curve(history, [line, mark], "Validation NDCG@10")
 
 
+def curves(histories: Mapping[str, pd.DataFrame], column: str) -> go.Figure:
+    """A figure by epoch, a line a run: ``epoch`` and ``column``."""
+    title = "Training loss" if column == "loss" else f"Validation {column.removeprefix('valid_')}"
+    traces = [
+        _line(rows, column, VALUES[place % len(VALUES)], title)
+        | {"name": for_plotly(name, 40), "showlegend": True}
+        for place, (name, rows) in enumerate(histories.items())
+    ]
+    for trace in traces:
+        trace["hovertemplate"] = f"{trace['name']}, epoch %{{x}}: %{{y:.4f}}<extra></extra>"
+        trace["mode"] = "lines"
+    longest = max(histories.values(), key=len)
+    return _curve(longest, traces, title, showlegend=True, legend=_LEGEND_ABOVE, top=48)
+
+
 def _line(history: pd.DataFrame, column: str, colour: str, name: str) -> dict[str, Any]:
     return {
         "type": "scatter",
@@ -667,7 +683,9 @@ def _line(history: pd.DataFrame, column: str, colour: str, name: str) -> dict[st
     }
 
 
-def _curve(history: pd.DataFrame, traces: list[dict[str, Any]], title: str) -> go.Figure:
+def _curve(
+    history: pd.DataFrame, traces: list[dict[str, Any]], title: str, **layout: Any
+) -> go.Figure:
     return _figure(
         traces,
         260,
@@ -678,5 +696,5 @@ def _curve(history: pd.DataFrame, traces: list[dict[str, Any]], title: str) -> g
             "dtick": 1 if len(history) <= 12 else None,
         },
         y={"title": _title(title)},
-        showlegend=False,
+        **({"showlegend": False} | layout),
     )

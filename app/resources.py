@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import os
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import streamlit as st
 import torch
 
@@ -36,11 +38,14 @@ from fame.checkpoint import (
     read_description,
 )
 from fame.comparison import Compared, compare_checkpoints, why_not
-from fame.config import ModelName
+from fame.config import ModelConfig, ModelName, TrainConfig
 from fame.data import Dataset, load
 from fame.data.catalogue import facet_columns, values_by_facet
 from fame.errors import CheckpointError, FameError
 from fame.experiments.choice import Choice, choose_settings
+from fame.experiments.compare_runs import baseline_ranks, gains_over, table_ranks
+from fame.experiments.estimate import Estimate, Pace, estimate, pace_of
+from fame.experiments.gains import Gain
 from fame.experiments.results import RESULTS
 from fame.experiments.standing import Standing
 from fame.experiments.standing import standing as standing_of
@@ -72,7 +77,28 @@ from fame.survey import (
     read_faithfulness,
     read_people,
 )
-from fame.training.runs import ACTIVE, LAUNCH_LOG, STATUS, RunFolder, launch, request_stop
+from fame.training.jobs import (
+    LAUNCH_LOG,
+    QUEUED,
+    STATUS,
+    TAKEN,
+    needs_runner,
+    start_runner,
+)
+from fame.training.jobs import Job as TrainingJob
+from fame.training.memory import available_memory
+from fame.training.runs import (
+    HISTORY,
+    RANKS,
+    RunFolder,
+    discard,
+    empty_trash,
+    end_at_once,
+    rename,
+    request_stop,
+    submit,
+    withdraw,
+)
 from tables import item_facts_of_all, map_labels
 
 logger = logging.getLogger(__name__)
@@ -170,10 +196,15 @@ def base_rates(opened: Checkpoint) -> BaseRates:
     return _base_rates(opened.hash, opened)
 
 
-@st.cache_resource(max_entries=4, show_spinner="Reading the data set …")
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _dataset(name: str) -> Dataset:
+    return load(name, offline=True)
+
+
 def dataset(name: str) -> Dataset:
     """A data set that is at hand; ``DataError`` where it would have to be fetched."""
-    return load(name, offline=True)
+    with st.spinner("Reading the data set …"):
+        return _dataset(name)
 
 
 @st.cache_resource(max_entries=16, show_spinner="Looking at the data set …")
@@ -629,19 +660,6 @@ def devices() -> dict[str, str]:
     return found | {"cpu": f"CPU, {threads} thread{'s' * (threads != 1)}"}
 
 
-@dataclass
-class _Launched:
-    """The processes that were started from here, and what they train on, by the run's folder."""
-
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    by_path: dict[Path, tuple[int, str]] = field(default_factory=dict)
-
-
-@st.cache_resource(show_spinner=False)
-def _launched() -> _Launched:
-    return _Launched()
-
-
 DEMO = "This is a demonstration, in which nothing can be trained: install FAME Lens to train."
 DEMO_NAMES = "This is a demonstration, in which heads keep their names."
 
@@ -652,55 +670,102 @@ def is_demo() -> bool:
 
 
 def launch_run(
-    path: Path, data: str, settings: dict[str, Any], device: str | None, resume: bool
+    path: Path,
+    data: str,
+    settings: dict[str, Any],
+    device: str | None,
+    resume: bool,
+    tensorboard: bool = False,
 ) -> None:
-    """Starts a training process, which outlives the app; one at a time on each device.
+    """Puts a run into the queue of its device, which goes on without the app.
+
+    Args:
+        device: As of :func:`devices`; by default the one that the run was on.
 
     Raises:
-        FameError: where another run trains on that device, or this is a demonstration.
+        FameError: where it waits or trains already, or this is a demonstration.
     """
-    if is_demo():
-        raise FameError(DEMO)
-    launched = _launched()
-    with launched.lock:  # two sessions may press Start at once
-        on = _device(path) if device is None else _plain_device(device)
-        for name, run in runs().items():
-            if is_active(run) and _device(run.path) in (on, ""):
-                raise FameError(
-                    f"{name} is training there already, and one run at a time has a device; stop "
-                    "it, wait until it has ended, or choose another device."
-                )
-        launched.by_path[path] = (launch(path, data, settings, device=device, resume=resume), on)
+    _refuse_in_a_demonstration()
+    on = _device(RunFolder(path)) if device is None else _plain_device(device)
+    submit(path, TrainingJob(data, settings, on, resume=resume, tensorboard=tensorboard))
+
+
+def keep_the_queue_going() -> None:
+    """Starts what starts trainings, where something waits and it is gone."""
+    root = checkpoint_root()
+    if not is_demo() and needs_runner(root) and _runner().is_due():
+        start_runner(root)
+
+
+@dataclass
+class _Runner:
+    """When a runner was last started from here: it takes a moment until it can be seen."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    started: float = -math.inf
+
+    def is_due(self) -> bool:
+        with self.lock:
+            due = time.monotonic() - self.started > 5.0
+            if due:
+                self.started = time.monotonic()
+            return due
+
+
+@st.cache_resource(show_spinner=False)
+def _runner() -> _Runner:
+    return _Runner()
 
 
 def stop_run(run: RunFolder) -> None:
-    """Asks a run to stop after its step.
+    """Takes a run out of the queue, or asks it to stop after its step.
 
     Raises:
         FameError: where no process can be shown to train there, or this is a demonstration.
     """
-    if is_demo():
-        raise FameError(DEMO)
-    if not request_stop(run) and run.is_held():
+    _refuse_in_a_demonstration()
+    if not withdraw(run) and not request_stop(run) and run.is_alive():
         raise FameError(
             f"{run.path.name} does not say which process trains it; stop it where it was started."
         )
 
 
-def is_active(run: RunFolder) -> bool:
-    """Whether a run is training, or about to."""
+def end_run(run: RunFolder) -> None:
+    """Ends a run that did not stop when it was asked to; errors as of :func:`stop_run`."""
+    _refuse_in_a_demonstration()
+    if not end_at_once(run) and run.is_alive():
+        raise FameError(
+            f"{run.path.name} does not say which process trains it; end it where it was started."
+        )
+
+
+def rename_run(run: RunFolder, name: str) -> None:
+    _refuse_in_a_demonstration()
+    rename(run, name)
+
+
+def discard_run(run: RunFolder) -> None:
+    _refuse_in_a_demonstration()
+    discard(run)
+
+
+def empty_the_trash() -> None:
+    _refuse_in_a_demonstration()
+    empty_trash(checkpoint_root())
+
+
+def _refuse_in_a_demonstration() -> None:
+    if is_demo():
+        raise FameError(DEMO)
+
+
+def _device(run: RunFolder) -> str:
+    """What a run trains on."""
     status = run.status()
-    return (status is not None and status.phase in ACTIVE) or is_starting(run.path)
-
-
-def _device(path: Path) -> str:
-    """What a run trains on; empty where it does not say so yet."""
-    if path in _launched().by_path:
-        return _launched().by_path[path][1]
-    try:
-        return _plain_device(read_description(path).train_config.device)
-    except FameError:
-        return ""
+    if status is not None and status.on:
+        return status.on
+    described = description(run.path)
+    return _plain_device("auto" if described is None else described.train_config.device)
 
 
 def _plain_device(name: str) -> str:
@@ -709,36 +774,184 @@ def _plain_device(name: str) -> str:
     return "cuda:0" if named == "cuda" else named
 
 
-def is_starting(path: Path) -> bool:
-    """Whether a process that was launched from here is alive, even if it has not said a word."""
-    launched = _launched().by_path
-    if path not in launched:
-        return False
-    try:
-        ended, _ = os.waitpid(launched[path][0], os.WNOHANG)  # 0 as long as the child lives
-    except ChildProcessError:
-        ended = 1
-    if ended:
-        launched.pop(path, None)  # another page may have looked as well
-    return not ended
-
-
 def runs() -> dict[str, RunFolder]:
-    """Every folder under the root in which something was or is being trained, by name."""
+    """Every folder under the root in which something is, was or will be trained, by name."""
     root = checkpoint_root()
     folders = [path for path in root.iterdir() if path.is_dir()] if root.is_dir() else []
-    marks = (STATUS, LAUNCH_LOG)
+    marks = (STATUS, LAUNCH_LOG, QUEUED, TAKEN)
     return {
         path.name: RunFolder(path)
         for path in sorted(folders)
-        if any((path / mark).is_file() for mark in marks)
+        if not path.name.startswith(".") and any((path / mark).is_file() for mark in marks)
     }
 
 
+def trained() -> dict[str, RunFolder]:
+    """The runs, and the checkpoints that came trained, by name."""
+    came = {path.name: RunFolder(path) for path in list_checkpoints(checkpoint_root())}
+    return came | runs()
+
+
+@st.cache_resource(max_entries=256, show_spinner=False)
+def _description(path: Path, stamp: Stamp) -> Description | None:
+    try:
+        return read_description(path)
+    except FameError:
+        return None
+
+
+def description(path: Path) -> Description | None:
+    """What ``config.json`` of a folder says; ``None`` where there is none that can be read."""
+    return _description(path, _stamp_of_file(path / CONFIG))
+
+
+def _stamp_of_file(file: Path) -> Stamp:
+    try:
+        stat = file.stat()
+    except OSError:
+        return ()
+    return ((file.name, stat.st_mtime_ns, stat.st_size),)
+
+
+@st.cache_resource(max_entries=256, show_spinner=False)
+def _history(path: Path, stamp: Stamp) -> tuple[pd.DataFrame, int]:
+    rows, broken = RunFolder(path).read_history()
+    return pd.DataFrame(rows), broken
+
+
+def history(run: RunFolder) -> tuple[pd.DataFrame, int]:
+    """A row an epoch of a run, and how many lines of the file are none; read once for all."""
+    return _history(run.path, _stamp_of_file(run.path / HISTORY))
+
+
+@st.cache_resource(max_entries=64, show_spinner="Comparing runs person by person …")
+def _gains(ours: Path, theirs: Path | None, stamps: Stamp) -> dict[str, Gain] | None:
+    about = _description(ours, _stamp_of_file(ours / CONFIG))
+    if about is None:
+        return None
+    our_ranks = _ranks(ours)
+    their_ranks = baseline_ranks(ours.parent, about) if theirs is None else _ranks(theirs)
+    if our_ranks is None or their_ranks is None or len(our_ranks) != len(their_ranks):
+        return None
+    return gains_over(our_ranks, their_ranks)
+
+
+def gains(ours: RunFolder, theirs: RunFolder | None) -> dict[str, Gain] | None:
+    """How far a run is ahead of another on the same data, or of the tables' SASRec.
+
+    ``None`` where the ranks of one were not kept.
+    """
+    folders = [run.path for run in (ours, theirs) if run is not None]
+    files = [folder / name for folder in folders for name in (RANKS, CONFIG, METRICS)]
+    stamps: Stamp = sum(map(_stamp_of_file, [*files, ours.path.parent / RESULTS]), ())
+    return _gains(ours.path, None if theirs is None else theirs.path, stamps)
+
+
+def _ranks(path: Path) -> np.ndarray | None:
+    """Ranks of everybody's test item: the run's own, or those of its row of the tables."""
+    own = RunFolder(path).ranks()
+    about = _description(path, _stamp_of_file(path / CONFIG))
+    return table_ranks(path.parent, about) if own is None and about else own
+
+
+# --- before a run ------------------------------------------------------------------------------
+
+
+@dataclass
+class _Estimating:
+    """An estimate under way: until ``thread`` has ended there is neither it nor an error."""
+
+    thread: threading.Thread | None = None
+    found: Estimate | None = None
+    error: str = ""
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _estimating(
+    data: str,
+    model: ModelConfig,
+    training: TrainConfig,
+    device: str,
+    going_by: tuple[tuple[str, float], ...],
+    _paces: list[Pace],
+) -> _Estimating:
+    under_way = _Estimating()
+
+    def work() -> None:
+        try:
+            under_way.found = estimate(_dataset(data), model, training, device, _paces)
+        except FameError as error:
+            under_way.error = str(error)
+        except Exception:
+            logger.exception("An estimate failed")
+            under_way.error = "It failed for a reason of ours; the app's log has it."
+
+    under_way.thread = threading.Thread(target=work, daemon=True)
+    under_way.thread.start()
+    return under_way
+
+
+def estimated(
+    data: str, model: ModelConfig, training: TrainConfig, device: str
+) -> tuple[Estimate | None, str]:
+    """What a run will take, or why nobody can say; neither where it is still being looked at."""
+    known = paces(device)
+    going_by = tuple((pace.run, pace.epoch_seconds) for pace in known)
+    under_way = _estimating(data, model, training, device, going_by, known)
+    assert under_way.thread is not None
+    under_way.thread.join(0.3)
+    return under_way.found, under_way.error
+
+
+def paces(device: str) -> list[Pace]:
+    """How fast the runs of this machine were on a device, and the checkpoints that came trained."""
+    found = []
+    for name, run in trained().items():
+        described, (rows, _) = description(run.path), history(run)
+        if described is None:
+            continue
+        status = run.status()
+        here = status is not None and status.on == device
+        told = rows.to_dict("records")
+        if status is None and not told:
+            final = metrics(run.path)
+            if final.get("epochs") and final.get("train_seconds"):
+                told = [{"seconds": final["train_seconds"] / final["epochs"]}]
+        pace = pace_of(name, described, told, here=here)
+        found += [pace] if pace else []
+    return found
+
+
+def free_memory(device: str) -> int | None:
+    """Bytes that are free on a device; ``None`` where nobody says.
+
+    A GPU is asked by its driver's own program: to ask through PyTorch would take memory there.
+    """
+    if device == "cpu":
+        return available_memory(torch.device("cpu"))
+    uuid = f"GPU-{torch.cuda.get_device_properties(device).uuid}"
+    query = ["nvidia-smi", "--query-gpu=uuid,memory.free", "--format=csv,noheader,nounits"]
+    try:
+        told = subprocess.run(query, capture_output=True, text=True, timeout=5, check=True).stdout
+        free = dict(line.split(", ") for line in told.splitlines())
+        return int(free[uuid]) * 2**20
+    except (OSError, subprocess.SubprocessError, ValueError, KeyError):
+        return None
+
+
 def metrics(path: Path) -> dict[str, Any]:
-    """A run's final figures; empty where it has none yet."""
+    """A run's final figures, those that are some; empty where it has none yet."""
     try:
         found = json.loads((path / METRICS).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return found if isinstance(found, dict) else {}
+    if not isinstance(found, dict):
+        return {}
+    for split in ("valid", "test"):
+        figures = found.get(split)
+        known = figures.items() if isinstance(figures, dict) else ()
+        found[split] = {name: value for name, value in known if type(value) in (int, float)}
+    for name, kind in (("epochs", int), ("train_seconds", float), ("device", str)):
+        if type(found.get(name)) is not kind:
+            found.pop(name, None)
+    return found

@@ -140,6 +140,10 @@ def _write_pairs(pairs: tuple[tuple[int, int], ...]) -> str:
     return ",".join(f"{head}:{expert}" for head, expert in pairs)
 
 
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+
+
 def _step(text: str) -> int:
     if not text.isascii() or not text.isdigit() or int(text) > TOUR_STEPS:
         raise ValueError(f"must be a whole number from 0 to {TOUR_STEPS}")
@@ -183,6 +187,7 @@ CHOICES: dict[str, Choice] = {
     "new": Choice((), _values, _write_values),
     "overlay": Choice("on", _among("on", "off")),
     "run": Choice("", _text),
+    "runs": Choice((), _names, ",".join),
     "question": Choice("all", _among("all", *QUESTIONS)),
     "shared": Choice("overlap", _among(*SHARED)),
     "pair": Choice(None, _pair, lambda pair: f"{pair[0]}:{pair[1]}"),

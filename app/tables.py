@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from fame.checkpoint import Description
 from fame.data import facet_columns
 from fame.data.catalogue import values_of
 from fame.facets.above_base import BaseRates
@@ -424,24 +425,47 @@ def agreement_table(found: Mapping[str, Agreement]) -> pd.DataFrame:
 # --- training ----------------------------------------------------------------------------------
 
 
-def runs_table(rows: Sequence[tuple[str, Status, dict[str, Any]]]) -> pd.DataFrame:
-    """Runs side by side, the newest first: ``(name, status, metrics)`` each."""
-    table = pd.DataFrame(
-        [
+def runs_table(
+    rows: Sequence[tuple[str, Status | None, dict[str, Any], Description | None]],
+) -> pd.DataFrame:
+    """Runs side by side, the newest first: ``(name, status, metrics, description)`` each.
+
+    Checkpoints that came trained have no status. What is not known is missing, in every column.
+    """
+    found = []
+    for name, status, metrics, about in rows:
+        test = metrics.get("test", {})
+        model, training = (about.model_config, about.train_config) if about else (None, None)
+        found.append(
             {
                 "Run": name,
-                "Data": status.data,
-                "Model": status.model,
-                "State": status.phase,
-                "Epochs": status.epoch,
-                "Best validation NDCG@10": status.best_score,
-                "Test NDCG@10": metrics.get("test", {}).get("NDCG@10"),
-                "Test HR@10": metrics.get("test", {}).get("HR@10"),
-                "Device": status.device,
-                "Started": pd.Timestamp(status.started, unit="s"),
-                "Minutes": (status.updated - status.started) / 60,
+                "Data": about.data.name if about else status.data if status else None,
+                "Model": model.model if model else status.model if status else None,
+                "State": status.phase if status else "came trained",
+                "Heads": model.heads if model else None,
+                "Width": model.width if model else None,
+                "Learning rate": training.learning_rate if training else None,
+                "Seed": training.seed if training else None,
+                "Epochs": status.epoch if status else metrics.get("epochs"),
+                "Best validation NDCG@10": _best_of(status, metrics),
+                "Test NDCG@10": test.get("NDCG@10"),
+                "Test HR@10": test.get("HR@10"),
+                "Device": status.device if status else metrics.get("device"),
+                "Started": pd.Timestamp(status.started, unit="s") if status else pd.NaT,
+                "Minutes": (status.seconds if status else metrics.get("train_seconds", 0)) / 60,
             }
-            for name, status, metrics in rows
-        ]
-    )
+        )
+    table = pd.DataFrame(found)
+    for name in ("Heads", "Width", "Seed", "Epochs"):
+        table[name] = table[name].astype("Int64")
+    for name in ("Learning rate", "Best validation NDCG@10", "Test NDCG@10", "Test HR@10"):
+        table[name] = table[name].astype("Float64")
+    for name in ("Data", "Model", "Device"):
+        table[name] = table[name].fillna("")
     return table.sort_values("Started", ascending=False, ignore_index=True)
+
+
+def _best_of(status: Status | None, metrics: Mapping[str, Any]) -> float | None:
+    if status is not None and status.best_score is not None:
+        return status.best_score
+    return metrics.get("valid", {}).get("NDCG@10")

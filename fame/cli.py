@@ -375,6 +375,16 @@ def train(
     facets: Annotated[
         bool, typer.Option(help="Look which heads are facets when training has ended.")
     ] = True,
+    survey: Annotated[
+        bool,
+        typer.Option(help="Look at everybody when training has ended, as `survey` does."),
+    ] = False,
+    tensorboard: Annotated[
+        bool,
+        typer.Option(
+            "--tensorboard", help="Write event files beside the run, for tensorboard --logdir."
+        ),
+    ] = False,
 ) -> None:
     """Trains a model and leaves a checkpoint; Ctrl-C keeps the best epoch, --resume goes on.
 
@@ -417,6 +427,8 @@ def train(
             resume=resume,
             projection=projection,
             facets=facets,
+            survey=survey,
+            tensorboard=tensorboard,
             card=render_card,
             choice=None if choice is None else choice.to_dict(),
             on_step=on_step,
@@ -438,6 +450,7 @@ def _training_bar() -> Iterator[tuple[Callable[[Progress], None], Callable[[str]
         "evaluating": "Ranking the test split",
         "projecting": "Projecting with UMAP",
         "naming": "Looking which heads are facets",
+        "surveying": "Looking at everybody",
     }
     with ExitStack() as stack:
         stack.enter_context(logging_redirect_tqdm([logging.getLogger()]))

@@ -9,6 +9,7 @@ import json
 import math
 import os
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +24,7 @@ from fame.errors import FameError
 MARK = ".fame-run"
 _MARK_SAYS = "A run of FAME Lens. `python -m fame train` writes into this folder.\n"
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+_TRIES, _MOMENT = 5, 0.02  # to hold a lock that others may only be asking about; seconds between
 
 
 def disk_is_full(error: BaseException) -> bool:
@@ -170,12 +172,40 @@ def locked(path: Path, *, wait: bool, holder: str = "") -> Iterator[None]:
         path.parent.mkdir(parents=True, exist_ok=True)
         file = path.open("a", encoding="utf-8")  # what another holder wrote stays
     with file:
-        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        hold_lock(file.fileno(), wait=wait)
         with telling_of(path):
             file.truncate(0)
             file.write(holder)
             file.flush()
         yield
+
+
+def hold_lock(descriptor: int, *, wait: bool) -> None:
+    """Locks an open file; ``BlockingIOError`` where another holds it and ``wait`` is false.
+
+    To ask whether it is held (:func:`is_locked`) is to hold it for a moment, so a lock that is not
+    to be waited for is tried a few times.
+    """
+    for left in reversed(range(1 if wait else _TRIES)):
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            return
+        except BlockingIOError:
+            if not left:
+                raise
+            time.sleep(_MOMENT)
+
+
+def is_locked(path: Path) -> bool:
+    """Whether a process holds a lock file now; true to the fact even after a crash."""
+    try:
+        with path.open("r") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def write_text(path: Path, text: str) -> None:

@@ -283,9 +283,9 @@ def test_the_app_does_not_train_in_its_own_process(module):
 OUR_OWN_WORDS = {
     ("components", "explain(*terms)"),
     ("pickers", "label"),  # of the buttons beside a click
-    ("views.train", "why"),
-    ("views.train", "name"),
-    ("views.train", "' '.join((spec.about for spec in MODELS.values()))"),
+    ("train_parts.fields", "does"),
+    ("train_parts.fields", "name"),
+    ("train_parts.form", "' '.join((spec.about for spec in MODELS.values()))"),
 }
 
 

@@ -39,7 +39,7 @@ from fame.metrics import FIGURES, summarise_ranks
 from fame.projection import PROJECTION, project, write_projection
 from fame.survey import FACETS, FAITHFULNESS, PEOPLE
 from fame.training.loop import Progress, ignore
-from fame.training.runs import RunFolder
+from fame.training.runs import HISTORY, RunFolder
 from fame.training.train import train
 from fame.training.workers import launched
 
@@ -260,6 +260,8 @@ def ship(dataset: Dataset, row: Row, results: Results, out: Path) -> int:
             new.mkdir()
             for name in names:
                 shutil.copy2(run / name, new / name)
+            if (run / HISTORY).is_file():  # its curves; no figure of the checkpoint depends on them
+                shutil.copy2(run / HISTORY, new / HISTORY)
         checkpoint = load_checkpoint(new)
         drawn = project(checkpoint.model, checkpoint.items["item_id"].tolist())
         write_projection(new, drawn, checkpoint.weights_hash)
@@ -282,7 +284,7 @@ def _check_shipped_alone(out: Path) -> None:
     """``FameError`` where a folder holds what replacing the checkpoint in it would lose."""
     check_ship(out)
     held = sorted(file.name for file in out.iterdir()) if out.is_dir() else []
-    parts = (*_SHIPPED, CARD, PROJECTION, PEOPLE, FAITHFULNESS, FACETS)
+    parts = (*_SHIPPED, HISTORY, CARD, PROJECTION, PEOPLE, FAITHFULNESS, FACETS)
     if others := [name for name in held if name not in parts]:
         raise FameError(
             f"{out} holds {others[0]!r}, which is no part of a shipped checkpoint and would be "

@@ -46,7 +46,8 @@ class Progress:
     """Where a run is, after a step.
 
     ``positions_per_second`` counts real targets, since the epoch began; ``eta_seconds`` is until
-    the last epoch, validation included, if training does not stop early.
+    the last epoch, validation included, if training does not stop early. ``learning_rate`` is the
+    step's own.
     """
 
     epoch: int
@@ -56,6 +57,7 @@ class Progress:
     loss: float
     positions_per_second: float
     eta_seconds: float
+    learning_rate: float = 0.0
 
 
 @dataclass
@@ -241,6 +243,7 @@ def fit(
                 "seconds": time.perf_counter() - started,
                 "train_seconds": train_seconds,
                 "positions_per_second": positions / train_seconds,
+                "learning_rate": state.optimizer.param_groups[0]["lr"],
                 RECORD: formed,
             }
         )
@@ -339,6 +342,7 @@ def _train_epoch(
                     loss=shown,
                     positions_per_second=done / elapsed,
                     eta_seconds=_eta(state, config, elapsed, done / windows.targets),
+                    learning_rate=state.optimizer.param_groups[0]["lr"],
                 )
             )
     return total / done, done

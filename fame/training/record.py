@@ -7,11 +7,12 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 import torch
 
 from fame.checkpoint import write_choice, write_description, write_weights
@@ -20,6 +21,7 @@ from fame.data import Dataset
 from fame.errors import FameError
 from fame.files import telling_of
 from fame.models.item_values import ValueIndex
+from fame.training.event_files import EventFiles, event_files
 from fame.training.loop import Progress, TrainState
 from fame.training.memory import count_parameters, peak_memory
 from fame.training.runs import LOG, Phase, RunFolder, Status
@@ -39,9 +41,11 @@ class Record:
     device: torch.device
     on_step: Callable[[Progress], None]
     on_phase: Callable[[str], None]
+    events: EventFiles | None = None
 
     def write_status(self) -> None:
         self.status.peak_memory_mb = peak_memory(self.device) / 1e6
+        self.status.host_memory_mb = psutil.Process().memory_info().rss / 1e6
         self.run.write_status(self.status)
 
     def enter(self, phase: Phase) -> None:
@@ -55,6 +59,7 @@ class Record:
         status.loss = progress.loss
         status.positions_per_second = progress.positions_per_second
         status.eta_seconds = progress.eta_seconds
+        status.learning_rate = progress.learning_rate
         if time.time() - status.updated >= _STATUS_EVERY:
             self.write_status()
         self.on_step(progress)
@@ -66,6 +71,8 @@ class Record:
         self.run.save_state(state)
         self.run.write_history(state.history)
         self.status.best_epoch, self.status.best_score = state.best_epoch, state.best_score
+        if self.events is not None:
+            self.events.write(row)
         logger.info(
             "epoch %d: loss %.4f, validation NDCG@10 %.4f, HR@10 %.4f%s, %.1f s",
             row["epoch"],
@@ -95,9 +102,16 @@ def recorded(
     on_phase: Callable[[str], None],
     values: ValueIndex | None = None,
     choice: Mapping[str, Any] | None = None,
+    *,
+    tensorboard: bool = False,
 ) -> Iterator[Record]:
-    """Keeps the record of a training in its folder; an error in the block goes into it."""
-    with _log_file(run.path / LOG):
+    """Keeps the record of a training in its folder; an error in the block goes into it.
+
+    Args:
+        tensorboard: Whether event files are written beside it.
+    """
+    with ExitStack() as stack:
+        stack.enter_context(_log_file(run.path / LOG))
         now = time.time()
         status = Status(
             phase="preparing",
@@ -108,8 +122,13 @@ def recorded(
             started=now,
             updated=now,
             epochs=train_config.epochs,
+            on=device_key(workers.device),
+            machine_started=psutil.boot_time(),
         )
-        record = Record(run, status, workers.device, on_step, on_phase)
+        if run.can_resume():
+            _go_on(status, run)
+        events = stack.enter_context(event_files(run.path)) if tensorboard else None
+        record = Record(run, status, workers.device, on_step, on_phase, events)
         record.write_status()
         try:
             logger.info(
@@ -130,6 +149,23 @@ def recorded(
         except BaseException as error:
             record.fail(error)
             raise
+
+
+def _go_on(status: Status, run: RunFolder) -> None:
+    """Takes over what a run had come to before it was interrupted."""
+    with suppress(ValueError):
+        if former := run.last_word():
+            status.resumed, status.started = status.started, former.started
+            status.earlier_seconds = former.seconds
+            status.epoch, status.loss = former.epoch, former.loss
+            status.best_epoch, status.best_score = former.best_epoch, former.best_score
+
+
+def device_key(device: torch.device) -> str:
+    """``cpu`` or ``cuda:N``: what a run and the queue (:mod:`fame.training.jobs`) call a device."""
+    if device.type != "cuda":
+        return device.type
+    return f"cuda:{torch.cuda.current_device() if device.index is None else device.index}"
 
 
 def device_name(device: torch.device, count: int = 1) -> str:

@@ -3,26 +3,27 @@
 A run and its checkpoint share one folder, which is marked as ours before anything else is written
 (:data:`fame.files.MARK`). Beside the checkpoint's files it has ``status.json`` (now),
 ``metrics.jsonl`` (a row an epoch), ``train.log``, ``run.lock`` (held while a process trains, and
-says which), ``stop`` (once that was asked to stop) and ``resume/state.safetensors`` (all that the
-next epoch needs; gone when the run has finished).
+says which), ``stop`` (once that was asked to stop), ``ranks.npz`` (of every person's test item) and
+``resume/state.safetensors`` (all that the next epoch needs; gone when the run has finished). What
+came through the queue (:mod:`fame.training.jobs`) also has ``queued.json`` or, once it was taken,
+``job.json``.
 """
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
+import re
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import MISSING, asdict, dataclass, fields
+from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args, get_type_hints
 
+import numpy as np
 import psutil
 import torch
 from safetensors import SafetensorError, safe_open
@@ -35,46 +36,66 @@ from fame.files import (
     check_folder,
     claim_folder,
     drop_unfinished,
+    is_locked,
     locked,
-    read_json,
     replacing,
     telling_of,
     write_json,
     write_text,
 )
+from fame.training import jobs
+from fame.training.jobs import JOB_LOCK, LAUNCH_LOG, QUEUED, STATUS, STOP, TAKEN, Job
+from fame.training.jobs import RUN_LOCK as LOCK
 from fame.training.loop import TrainState, copy_of_weights
+from fame.typed_json import read_as
 
-STATUS, HISTORY, LOG, LOCK = "status.json", "metrics.jsonl", "train.log", "run.lock"
-LAUNCH_LOG = "launch.log"
-_STOP = "stop"
-_CLOCK = 2.0  # seconds: what a correction of the clock can do to the start time of a process
+HISTORY, LOG, RANKS = "metrics.jsonl", "train.log", "ranks.npz"
+TRASH = ".trash"  # below the folder of checkpoints
+GRACE = 10.0  # seconds that a process has to stop by itself before it may be ended
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+_RESTARTED = 60.0  # seconds by which the start of a machine may be told differently
+_TAIL = 1 << 16  # bytes of a log that are read for its end
 _STATE = "state.safetensors"
 # What only the process that trains writes; a survey or a projection may write beside it.
 _TRAININGS_OWN = (
-    *(STATUS, HISTORY, CONFIG, WEIGHTS, ITEMS, METRICS, CARD, CHOICE),
+    *(STATUS, HISTORY, CONFIG, WEIGHTS, ITEMS, METRICS, CARD, CHOICE, RANKS),
     f"resume/{_STATE}",
 )
 
 Phase = Literal[
+    "queued",
+    "starting",
     "preparing",
     "training",
     "evaluating",
     "projecting",
     "naming",
+    "surveying",
     "finished",
     "stopped",
     "failed",
+    "lost",
+    "damaged",
 ]
-ACTIVE: frozenset[str] = frozenset({"preparing", "training", "evaluating", "projecting", "naming"})
+# What a run says while its process lives.
+ACTIVE: frozenset[str] = frozenset(
+    {"preparing", "training", "evaluating", "projecting", "naming", "surveying"}
+)
+_AFTER_THE_END: frozenset[str] = frozenset({"naming", "surveying"})  # the checkpoint is whole
+# What no process writes: it is seen from outside.
+_SEEN: frozenset[str] = frozenset({"queued", "starting", "lost", "damaged"})
 
 
 @dataclass
 class Status:
     """What a run is doing, as ``status.json`` has it.
 
-    ``positions_per_second`` counts real targets; times are in seconds, ``started`` and ``updated``
-    since 1970. ``peak_memory_mb`` is the most that the (first) process had, of the GPU where it
-    trains on one. ``message`` is one sentence where the run failed.
+    ``positions_per_second`` counts real targets; times are in seconds, ``started`` (the first time)
+    and ``updated`` since 1970. A run that went on has ``earlier_seconds`` of work before it was
+    ``resumed``. ``on`` is the device's name in configurations. ``peak_memory_mb`` is the most that
+    the (first) process had, of the GPU where it trains on one, ``host_memory_mb`` what it has of
+    the machine's memory. ``machine_started`` tells whether the machine went down meanwhile.
+    ``message`` is one sentence where the run failed.
     """
 
     phase: Phase
@@ -95,6 +116,23 @@ class Status:
     best_score: float | None = None
     peak_memory_mb: float | None = None
     message: str = ""
+    on: str = ""
+    learning_rate: float | None = None
+    host_memory_mb: float | None = None
+    resumed: float | None = None
+    earlier_seconds: float = 0.0
+    machine_started: float = 0.0
+
+    @property
+    def seconds(self) -> float:
+        """How long it was worked on, pauses left out."""
+        since = self.started if self.resumed is None else self.resumed
+        return self.earlier_seconds + max(self.updated - since, 0.0)
+
+    @property
+    def is_active(self) -> bool:
+        """Whether its process lives."""
+        return self.phase in ACTIVE or self.phase == "starting"
 
 
 class RunFolder:
@@ -152,47 +190,34 @@ class RunFolder:
                 ) from None
             for name in _TRAININGS_OWN:
                 drop_unfinished(self.path / name)
-            (self.path / _STOP).unlink(missing_ok=True)  # asked of who was here before
+            self._forget_stop(before=me.create_time())
             try:
                 yield
             finally:
-                (self.path / _STOP).unlink(missing_ok=True)
+                (self.path / STOP).unlink(missing_ok=True)
+
+    def _forget_stop(self, before: float) -> None:
+        """What was asked of who was here before; this process may have been asked already."""
+        stop = self.path / STOP
+        with suppress(FileNotFoundError):
+            if stop.stat().st_mtime < before:
+                stop.unlink()
 
     def holder(self) -> psutil.Process | None:
-        """The process that trains here; ``None`` where there is none, or none that proves it.
-
-        A number alone may have become another process's, or have been written by anybody: it has
-        to be the process that says so in the lock, started when that says, with the lock open.
-        """
-        if not self.is_held():
-            return None
-        try:
-            said = read_json(self.path / LOCK)
-            if type(said["pid"]) is not int or said["pid"] < 2:
-                return None
-            process = psutil.Process(said["pid"])
-            if abs(process.create_time() - said["started"]) > _CLOCK:
-                return None
-            lock = (self.path / LOCK).resolve()
-            held = any(Path(file.path) == lock for file in process.open_files())
-        except (OSError, ValueError, TypeError, KeyError, psutil.Error):
-            return None
-        return process if held else None
+        """The process that trains here, or is about to; ``None`` where none can prove it."""
+        return jobs.proven_holder(self.path / LOCK) or jobs.proven_holder(self.path / JOB_LOCK)
 
     def is_stopping(self) -> bool:
         """Whether the process that trains here was asked to stop."""
-        return (self.path / _STOP).exists() and self.is_held()
+        return (self.path / STOP).exists() and self.is_alive()
 
     def is_held(self) -> bool:
         """Whether a process is training here now; true to the fact even after a crash."""
-        try:
-            with (self.path / LOCK).open("r") as lock:
-                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        except OSError:
-            return False
-        return False
+        return is_locked(self.path / LOCK)
+
+    def is_alive(self) -> bool:
+        """Whether a process trains here or was started to."""
+        return self.is_held() or jobs.is_launched(self.path)
 
     def has_run(self) -> bool:
         """Whether an epoch was ever trained here, or a checkpoint put here."""
@@ -217,38 +242,186 @@ class RunFolder:
         write_json(self.path / STATUS, asdict(status))
 
     def status(self) -> Status | None:
-        """The last word of the run; a run whose process died says so itself."""
+        """What is true of the run now, whatever it said last; ``None`` where there is no run."""
+        if jobs.is_queued(self.path):
+            return self._of_the_queue(QUEUED, "queued")
+        alive, held = self.is_alive(), self.is_held()
         try:
-            status = Status(**json.loads((self.path / STATUS).read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError):
+            told = self.last_word()
+        except ValueError as error:
+            return self._seen(
+                "starting" if alive else "damaged",
+                f"{self.path / STATUS} cannot be read ({error}); remove that file to see what is "
+                "left of the run.",
+            )
+        launched = self._launched_at()
+        if told is None or told.updated < launched:  # what it says is of another sitting
+            if alive:
+                return self._of_the_queue(TAKEN, "starting", told)
+            return self._never_spoke(told) if launched else told
+        if alive:
+            if told.phase in ACTIVE or self._is_of_holder(told, held=held):
+                return told
+            return self._of_the_queue(TAKEN, "starting", told)
+        return self._without_a_process(told) if told.phase in ACTIVE else told
+
+    def last_word(self) -> Status | None:
+        """What ``status.json`` says, true or not; ``None`` without one.
+
+        Raises:
+            ValueError: where it holds no status.
+        """
+        try:
+            values = json.loads((self.path / STATUS).read_text(encoding="utf-8"))
+        except FileNotFoundError:
             return None
-        if status.phase in ACTIVE and not self.is_held():
-            status.message = "The process ended without a word: it was killed, or the machine was."
-            if status.phase == "naming":  # the checkpoint was whole before that began
-                status.phase = "finished"
-            else:
-                status.phase = "stopped" if self.can_resume() else "failed"
-        return status
+        except OSError as error:
+            raise ValueError(error.strerror or str(error)) from None
+        if not isinstance(values, dict):
+            raise ValueError("it holds no table")
+        kinds = get_type_hints(Status)
+        known = {}
+        for entry in fields(Status):  # a run of a later version may say more
+            if entry.name == "phase":
+                if values.get("phase") not in set(get_args(Phase)) - _SEEN:
+                    raise ValueError(f"phase {values.get('phase')!r} is none")
+                known["phase"] = values["phase"]
+            elif entry.name in values:
+                try:
+                    known[entry.name] = read_as(kinds[entry.name], values[entry.name])
+                except ValueError as error:
+                    raise ValueError(f"{entry.name}: {error}") from None
+            elif entry.default is MISSING:
+                raise ValueError(f"it has no {entry.name}")
+        return Status(**known)
+
+    def _launched_at(self) -> float:
+        """When a process was last started for this folder through the queue; 0 where none was."""
+        for name in (TAKEN, LAUNCH_LOG):
+            with_it = self.path / name
+            if with_it.is_file():
+                return with_it.stat().st_mtime if name == TAKEN else 1.0
+        return 0.0
+
+    def _is_of_holder(self, told: Status, *, held: bool) -> bool:
+        """Whether it is the process that lives that said so, which is then on its way out."""
+        if not held:
+            return True
+        holder = jobs.proven_holder(self.path / LOCK)
+        return holder is not None and holder.pid == told.pid
+
+    def _seen(self, phase: Phase, message: str = "", job: Job | None = None) -> Status:
+        now = time.time()
+        data, model, device = (job.data, job.model, job.device) if job else ("", "", "")
+        return Status(phase, data, model, device, 0, now, now, message=message, on=device)
+
+    def _of_the_queue(self, name: str, phase: Phase, told: Status | None = None) -> Status:
+        """A run of which only the queue knows; ``told`` is what it said in a former sitting."""
+        try:
+            job = jobs.read_job(self.path / name)
+        except FameError as error:
+            if told is None:
+                return self._seen("damaged" if phase == "queued" else phase, str(error))
+            job = None
+        seen = told or self._seen(phase, job=job)
+        seen.phase, seen.message = phase, ""
+        if job is not None:
+            seen.on = job.device
+            if told is None:
+                seen.started = seen.updated = job.submitted
+        return seen
+
+    def _never_spoke(self, told: Status | None) -> Status:
+        """A run whose process ended before it could say what it is doing."""
+        lines = self.log_tail(1, LAUNCH_LOG).splitlines()
+        seen = told or self._of_the_queue(TAKEN, "failed")
+        if (self.path / STOP).exists():
+            seen.phase, seen.message = "stopped", "It was stopped before it had begun."
+        else:
+            seen.phase = "failed"
+            seen.message = lines[-1] if lines else "It ended before it began, without a word."
+        return seen
+
+    def _without_a_process(self, told: Status) -> Status:
+        """A run that says it is at work, and nobody is."""
+        if told.phase in _AFTER_THE_END:
+            told.phase = "finished"
+            told.message = "Its process ended without a word while it looked at the finished model."
+            return told
+        after = len(self.history())
+        way_out = (
+            f"It can be resumed after epoch {after}."
+            if self.can_resume()
+            else "No epoch had ended: it can only begin again."
+        )
+        if (self.path / STOP).exists():
+            told.phase, told.message = "stopped", f"It was ended at once. {way_out}"
+            return told
+        told.phase = "lost"
+        restarted = abs(psutil.boot_time() - told.machine_started) > _RESTARTED
+        how = (
+            "The machine went down while it was at work."
+            if told.machine_started and restarted
+            else "Its process was killed from outside: by a person, or by the machine for want of "
+            "memory."
+        )
+        told.message = f"{how} {way_out}"
+        return told
 
     def write_history(self, rows: list[dict[str, Any]]) -> None:
         write_text(self.path / HISTORY, "".join(json.dumps(row) + "\n" for row in rows))
 
     def history(self) -> list[dict[str, Any]]:
-        """One row an epoch: loss, validation figures, seconds, rate, facets forming."""
-        try:
-            text = (self.path / HISTORY).read_text(encoding="utf-8")
-            return [json.loads(line) for line in text.splitlines()]
-        except (OSError, ValueError):
-            return []
+        """One row an epoch: loss, validation figures, seconds, rate, facets forming.
 
-    def log_tail(self, lines: int = 30) -> str:
+        What is no row is left out.
+        """
+        return self.read_history()[0]
+
+    def read_history(self) -> tuple[list[dict[str, Any]], int]:
+        """The rows of :meth:`history`, and how many lines of the file are none."""
+        try:
+            lines = (self.path / HISTORY).read_text(encoding="utf-8").splitlines()
+        except (OSError, ValueError):
+            return [], 0
+        rows = []
+        for line in lines:
+            try:
+                row = json.loads(line)
+            except ValueError:
+                continue
+            # Figures are numbers; what is told by head may be a list of them.
+            kinds = {type(value) for value in row.values()} if isinstance(row, dict) else {None}
+            if kinds <= {int, float, list, dict} and {"epoch", "loss"} <= set(row):
+                rows.append(row)
+        return rows, len(lines) - len(rows)
+
+    def log_tail(self, lines: int = 30, *names: str) -> str:
         """The end of what the process wrote, of its launch where it did not get any further."""
-        for name in (LOG, LAUNCH_LOG):
+        for name in names or (LOG, LAUNCH_LOG):
             file = self.path / name
-            if file.is_file() and file.stat().st_size:
-                text = file.read_text(encoding="utf-8", errors="replace")
+            try:
+                with file.open("rb") as log:
+                    size = log.seek(0, 2)
+                    log.seek(max(size - _TAIL, 0))
+                    text = log.read().decode("utf-8", errors="replace")
+            except OSError:
+                continue
+            if text := text.rstrip():
                 return "\n".join(text.splitlines()[-lines:])
         return ""
+
+    def ranks(self) -> np.ndarray | None:
+        """``(P,)`` the rank of every person's item of the test split; ``None`` without them."""
+        try:
+            with np.load(self.path / RANKS, allow_pickle=False) as archive:
+                return archive["ranks"].astype(np.int64)
+        except (OSError, ValueError, KeyError):
+            return None
+
+    def write_ranks(self, ranks: np.ndarray) -> None:
+        with replacing(self.path / RANKS) as temporary, temporary.open("wb") as file:
+            np.savez_compressed(file, ranks=ranks.astype(np.uint32))
 
     # --- how it goes on -----------------------------------------------------------------------
 
@@ -311,41 +484,26 @@ class RunFolder:
         shutil.rmtree(self.path / "resume", ignore_errors=True)
 
 
-def launch(
-    out: Path,
-    data: str,
-    settings: dict[str, Any],
-    *,
-    device: str | None = None,
-    resume: bool = False,
-) -> int:
-    """Starts ``python -m fame train`` as a process of its own, which outlives this one.
+def submit(out: Path, job: Job) -> None:
+    """Puts a run into the queue of its folder's parent, and sees that somebody starts it.
 
-    Args:
-        settings: Keys of the two configurations; what is not given comes from the recipe, or
-            from the run itself where it is resumed. So does ``device``.
-
-    Returns:
-        The process id. What goes wrong before the run has a log stands in ``launch.log``.
+    Raises:
+        FameError: where no training may begin in ``out``, or one waits or is at work there.
     """
-    command = [sys.executable, "-m", "fame", "train", "--data", data, "--out", str(out)]
-    if device is not None:
-        command += ["--device", device]
-    for key, value in settings.items():
-        command += ["--set", f"{key}={value}"]
-    if resume:
-        command.append("--resume")
-    RunFolder(out).check(resume=resume)
-    claim_folder(out)
-    with telling_of(out / LAUNCH_LOG), (out / LAUNCH_LOG).open("wb") as log:
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
-    return process.pid
+    with jobs.queue_held(out.parent):
+        RunFolder(out).check(resume=job.resume)
+        jobs.enqueue(out, job)
+    jobs.start_runner(out.parent)
+
+
+def withdraw(run: RunFolder) -> bool:
+    """Takes a run out of the queue; whether it waited. One that had never begun goes with it."""
+    with jobs.queue_held(run.path.parent):
+        if not jobs.withdraw(run.path):
+            return False
+        if {file.name for file in run.path.iterdir()} <= {MARK, JOB_LOCK}:
+            shutil.rmtree(run.path, ignore_errors=True)
+    return True
 
 
 def request_stop(run: RunFolder) -> bool:
@@ -358,17 +516,95 @@ def request_stop(run: RunFolder) -> bool:
     if process is None:
         return False
     try:
-        (run.path / _STOP).touch(exist_ok=False)
+        (run.path / STOP).touch(exist_ok=False)
     except FileExistsError:
         return True
     except OSError as error:
         raise FameError(
             f"{run.path} could not be told to stop ({error.strerror}); stop process {process.pid}."
         ) from error
-    try:
-        alone = os.getsid(process.pid) != process.pid
-        (os.kill if alone else os.killpg)(process.pid, signal.SIGTERM)
-    except OSError:  # it has ended meanwhile
-        (run.path / _STOP).unlink(missing_ok=True)
+    if not jobs.send(process, signal.SIGTERM):
+        (run.path / STOP).unlink(missing_ok=True)
         return False
     return True
+
+
+def may_be_ended(run: RunFolder) -> bool:
+    """Whether a run was asked to stop and has not done so within :data:`GRACE` seconds."""
+    try:
+        asked = (run.path / STOP).stat().st_mtime
+    except OSError:
+        return False
+    return time.time() - asked >= GRACE and run.is_alive()
+
+
+def end_at_once(run: RunFolder) -> bool:
+    """Kills the process that trains in a folder, and its group; whether there was one.
+
+    Raises:
+        FameError: where it was not asked to stop before, or has not had the time to.
+    """
+    process = run.holder()
+    if process is None:
+        return False
+    if not may_be_ended(run):
+        raise FameError(
+            f"{run.path.name} is asked to stop first, and has {GRACE:.0f} seconds for that."
+        )
+    return jobs.send(process, signal.SIGKILL)
+
+
+def name_problem(root: Path, name: str) -> str:
+    """What is wrong with the name of a new run below ``root``, in a sentence; empty if nothing."""
+    if not _NAME.fullmatch(name):
+        return (
+            f"{name!r} cannot be the name of a checkpoint: use up to 64 lower-case letters, "
+            "digits, dots, underscores and dashes, with a letter or digit first."
+        )
+    with telling_of(root):
+        taken = any(entry.name == name for entry in root.iterdir()) if root.is_dir() else False
+    if taken:  # by a checkpoint or by anything else
+        return f"There is {name!r} in the folder of checkpoints already; choose another name."
+    return ""
+
+
+def _at_rest(run: RunFolder) -> None:
+    """``FameError`` where a run's folder may not be moved now; in a block of ``queue_held``."""
+    if run.is_alive() or jobs.is_queued(run.path):
+        raise FameError(f"{run.path.name} waits or trains; stop it first.")
+    if not (run.path / MARK).is_file():
+        raise FameError(f"{run.path.name} is no run of yours, and stays as it is.")
+
+
+def rename(run: RunFolder, name: str) -> RunFolder:
+    """Gives a run that is at rest another name; ``FameError`` where that cannot be."""
+    root = run.path.parent
+    with jobs.queue_held(root):
+        _at_rest(run)
+        if problem := name_problem(root, name):
+            raise FameError(problem)
+        with telling_of(run.path):
+            return RunFolder(run.path.rename(root / name))
+
+
+def discard(run: RunFolder) -> None:
+    """Moves a run that is at rest into the trash; ``FameError`` where that cannot be."""
+    root = run.path.parent
+    with jobs.queue_held(root):
+        _at_rest(run)
+        with telling_of(root / TRASH):
+            (root / TRASH).mkdir(exist_ok=True)
+            run.path.rename(root / TRASH / f"{run.path.name} {datetime.now():%Y-%m-%d %H.%M.%S.%f}")
+
+
+def discarded(root: Path) -> list[Path]:
+    """What lies in the trash."""
+    trash = root / TRASH
+    return sorted(trash.iterdir()) if trash.is_dir() and not trash.is_symlink() else []
+
+
+def empty_trash(root: Path) -> None:
+    """Removes for good what was discarded."""
+    with jobs.queue_held(root), telling_of(root / TRASH):
+        for folder in discarded(root):
+            shutil.rmtree(folder)

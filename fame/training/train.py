@@ -12,6 +12,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import numpy as np
+
 from fame import CODE_VERSION
 from fame.baselines import baseline_ranks
 from fame.checkpoint import (
@@ -30,7 +32,7 @@ from fame.data.attributes import ItemAttributes
 from fame.data.head_values import head_values
 from fame.data.repeats import repeated_share
 from fame.errors import FameError
-from fame.evaluate import evaluate, head_report, protocol, summarise_targets
+from fame.evaluate import evaluate, head_report, model_ranks, protocol, summarise_targets
 from fame.facets.forming import FORMING, RECORD
 from fame.files import telling_of, write_text
 from fame.models.item_values import ValueIndex
@@ -39,6 +41,8 @@ from fame.opening import write_opening
 from fame.presentation.names import head_name
 from fame.projection import project, write_projection
 from fame.survey import sasrec_beside, survey_facets
+from fame.survey import survey as look_at_everybody
+from fame.training.event_files import check_tensorboard
 from fame.training.item_start import catalogue_vectors
 from fame.training.loop import (
     SELECTION,
@@ -53,13 +57,16 @@ from fame.training.loop import (
 )
 from fame.training.memory import check_memory, memory_need
 from fame.training.record import Record, recorded
-from fame.training.runs import RunFolder
+from fame.training.runs import Phase, RunFolder
 from fame.training.workers import Workers, join
 
 logger = logging.getLogger(__name__)
 
 # Settings that may differ between a run and its resumption: they do not change what an epoch does.
 _MAY_CHANGE = {"epochs", "patience", "device", "compile"}
+# People whose explanations are tested after training: enough for an interval, in a tenth of the
+# time that `python -m fame survey` takes.
+_SURVEYED = 50
 _RELAY_SECONDS = 1.0  # within which a launcher passes a signal on
 
 
@@ -85,6 +92,8 @@ def train(
     resume: bool = False,
     projection: bool = True,
     facets: bool = True,
+    survey: bool = False,
+    tensorboard: bool = False,
     card: Callable[[Checkpoint], str] | None = None,
     choice: Mapping[str, Any] | None = None,
     on_step: Callable[[Progress], None] = ignore,
@@ -106,6 +115,9 @@ def train(
         projection: Whether to make the UMAP projection at the end.
         facets: Whether to look at the end which heads are facets, and name them. Where that fails
             the run has finished all the same, and its status says what failed.
+        survey: Whether to look at everybody at the end, for people to show and tested explanations;
+            where that fails it is as with ``facets``.
+        tensorboard: Whether to write event files for TensorBoard into the run's folder.
         card: Writes the model card, in Markdown, of the finished checkpoint; without it there is
             none.
         choice: What was chosen for a data set without a recipe, and why, to be kept beside the
@@ -115,6 +127,8 @@ def train(
         Whether the run came to its end; ``False`` where it was interrupted.
     """
     data = dataset.interactions
+    if tensorboard:
+        check_tensorboard()
     run = RunFolder(out)
     with telling_of(out):
         beginning = run.is_beginning()
@@ -150,6 +164,7 @@ def train(
                     on_phase,
                     values,
                     choice,
+                    tensorboard=tensorboard,
                 )
             )
 
@@ -187,6 +202,7 @@ def train(
             finished=finished,
             projection=projection,
             facets=facets,
+            survey=survey,
             card=card,
             should_stop=stop.is_set,
         )
@@ -200,6 +216,7 @@ def _finish(
     finished: bool,
     projection: bool,
     facets: bool,
+    survey: bool,
     card: Callable[[Checkpoint], str] | None,
     should_stop: Callable[[], bool],
 ) -> bool:
@@ -216,7 +233,9 @@ def _finish(
     record.enter("evaluating")
     state.model.load_state_dict(state.best_weights)
     write_weights(out, state.best_weights)
-    metrics = _final_metrics(state, dataset, record.status.device)
+    ranks = model_ranks(state.model, dataset.interactions, "test")
+    record.run.write_ranks(ranks)
+    metrics = _final_metrics(state, dataset, record.status.device, ranks)
     write_metrics(out, metrics)
     if card is not None:
         write_text(out / CARD, card(load_checkpoint(out)))
@@ -231,41 +250,87 @@ def _finish(
         drawn = project(checkpoint.model, checkpoint.items["item_id"].tolist())
         write_projection(out, drawn, checkpoint.weights_hash)
     record.run.drop_state()  # from here on nothing can be lost
-    if facets and state.model.heads > 1 and not should_stop():
-        record.status.message = _name_heads(record, dataset, should_stop)
-        logger.info("%s", record.status.message)
+    looks: list[tuple[bool, Phase, Look, str, str]] = [
+        (
+            facets and state.model.heads > 1,
+            "naming",
+            _name_heads,
+            "The heads were not named",
+            "facets",
+        ),
+        (survey, "surveying", _survey, "Nobody was looked at", "survey"),
+    ]
+    said = []
+    for wanted, phase, look, failed, command in looks:
+        if wanted and not should_stop():
+            record.enter(phase)
+            said.append(_looked(record, dataset, should_stop, look, failed, command))
+            logger.info("%s", said[-1])
+    record.status.message = " ".join(filter(None, said))
     record.enter("finished")
     return True
 
 
-def _name_heads(record: Record, dataset: Dataset, should_stop: Callable[[], bool]) -> str:
-    """Looks which heads are facets, and says what came of it; nothing that fails here ends a run.
+Look = Callable[[Checkpoint, Dataset, Callable[[str, float | None], None]], str]
 
-    A stop leaves the heads as they are, for `python -m fame facets`.
+
+def _looked(
+    record: Record,
+    dataset: Dataset,
+    should_stop: Callable[[], bool],
+    look: Look,
+    failed: str,
+    command: str,
+) -> str:
+    """Looks at the finished model, and says what came of it; nothing that fails here ends a run.
+
+    A stop leaves it for ``python -m fame`` and the command.
     """
-    record.enter("naming")
+
+    told = ""
 
     def go_on(text: str, share: float | None) -> None:
+        nonlocal told
         if should_stop():
             raise FameError("It was stopped.")
-        logger.info("%s ...", text)
+        if text != told:  # some say it at every batch of people
+            logger.info("%s ...", text)
+        told = text
 
     try:
-        checkpoint = load_checkpoint(record.run.path)
-        sasrec = sasrec_beside(checkpoint)
-        found = survey_facets(checkpoint, dataset.interactions, sasrec=sasrec, on_progress=go_on)
-        write_opening(checkpoint)
+        return look(load_checkpoint(record.run.path), dataset, go_on)
     except (Exception, KeyboardInterrupt) as error:
         reason = str(error) if isinstance(error, FameError) else repr(error)
         return (
-            f"The heads were not named. {reason} It can be done later: python -m fame facets "
-            f"{record.run.path}"
+            f"{failed}. {reason} It can be done later: python -m fame {command} {record.run.path}"
         )
+
+
+def _name_heads(
+    checkpoint: Checkpoint, dataset: Dataset, go_on: Callable[[str, float | None], None]
+) -> str:
+    """Looks which heads are facets."""
+    sasrec = sasrec_beside(checkpoint)
+    found = survey_facets(checkpoint, dataset.interactions, sasrec=sasrec, on_progress=go_on)
+    write_opening(checkpoint)
     names = [head.name or f"no name for {head_name(head.head)}" for head in found.heads]
     return f"Heads by evidence: {', '.join(names)}."
 
 
-def _final_metrics(state: TrainState, dataset: Dataset, device: str) -> dict[str, Any]:
+def _survey(
+    checkpoint: Checkpoint, dataset: Dataset, go_on: Callable[[str, float | None], None]
+) -> str:
+    """Looks at everybody once."""
+    people, _ = look_at_everybody(
+        checkpoint, dataset.interactions, sample=_SURVEYED, on_progress=go_on
+    )
+    return f"{people.looked_at:,} people were looked at."
+
+
+def _final_metrics(
+    state: TrainState, dataset: Dataset, device: str, ranks: np.ndarray
+) -> dict[str, Any]:
+    """What ``metrics.json`` says, given the ranks of the test split."""
     data = dataset.interactions
     return {
         "protocol": protocol(data.repeats),
@@ -278,7 +343,7 @@ def _final_metrics(state: TrainState, dataset: Dataset, device: str) -> dict[str
         "train_seconds": sum(row["train_seconds"] for row in state.history),
         "device": device,
         "valid": evaluate(state.model, data, "valid"),
-        "test": evaluate(state.model, data, "test"),
+        "test": {"users": len(ranks), **summarise_targets(ranks, data, "test")},
         "baselines": {
             name: summarise_targets(ranks, data, "test")
             for name, ranks in baseline_ranks(data, "test").items()

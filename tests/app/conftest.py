@@ -1,6 +1,7 @@
 """A home of its own for every test of the app, with made-up data and checkpoints."""
 
 import shutil
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,9 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
+import resources
+from fame.training import jobs
+from fame.training.runs import RunFolder, Status
 from tests import made_up
 from tests.app.walk import LENS, MAIN
 
@@ -63,3 +67,36 @@ def offered(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
     monkeypatch.setattr(st, "download_button", record)
     return found
+
+
+@pytest.fixture
+def launched(monkeypatch):
+    """The runs that were handed in: they are put into the queue, and nobody starts them."""
+    calls = []
+
+    def submit(out, job):
+        with jobs.queue_held(out.parent):
+            jobs.enqueue(out, job)
+        calls.append((out, job.data, job.settings, job.device, job.resume))
+
+    monkeypatch.setattr(resources, "submit", submit)
+    monkeypatch.setattr(resources, "start_runner", lambda root: None)
+    return calls
+
+
+@pytest.fixture
+def run(home):
+    """A run in a folder, and a way to say what it is doing."""
+    folder = RunFolder(home / "checkpoints" / "try")
+    folder.path.mkdir(parents=True)
+    now = time.time()
+    status = Status("training", made_up.NAME, "fame", "CPU, 2 threads", 1, now, now)
+
+    def say(phase, **known):
+        status.phase = phase
+        for name, value in known.items():
+            setattr(status, name, value)
+        folder.write_status(status)
+        return folder
+
+    return say

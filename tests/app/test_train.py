@@ -14,47 +14,17 @@ from fame.experiments.choice import choose_settings
 from fame.models.registry import MODELS, settings_of_others
 from fame.training.runs import LOG, RunFolder, Status
 from tests import made_up
-from tests.app.walk import TRAIN, assert_calm, html_of, labelled, query, warnings
+from tests.app.walk import (
+    TRAIN,
+    assert_calm,
+    field,
+    html_of,
+    labelled,
+    query,
+    start,
+    warnings,
+)
 from text import for_html
-
-
-@pytest.fixture
-def launched(monkeypatch):
-    calls = []
-
-    def launch(out, data, settings, *, device, resume):
-        out.mkdir(parents=True, exist_ok=True)
-        calls.append((out, data, settings, device, resume))
-        return 2**22 + 1  # no process of ours
-
-    monkeypatch.setattr(resources, "launch", launch)
-    return calls
-
-
-@pytest.fixture
-def run(home):
-    """A run in a folder, and a way to say what it is doing."""
-    folder = RunFolder(home / "checkpoints" / "try")
-    folder.path.mkdir(parents=True)
-    now = time.time()
-    status = Status("training", made_up.NAME, "fame", "CPU, 2 threads", 1, now, now)
-
-    def say(phase, **known):
-        status.phase = phase
-        for name, value in known.items():
-            setattr(status, name, value)
-        folder.write_status(status)
-        return folder
-
-    return say
-
-
-def start(app, name=None):
-    app.selectbox[0].set_value(made_up.NAME).run()
-    if name is not None:
-        next(field for field in app.text_input if field.label.startswith("Name")).set_value(name)
-    next(button for button in app.button if button.label == "Start training").click()
-    return app.run()
 
 
 def test_a_run_is_started_with_the_settings_of_the_form(open_app, home, launched):
@@ -80,7 +50,8 @@ def test_a_run_is_started_with_the_settings_of_the_form(open_app, home, launched
     assert (settings["item_start"], settings["start_facets"]) == ("catalogue", "title/genres")
     assert settings["head_facets"] == "genres///"
     assert settings["model"] == "fame"
-    assert query(app, "run") is None or query(app, "run") == "made-up-fame-1"
+    assert query(app, "run") == "made-up-fame-1"
+    assert "In the queue" in html_of(app)
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -92,9 +63,7 @@ def test_the_form_asks_for_what_the_model_uses(open_app, launched, model):
     assert not app.exception
     ((_, _, settings, _, _),) = launched
     assert settings["model"] == model
-    # Those are for ablations, or a recipe's to choose, and not in the form.
-    recipes = {"head_facets", "own_bound", "expert_view", "expert_loss_weight"}
-    own = MODELS[model].settings - {"gate", "facets"} - recipes
+    own = MODELS[model].settings - {"gate", "facets"}  # those are for ablations
     assert own <= set(settings) and not settings_of_others(model) & set(settings)
     assert ("start_facets" in settings) == MODELS[model].heads_rank
 
@@ -146,22 +115,6 @@ def on_cpu(folder):
     made = load("made-up", offline=True)
     training = TrainConfig(device="cpu")
     write_description(folder.path, made_up.FAME, training, made.interactions, made.items)
-
-
-def test_one_run_at_a_time_trains_on_a_device(open_app, run, launched):
-    folder = run("training", epoch=1, epochs=10)
-    on_cpu(folder)
-    app = open_app(TRAIN)
-    with folder.held():
-        app = start(app)
-        assert not app.exception
-        assert "try is training there already" in app.error[0].value.replace("\\", "")
-        with pytest.raises(FameError, match="one run at a time"):
-            resources.launch_run(folder.path, made_up.NAME, {}, None, resume=True)
-        assert not launched
-        resources.launch_run(folder.path.parent / "b", made_up.NAME, {}, "cuda:7", resume=False)
-    app = start(app)
-    assert [device for *_, device, _ in launched] == ["cuda:7", "cpu"]
 
 
 def test_a_stop_is_acknowledged_at_once_and_cannot_be_pressed_again(open_app, run, monkeypatch):
@@ -226,10 +179,16 @@ def test_a_run_of_which_no_epoch_ended_may_be_resumed(open_app, run, launched):
 def test_settings_that_do_not_fit_are_told(open_app, launched):
     app = open_app(TRAIN)
     app.selectbox[0].set_value(made_up.NAME).run()
-    app.number_input(key=f"setting-{made_up.NAME}-fame-heads").set_value(5)
-    app = start(app)
-    assert "must be a multiple of heads" in app.error[0].value.replace("\\", "")
-    assert not launched
+    field(app, "head_facets").set_value("").run()
+    field(app, "width").set_value(64)
+    field(app, "heads").set_value(5).run()
+    told = app.error[0].value.replace("\\", "")
+    assert "“Width” (64) must be a multiple of “Heads” (5)" in told
+    assert "The nearest that fit: 60 and 65." in told
+    assert app.button(key="start").disabled and not launched
+    field(app, "width").set_value(65).run()
+    assert_calm(app)
+    assert not app.button(key="start").disabled
 
 
 @pytest.mark.parametrize(
@@ -237,7 +196,7 @@ def test_settings_that_do_not_fit_are_told(open_app, launched):
     [
         ("colour", "no such column; it has year, genres"),
         ("year", "every item has a value of its own"),
-        ("genres/year/year", "4 shares and there are 2 heads"),
+        ("genres,genres", "names no column, or one twice"),
     ],
 )
 def test_heads_that_cannot_be_facets_are_told_in_the_form(open_app, launched, share, message):
@@ -266,9 +225,8 @@ def test_a_set_that_is_fetched_first_is_looked_at_by_the_run(open_app, launched)
     """So the form passes on what somebody set, and nothing of its own."""
     app = open_app(TRAIN)
     app.selectbox[0].set_value("ml-latest-small").run()
-    app.number_input(key="setting-ml-latest-small-fame-heads").set_value(4)
-    next(button for button in app.button if button.label == "Start training").click()
-    app.run()
+    app.number_input(key="setting-ml-latest-small-fame-heads").set_value(4).run()
+    app.button(key="start").click().run()
     ((_, data, settings, _, _),) = launched
     assert (data, settings) == ("ml-latest-small", {"model": "fame", "heads": 4})
 
@@ -293,7 +251,8 @@ def test_a_run_under_way_is_found_again(open_app, run):
         assert query(app, "run") == "try"
         assert "Training" in html_of(app)
         assert len(app.get("plotly_chart")) == 2
-        assert "epoch 1: fine" in app.code[0].value
+        app.toggle(key="log-open").set_value(True).run()
+        assert any("epoch 1: fine" in code.value for code in app.code)
         assert any(button.label.startswith("Stop") for button in app.button)
 
 
@@ -304,7 +263,7 @@ def test_a_stopped_run_can_be_resumed(open_app, run, launched):
     app = open_app(TRAIN)
     assert_calm(app)
     next(button for button in app.button if button.label == "Resume").click().run()
-    assert launched == [(folder.path, made_up.NAME, {}, None, True)]
+    assert launched == [(folder.path, made_up.NAME, {}, "cpu", True)]
 
 
 def test_a_failed_run_tells_its_sentence(open_app, run):
@@ -342,8 +301,9 @@ def test_past_runs_stand_side_by_side_with_their_figures(open_app, run):
     (folder.path / "metrics.json").write_text(json.dumps({"test": {"NDCG@10": 0.2, "HR@10": 0.4}}))
     app = open_app(TRAIN)
     assert_calm(app)
-    (row,) = app.dataframe[0].value.to_dict("records")
+    row, *others = app.dataframe[0].value.to_dict("records")
     assert (row["Run"], row["Test NDCG@10"], row["Best validation NDCG@10"]) == ("try", 0.2, 0.25)
+    assert {other["Run"] for other in others} == {made_up.NAME, "sasrec"}
 
 
 def test_an_unknown_run_in_the_address_is_told(open_app, run):

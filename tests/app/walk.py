@@ -7,6 +7,8 @@ from pathlib import Path
 
 from streamlit.testing.v1 import AppTest
 
+from tests import made_up
+
 MAIN = Path(__file__).resolve().parents[2] / "app" / "main.py"
 LENS, ATLAS, TRAIN = "views/lens.py", "views/atlas.py", "views/train.py"
 
@@ -69,3 +71,25 @@ def assert_calm(app: AppTest) -> None:
     """No traceback, and no fault of ours told instead of one."""
     assert not app.exception
     assert not [error.value for error in app.error]
+
+
+# --- the form of a run ---------------------------------------------------------------------------
+
+
+def field(app, name, model="fame", data=made_up.NAME):
+    """The widget of a setting."""
+    key = f"setting-{data}-{model}-{name}"
+    kinds = (app.number_input, app.segmented_control, app.text_input)
+    return next(one for kind in kinds for one in kind if one.key == key)
+
+
+def start(app, name=None):
+    app.selectbox[0].set_value(made_up.NAME).run()
+    if name is not None:
+        app.text_input(key=name_key(app)).set_value(name).run()
+    button = app.button(key="start")
+    return app if button.disabled else button.click().run()
+
+
+def name_key(app):
+    return next(one.key for one in app.text_input if one.label.startswith("Name"))

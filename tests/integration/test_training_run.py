@@ -35,13 +35,14 @@ from fame.files import MARK
 from fame.losses import linear_cross_entropy
 from fame.metrics import summarise_ranks
 from fame.models.registry import MODELS
-from fame.survey import read_facets
+from fame.survey import read_facets, read_people
 from fame.training import loop, objective
 from fame.training.item_start import catalogue_vectors
+from fame.training.jobs import Job
 from fame.training.loop import Progress, fit, new_state
 from fame.training.memory import peak_memory
 from fame.training.objective import Step, Term
-from fame.training.runs import RunFolder, launch
+from fame.training.runs import RunFolder, submit
 from fame.training.train import _stop_signals, stored_settings, train
 from tests.integration.conftest import SHAPE, TRAINING, environment
 from tests.tiny import cyclic_interactions, interactions_of, with_first_choices
@@ -357,7 +358,7 @@ def test_a_killed_run_leaves_a_checkpoint_and_goes_on(home: Path, tmp_path: Path
         process.kill()
         process.wait()
     status = run.status()
-    assert status is not None and status.phase == "stopped" and not run.is_held()
+    assert status is not None and status.phase == "lost" and not run.is_held()
     load_checkpoint(out)
     done = len(run.history())
     subprocess.run(
@@ -465,7 +466,7 @@ def test_a_folder_of_others_is_left_as_it_is(dataset: Dataset, tmp_path: Path, n
         with pytest.raises(FameError, match="is no folder of a run or checkpoint of ours"):
             train(dataset, SHAPE, TRAINING, theirs, resume=resume)
         with pytest.raises(FameError, match="is no folder of a run or checkpoint of ours"):
-            launch(theirs, "walks", {}, resume=resume)
+            submit(theirs, Job("walks", {}, "cpu", resume=resume))
     assert snapshot(theirs) == before
 
 
@@ -788,6 +789,43 @@ def test_one_head_is_not_named_nor_are_any_unasked(
     shape = replace(SHAPE, model=model)
     assert train(dataset, shape, ONE_EPOCH, tmp_path, projection=False, facets=facets)
     assert not (tmp_path / "facets.json").exists()
+
+
+def test_a_run_ends_with_people_to_show_where_asked(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fame.training.train._SURVEYED", 2)
+    phases: list[str] = []
+    assert train(
+        dataset, SHAPE, ONE_EPOCH, tmp_path,
+        projection=False, facets=False, survey=True, on_phase=phases.append,
+    )  # fmt: skip
+    assert phases[-2:] == ["surveying", "finished"]
+    people = read_people(load_checkpoint(tmp_path))
+    assert people is not None and people.looked_at == 96
+    run = RunFolder(tmp_path)
+    status = run.status()
+    assert status is not None and status.message == "96 people were looked at."
+    ranks = run.ranks()
+    assert ranks is not None
+    metrics = load_checkpoint(tmp_path).metrics
+    assert metrics is not None and metrics["test"]["HR@10"] == pytest.approx((ranks <= 10).mean())
+
+
+def test_a_stop_while_people_are_looked_at_ends_a_finished_run(
+    dataset: Dataset, tmp_path: Path
+) -> None:
+    def stop(phase: str) -> None:
+        if phase == "surveying":
+            os.kill(os.getpid(), signal.SIGINT)
+
+    assert train(
+        dataset, SHAPE, ONE_EPOCH, tmp_path,
+        projection=False, facets=False, survey=True, on_phase=stop,
+    )  # fmt: skip
+    status = RunFolder(tmp_path).status()
+    assert status is not None and status.phase == "finished"
+    assert status.message.startswith("Nobody was looked at. It was stopped.")
 
 
 def test_a_process_that_died_while_naming_had_finished(dataset: Dataset, tmp_path: Path) -> None:

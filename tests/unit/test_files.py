@@ -1,7 +1,9 @@
 """Files are whole or not there."""
 
 import errno
+import fcntl
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ from fame.files import (
     claim_folder,
     disk_is_full,
     file_hash,
+    is_locked,
     locked,
     read_json,
     replacing,
@@ -181,3 +184,19 @@ def test_hash_of_known_bytes(tmp_path: Path) -> None:
     assert file_hash(tmp_path / "x") == (
         "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
     )
+
+
+def test_to_ask_for_a_lock_keeps_nobody_from_taking_it(tmp_path: Path) -> None:
+    """Pages ask again and again, and each time hold it for a moment."""
+    path = tmp_path / "lock"
+    path.touch()
+    asked = path.open()
+    fcntl.flock(asked, fcntl.LOCK_SH)  # as who asks
+    let_go = threading.Timer(0.03, asked.close)
+    let_go.start()
+    with locked(path, wait=False):
+        assert is_locked(path)
+        with pytest.raises(BlockingIOError), locked(path, wait=False):
+            pass
+    let_go.join()
+    assert not is_locked(path) and not is_locked(tmp_path / "nothing")

@@ -14,8 +14,22 @@ import torch
 
 from fame.config import TrainConfig
 from fame.errors import FameError
+from fame.files import claim_folder
+from fame.training import jobs
+from fame.training.jobs import Job
 from fame.training.loop import TrainState, copy_of_weights, fit, new_state
-from fame.training.runs import RunFolder, Status, request_stop
+from fame.training.runs import (
+    RunFolder,
+    Status,
+    discard,
+    discarded,
+    empty_trash,
+    end_at_once,
+    may_be_ended,
+    rename,
+    request_stop,
+    withdraw,
+)
 from tests.tiny import TINY
 
 TRAIN = TrainConfig(
@@ -156,3 +170,267 @@ def test_no_process_is_stopped_that_does_not_prove_to_train_there(
         finally:
             monkeypatch.undo()
             innocent.kill()
+
+
+# --- what is true of a run ----------------------------------------------------------------------
+
+
+def told(run: RunFolder, phase: str, **known: object) -> Status:
+    now = time.time()
+    status = Status(phase, "walks", "fame", "CPU", 2**22 + 1, now, now, **known)
+    run.path.mkdir(parents=True, exist_ok=True)
+    run.write_status(status)
+    return status
+
+
+def phase_of(run: RunFolder) -> str:
+    status = run.status()
+    assert status is not None
+    return status.phase
+
+
+def handed_in(run: RunFolder, *, taken: bool) -> None:
+    with jobs.queue_held(run.path.parent):
+        jobs.enqueue(run.path, Job("walks", {"model": "sasrec"}, "cuda:1"))
+    if taken:
+        (run.path / jobs.QUEUED).rename(run.path / jobs.TAKEN)
+
+
+def test_a_run_waits_starts_and_trains(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path / "a")
+    assert run.status() is None
+    handed_in(run, taken=False)
+    status = run.status()
+    assert status is not None and not status.is_active
+    assert (status.phase, status.data, status.model, status.on) == (
+        "queued", "walks", "sasrec", "cuda:1",
+    )  # fmt: skip
+    (run.path / jobs.QUEUED).rename(run.path / jobs.TAKEN)
+    with jobs.locked_file(run.path / jobs.JOB_LOCK):
+        status = run.status()
+        assert status is not None and status.phase == "starting" and status.is_active
+        with run.held():
+            assert phase_of(run) == "starting"
+            told(run, "training")
+            assert phase_of(run) == "training"
+        told(run, "finished")  # and its process is on its way out
+        assert phase_of(run) == "finished"
+    assert phase_of(run) == "finished"
+
+
+def test_a_run_that_goes_on_is_starting_and_not_what_it_was(tmp_path: Path) -> None:
+    """Be it started through the queue or by a command line."""
+    run = RunFolder(tmp_path / "a")
+    told(run, "stopped", epoch=7, best_epoch=5)
+    handed_in(run, taken=False)
+    assert phase_of(run) == "queued"
+    (run.path / jobs.QUEUED).rename(run.path / jobs.TAKEN)
+    os.utime(run.path / jobs.TAKEN, (time.time() + 1,) * 2)
+    with jobs.locked_file(run.path / jobs.JOB_LOCK):
+        status = run.status()
+        assert status is not None
+        assert (status.phase, status.epoch, status.best_epoch) == ("starting", 7, 5)
+    other = RunFolder(tmp_path / "b")
+    told(other, "stopped")
+    with other.held():
+        assert phase_of(other) == "starting"
+
+
+def test_a_process_that_ended_before_it_spoke_leaves_its_last_words(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path / "a")
+    told(run, "finished")
+    handed_in(run, taken=True)
+    os.utime(run.path / jobs.TAKEN, (time.time() + 1,) * 2)
+    (run.path / jobs.LAUNCH_LOG).write_text("Loading ...\nThere is no data set 'walks'.\n\n")
+    status = run.status()
+    assert status is not None
+    assert (status.phase, status.message) == ("failed", "There is no data set 'walks'.")
+    (run.path / jobs.STOP).touch()
+    assert phase_of(run) == "stopped"
+
+
+def test_a_run_whose_process_is_gone_is_lost_and_says_how_it_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = RunFolder(tmp_path)
+    told(run, "training", machine_started=psutil.boot_time())
+    status = run.status()
+    assert status is not None and status.phase == "lost"
+    assert "killed from outside" in status.message and "can only begin again" in status.message
+    (tmp_path / "resume").mkdir()
+    (tmp_path / "resume" / "state.safetensors").touch()
+    run.write_history([{"epoch": 1, "loss": 1.0}, {"epoch": 2, "loss": 0.5}])
+    status = run.status()
+    assert status is not None and "resumed after epoch 2" in status.message
+    monkeypatch.setattr("psutil.boot_time", lambda: status.machine_started + 3600)
+    status = run.status()
+    assert status is not None and status.message.startswith("The machine went down")
+    told(run, "surveying")
+    assert phase_of(run) == "finished", "the checkpoint was whole before that"
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("{", "Expecting"),
+        ("[]", "no table"),
+        ('{"phase": "singing"}', "'singing' is none"),
+        ('{"phase": "lost"}', "'lost' is none"),
+        ('{"phase": "training"}', "no data"),
+    ],
+)
+def test_a_status_edited_by_hand_is_told(tmp_path: Path, text: str, why: str) -> None:
+    (tmp_path / "status.json").write_text(text)
+    status = RunFolder(tmp_path).status()
+    assert status is not None and status.phase == "damaged"
+    assert why in status.message and "remove that file" in status.message
+
+
+@pytest.mark.parametrize(("key", "value"), [("epoch", "two"), ("started", None), ("loss", [1])])
+def test_a_status_of_other_types_is_told(tmp_path: Path, key: str, value: object) -> None:
+    told(RunFolder(tmp_path), "finished")
+    file = tmp_path / "status.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {key: value}))
+    status = RunFolder(tmp_path).status()
+    assert status is not None and status.phase == "damaged" and f"({key}: " in status.message
+
+
+def test_a_status_of_another_version_is_read(tmp_path: Path) -> None:
+    told(RunFolder(tmp_path), "finished", epoch=3)
+    file = tmp_path / "status.json"
+    values = json.loads(file.read_text()) | {"of_tomorrow": 1}
+    del values["resumed"], values["on"]
+    file.write_text(json.dumps(values))
+    status = RunFolder(tmp_path).status()
+    assert status is not None and (status.phase, status.epoch) == ("finished", 3)
+
+
+def test_lines_that_are_no_rows_are_left_out_and_counted(tmp_path: Path) -> None:
+    (tmp_path / "metrics.jsonl").write_text(
+        '{"epoch": 1, "loss": 2.0}\nnonsense\n{"epoch": 2}\n{"epoch": 3, "loss": "x"}\n[4]\n'
+    )
+    assert RunFolder(tmp_path).read_history() == ([{"epoch": 1, "loss": 2.0}], 4)
+
+
+def test_the_end_of_a_long_log_is_read(tmp_path: Path) -> None:
+    lines = [f"line {number} " + "x" * 90 for number in range(2000)]
+    (tmp_path / "train.log").write_text("\n".join(lines) + "\n")
+    assert RunFolder(tmp_path).log_tail(3).splitlines() == lines[-3:]
+
+
+# --- to the end, firmly -------------------------------------------------------------------------
+
+STUBBORN = """
+import signal, subprocess, sys, time
+from pathlib import Path
+from fame.training.runs import RunFolder
+
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+with RunFolder(Path(sys.argv[1])).held():
+    child = subprocess.Popen([sys.executable, "-c",
+        "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(60)"])
+    print(child.pid, flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_run_that_does_not_stop_is_ended_with_its_group_and_only_after_it_was_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = RunFolder(tmp_path)
+    assert not end_at_once(run)
+    with subprocess.Popen(
+        [sys.executable, "-c", STUBBORN, str(tmp_path)],
+        stdout=subprocess.PIPE, text=True, start_new_session=True,
+    ) as trainer:  # fmt: skip
+        assert trainer.stdout
+        child = psutil.Process(int(trainer.stdout.readline()))
+        told(run, "training")
+        with pytest.raises(FameError, match="asked to stop first"):
+            end_at_once(run)
+        assert request_stop(run) and not may_be_ended(run)
+        with pytest.raises(FameError, match="10 seconds"):
+            end_at_once(run)
+        assert trainer.poll() is None
+        monkeypatch.setattr("fame.training.runs.GRACE", 0.0)
+        assert may_be_ended(run) and end_at_once(run)
+        assert trainer.wait(10) == -9
+        deadline = time.monotonic() + 10
+        while child.is_running() and child.status() != psutil.STATUS_ZOMBIE:
+            assert time.monotonic() < deadline, "its child lives on"
+            time.sleep(0.05)
+    status = run.status()
+    assert status is not None and status.phase == "stopped"
+    assert status.message.startswith("It was ended at once.")
+
+
+def test_a_stop_heard_while_the_folder_is_taken_is_not_forgotten(tmp_path: Path) -> None:
+    """Else the page would offer to stop once more, and a second signal kills."""
+    stop = tmp_path / "stop"
+    stop.touch()
+    os.utime(stop, (time.time() + 5,) * 2)  # after this process began
+    with RunFolder(tmp_path).held():
+        assert RunFolder(tmp_path).is_stopping()
+    stop.touch()
+    os.utime(stop, (1.0, 1.0))
+    with RunFolder(tmp_path).held():
+        assert not RunFolder(tmp_path).is_stopping()
+
+
+# --- names, and the trash -----------------------------------------------------------------------
+
+
+def at_rest(path: Path) -> RunFolder:
+    claim_folder(path)
+    told(RunFolder(path), "finished")
+    return RunFolder(path)
+
+
+def test_a_run_is_renamed_discarded_and_gone_with_the_trash(tmp_path: Path) -> None:
+    run = rename(at_rest(tmp_path / "a"), "b")
+    assert run.path == tmp_path / "b" and phase_of(run) == "finished"
+    assert not (tmp_path / "a").exists()
+    discard(run)
+    (thrown,) = discarded(tmp_path)
+    assert not run.path.exists() and phase_of(RunFolder(thrown)) == "finished"
+    discard(at_rest(tmp_path / "b"))
+    assert len(discarded(tmp_path)) == 2, "one of the same name is kept beside it"
+    empty_trash(tmp_path)
+    assert not discarded(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["results.csv", "ranks", "broken", "b", "", "../a", ".trash", "A"])
+def test_a_run_gets_no_name_that_is_none_or_that_anything_has(tmp_path: Path, name: str) -> None:
+    run, _ = at_rest(tmp_path / "a"), at_rest(tmp_path / "b")
+    (tmp_path / "results.csv").write_text("data\n")
+    (tmp_path / "ranks").mkdir()
+    (tmp_path / "broken").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(FameError, match=r"already|cannot be the name"):
+        rename(run, name)
+    assert phase_of(run) == "finished" and not any((tmp_path / "ranks").iterdir())
+
+
+def test_what_trains_or_waits_or_is_not_ours_is_not_moved(tmp_path: Path) -> None:
+    run = at_rest(tmp_path / "a")
+    with run.held():
+        for move in (discard, lambda one: rename(one, "c")):
+            with pytest.raises(FameError, match="stop it first"):
+                move(run)
+    with jobs.queue_held(tmp_path):
+        jobs.enqueue(run.path, Job("walks", {}, "cpu"))
+    with pytest.raises(FameError, match="stop it first"):
+        discard(run)
+    theirs = RunFolder(tmp_path / "theirs")
+    theirs.path.mkdir()
+    with pytest.raises(FameError, match="no run of yours"):
+        discard(theirs)
+    assert theirs.path.exists() and not discarded(tmp_path)
+
+
+def test_what_is_taken_out_of_the_queue_leaves_what_was_trained(tmp_path: Path) -> None:
+    new, old = RunFolder(tmp_path / "new"), at_rest(tmp_path / "old")
+    for run in (new, old):
+        with jobs.queue_held(tmp_path):
+            jobs.enqueue(run.path, Job("walks", {}, "cpu"))
+        assert withdraw(run) and not withdraw(run)
+    assert not new.path.exists() and phase_of(old) == "finished"
