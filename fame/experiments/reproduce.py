@@ -168,18 +168,21 @@ def _gains(results: Results, table: Sequence[Row]) -> dict[str, Any]:
     }
 
 
-def _run(
-    dataset: Dataset, row: Row, seed: int, results: Results, on_step: Callable[[Progress], None]
-) -> bool:
-    """Trains one model with one seed and keeps its row; ``False`` where it was interrupted."""
-    run = RunFolder(results.run_folder(row.keys[seed]))
-    model_config, train_config = row.configs
-    train_config = dataclasses.replace(train_config, seed=seed)
+def trained(
+    dataset: Dataset,
+    configs: Configs,
+    folder: Path,
+    on_step: Callable[[Progress], None] = ignore,
+) -> Checkpoint | None:
+    """What a run in a folder of its own leaves, trained unless it has ended there.
+
+    ``None`` where it was interrupted.
+    """
+    run = RunFolder(folder)
     if not run.has_ended():
         finished = train(
             dataset,
-            model_config,
-            train_config,
+            *configs,
             run.path,
             resume=run.can_resume(),
             projection=False,
@@ -188,8 +191,19 @@ def _run(
             on_step=on_step,
         )
         if not finished:
-            return False
-    checkpoint = load_checkpoint(run.path)
+            return None
+    return load_checkpoint(run.path)
+
+
+def _run(
+    dataset: Dataset, row: Row, seed: int, results: Results, on_step: Callable[[Progress], None]
+) -> bool:
+    """Trains one model with one seed and keeps its row; ``False`` where it was interrupted."""
+    model_config, train_config = row.configs
+    configs = model_config, dataclasses.replace(train_config, seed=seed)
+    checkpoint = trained(dataset, configs, results.run_folder(row.keys[seed]), on_step)
+    if checkpoint is None:
+        return False
     ranks = model_ranks(checkpoint.model, dataset.interactions, "test")
     results.add(row.keys[seed], {**_figures(checkpoint), **origin()}, ranks)
     return True
