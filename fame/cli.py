@@ -910,7 +910,8 @@ def reproduce(
             help="Rows, joined by commas: fame, paper (the paper's equations), sasrec; fame-start "
             "(facets are where items start, not what they are), and that as no-experts, no-facets, "
             "uniform-gate, neither, heads x experts such as 4x2, or 4x2-clicks from clicks alone; "
-            "bsarec; or the groups models, former, others, clicks, wide, ablations, sweep."
+            "bsarec; bound-0.2 and the like (how long items' own parts may be); or the groups "
+            "models, former, others, clicks, wide, ablations, sweep, bounds."
         ),
     ] = "models",
     seeds: Annotated[int, typer.Option(min=1, help="Runs of every model, seeds from 0.")] = 5,

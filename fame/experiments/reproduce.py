@@ -37,7 +37,7 @@ from fame.experiments.variants import Variant
 from fame.files import check_folder, file_hash, telling_of, write_text
 from fame.metrics import FIGURES, summarise_ranks
 from fame.projection import PROJECTION, project, write_projection
-from fame.survey import FACETS, FAITHFULNESS, PEOPLE
+from fame.survey import FACETS, FAITHFULNESS, PEOPLE, own_facets
 from fame.training.loop import Progress, ignore
 from fame.training.runs import RunFolder
 from fame.training.train import train
@@ -205,7 +205,8 @@ def _run(
     if checkpoint is None:
         return False
     ranks = model_ranks(checkpoint.model, dataset.interactions, "test")
-    results.add(row.keys[seed], {**_figures(checkpoint), **origin()}, ranks)
+    figures = {**_figures(checkpoint), **_facets(checkpoint, dataset), **origin()}
+    results.add(row.keys[seed], figures, ranks)
     return True
 
 
@@ -235,6 +236,12 @@ def _figures(checkpoint: Checkpoint) -> dict[str, Any]:
         "heads_overlap@20": heads["overlap@20"] if heads else None,
         "configuration": json.dumps(settings, sort_keys=True),
     }
+
+
+def _facets(checkpoint: Checkpoint, dataset: Dataset) -> dict[str, str]:
+    """How far heads that are made of facets go by them, as JSON; nothing for all others."""
+    found = own_facets(checkpoint, dataset.interactions)
+    return {"facets": json.dumps([dataclasses.asdict(own) for own in found])} if found else {}
 
 
 def ship(dataset: Dataset, row: Row, results: Results, out: Path) -> int:
