@@ -408,11 +408,14 @@ def _differences(
 
 def cold_markdown(table: Mapping[str, Any]) -> str:
     """The table of :func:`cold_table` as Markdown."""
-    people = f"{min(table['people']):,} to {max(table['people']):,}"
+    people = " to ".join(
+        f"{many:,}" for many in sorted({min(table["people"]), max(table["people"])})
+    )
+    drawn = f", drawn anew for each of {table['seeds']} seeds" if table["seeds"] > 1 else ""
     lines = [
-        f"{table['data']}: {table['cold_items']:,} items ({table['share']:.0%}) in no training "
-        f"history, drawn anew for each of {table['seeds']} seeds; {people} people are asked about "
-        "the latest one that they clicked.",
+        f"{table['data']}: {table['cold_items']:,} items ({100 * table['share']:g} %) in no "
+        f"training history{drawn}; {people} people are asked about the latest one that they "
+        "clicked. In brackets a 95 % interval that draws the cold items anew.",
         "",
         "| model | a cold item's place | HR@10 among cold items | NDCG@10 | "
         "HR@10 over the whole catalogue |",

@@ -274,6 +274,9 @@ def test_values_alone_find_who_clicks_and_permuted_ones_fall_to_chance(
     assert over["mean"] == pytest.approx(hit["fame", "values"] - hit["fame", "permuted"])
     assert over["low"] < over["mean"] < over["high"] and over["low"] > 0
     page = cold_markdown(first)
+    assert page.startswith(
+        f"tiny: 19 items (10 %) in no training history; {people} people are asked"
+    )
     assert f"| {by_chance:.3f} |" in page and "control: the values of another cold item" in page
     # What has been trained is not trained again, and gives the same.
     runs = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("model.safetensors")}
