@@ -242,13 +242,13 @@ def purity(model: Model, facets: Sequence[np.ndarray]) -> dict[str, float]:
 
 def experiment(
     ways: Sequence[str] = tuple(WAYS),
-    seeds: int = 5,
+    seeds: Sequence[int] = range(5),
     *,
     shape: Shape = SHAPE,
     epochs: int = _EPOCHS,
 ) -> Iterator[dict[str, Any]]:
     """One row a way and a seed, of the data too: its figures and those of permuted attributes."""
-    for seed in range(seeds):
+    for seed in seeds:
         planted = planted_facets(shape, seed=seed, facets=FACETS)
         items = planted.dataset.items
         facets = [items[name].to_numpy().astype(str) for name in planted.preferred]
@@ -301,7 +301,7 @@ def main(
 ) -> None:
     """Trains every way with every seed and prints the table."""
     rows = []
-    for row in experiment(ways.split(","), seeds, shape=SHAPE.scaled(scale), epochs=epochs):
+    for row in experiment(ways.split(","), range(seeds), shape=SHAPE.scaled(scale), epochs=epochs):
         typer.echo(json.dumps(row), err=True)
         rows.append(row)
     typer.echo(json.dumps(rows, indent=2) if as_json else table(rows))

@@ -147,7 +147,7 @@ def test_hits_are_counted_over_the_rest_of_the_catalogue(planted: PlantedFacets)
 
 
 def test_who_is_told_finds_both_and_permuted_attributes_are_found_by_nobody() -> None:
-    rows = list(experiment(["told"], 1, shape=SMALL, epochs=3))
+    rows = list(experiment(["told"], [0], shape=SMALL, epochs=3))
     (row,) = rows
     assert row["own"] > 0.7 and row["own"] > 5 * row["other"]
     # By chance 15 of 127 others have an item's A and 7 its B: .086 in the mean.
