@@ -48,12 +48,14 @@ LEAST_CLICKS = 5  # of an item, to be drawn: what hardly anybody clicked says li
 _LATEST = 10  # clicks that a content neighbour is near to
 _CONTENT_WIDTH = 256
 _DRAWS = 2000
+# Of the control: in one of them a much clicked item may get the values that many ask for.
+PERMUTATIONS = 10
 
 # How a cold item gets its place, by what the catalogue says, and what a person reads of it.
 PLACES = {
     "values": "its values alone",
     "own": "its values, and an own part as it starts (nothing trained)",
-    "permuted": "control: the values of another cold item",
+    "permuted": "control: the values of another cold item",  # mean over PERMUTATIONS
     "start": "what it starts from (nothing trained)",
     "regression": "ridge regression from what items start from to what they became",
     "words": f"nearest by the catalogue's words to the latest {_LATEST} clicks",
@@ -158,7 +160,7 @@ def placed_items(checkpoint: Checkpoint, split: ColdSplit, *, seed: int = 0) -> 
 
     Args:
         checkpoint: Trained on ``split.warm``.
-        seed: Of what is random where an item starts, and of the permuted control.
+        seed: Of what is random where an item starts.
     """
     model, config = checkpoint.model, checkpoint.model_config
     training = checkpoint.train_config
@@ -182,8 +184,7 @@ def placed_items(checkpoint: Checkpoint, split: ColdSplit, *, seed: int = 0) -> 
         with_own = new.item_table
         new.item_embedding.weight.zero_()
         alone = new.item_table
-    permuted = np.random.default_rng(seed).permutation(len(alone))
-    return {"values": alone, "own": with_own, "permuted": alone[permuted]}
+    return {"values": alone, "own": with_own}
 
 
 def _values_of_cold(checkpoint: Checkpoint, cold: pd.DataFrame) -> ValueIndex:
@@ -267,6 +268,22 @@ def cold_ranks(
     return ranks
 
 
+def permuted_ranks(
+    query_nD: Tensor, warm_VD: Tensor, cold_CD: Tensor, split: ColdSplit, *, seed: int = 0
+) -> dict[str, np.ndarray]:
+    """The control: as :func:`cold_ranks`, with every cold item another one's vector.
+
+    Returns:
+        ``(PERMUTATIONS, n)`` each. In the mean over all permutations HR@k is that of chance.
+    """
+    rng = np.random.default_rng(seed)
+    drawn = [
+        cold_ranks(query_nD, warm_VD, cold_CD[rng.permutation(len(cold_CD))], split)
+        for _ in range(PERMUTATIONS)
+    ]
+    return {among: np.stack([ranks[among] for ranks in drawn]) for among in ("cold", "all")}
+
+
 def word_ranks(split: ColdSplit) -> dict[str, np.ndarray]:
     """Ranks by a plain content neighbour: mean cosine to the latest clicks, by words alone."""
     warm_VD, cold_CD = (
@@ -338,6 +355,9 @@ def cold_table(
             for place, cold_CD in placed_items(checkpoint, split, seed=seed).items():
                 found = cold_ranks(query_nD, warm_VD, cold_CD, split)
                 ranked.setdefault((variant.name, place), []).append(found)
+                if place == "values":
+                    control = permuted_ranks(query_nD, warm_VD, cold_CD, split, seed=seed)
+                    ranked.setdefault((variant.name, "permuted"), []).append(control)
         ranked.setdefault(("", "words"), []).append(word_ranks(split))
     titles = {variant.name: variant.label for variant in variants}
     rows = [
@@ -390,7 +410,7 @@ def _differences(
     rng = np.random.default_rng(0)
     times = rng.multinomial(len(asked), np.full(len(asked), 1 / len(asked)), size=_DRAWS)
     hit = {
-        row: np.concatenate([hits(own["cold"], 10) for own in by_seed]).astype(np.float64)
+        row: np.concatenate([np.atleast_2d(hits(own["cold"], 10)).mean(0) for own in by_seed])
         for row, by_seed in ranked.items()
     }
     found = []
