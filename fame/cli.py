@@ -940,7 +940,8 @@ def reproduce(
             help="Rows, joined by commas: fame, paper (the paper's equations), sasrec; fame-start "
             "(facets are where items start, not what they are), and that as no-experts, no-facets, "
             "uniform-gate, neither, heads x experts such as 4x2, or 4x2-clicks from clicks alone; "
-            "bsarec; or the groups models, former, others, clicks, wide, ablations, sweep."
+            "bsarec; bound-0.2 and the like (how long items' own parts may be); or the groups "
+            "models, former, others, clicks, wide, ablations, sweep, bounds."
         ),
     ] = "models",
     seeds: Annotated[int, typer.Option(min=1, help="Runs of every model, seeds from 0.")] = 5,
@@ -1019,6 +1020,57 @@ def reproduce(
     if found:
         interval = any(gain["low"] is not None for gain in found)
         typer.echo(brackets_in_words(seeds, interval=interval).capitalize())
+
+
+@app.command()
+def cold(
+    data_name: SetName,
+    models: Annotated[
+        str, typer.Option(help="Rows as in `reproduce`, joined by commas.")
+    ] = "fame,sasrec",
+    share: Annotated[float, typer.Option(help="Of the items, taken out of training.")] = 0.05,
+    seeds: Annotated[
+        int, typer.Option(min=1, help="Draws of the items and runs of every model, seeds from 0.")
+    ] = 3,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Wins over every recipe; may be repeated."),
+    ] = None,
+    device: Device = "auto",
+    out: Annotated[Path, typer.Option(help="Runs are kept in runs/ below it.")] = Path(
+        "checkpoints"
+    ),
+    as_json: AsJson = False,
+) -> None:
+    """Ranks items that were in no training history, for the people who clicked them."""
+    from fame.config import parse_setting
+    from fame.experiments.cold import cold_markdown, cold_table
+    from fame.experiments.results import Results
+    from fame.experiments.variants import variants
+
+    wanted = variants(models.split(","))
+    given = {**dict(parse_setting(setting) for setting in settings or []), "device": device}
+    for variant in wanted:
+        variant.configs(data_name, **given)  # a wrong setting is told before the data is read
+    dataset = data.load(data_name, progress=StderrProgress())
+    with _training_bar() as (on_step, _):
+        table = cold_table(
+            dataset,
+            wanted,
+            seeds,
+            Results(out),
+            share=share,
+            settings=given,
+            on_run=lambda text: typer.echo(f"Training {text}", err=True),
+            on_step=on_step,
+        )
+    if table is None:
+        typer.echo("Stopped; go on with the same command.", err=True)
+        raise typer.Exit(130)
+    if as_json:
+        print_json(table)
+    else:
+        typer.echo(cold_markdown(table), nl=False)
 
 
 @app.command()

@@ -324,6 +324,63 @@ def survey_facets(
     return facets
 
 
+@dataclass(frozen=True)
+class OwnFacet:
+    """How far a head that is made of a facet goes by it, beside the whole model.
+
+    Attributes:
+        facet: A column of the head's share.
+        head: Which head.
+        nearest: Agreement of the ten nearest items in the head's slice, as in
+            :attr:`Facets.agreement`, and ``nearest_whole`` that of the whole embedding.
+        lists: Agreement of the first items of the head's list with what came next, as in
+            :attr:`Facets.lists`, and ``lists_whole`` that of the fused list; both ``None`` where
+            nothing that came next has a value.
+    """
+
+    facet: str
+    head: int
+    nearest: float
+    nearest_whole: float
+    lists: float | None
+    lists_whole: float | None
+
+
+def own_facets(
+    checkpoint: Checkpoint, data: Interactions, *, sample: int = SAMPLE, seed: int = 0
+) -> list[OwnFacet]:
+    """The figures of :func:`survey_facets` for heads made of facets, without all its others.
+
+    Args: as of :func:`survey_facets`.
+    """
+    values = values_by_facet(checkpoint.items)
+    model, shares = checkpoint.model, _own_facets(checkpoint, list(values), ())
+    if not any(shares):
+        return []
+    examples, everybody = _everybody(data)
+    drawn = _drawn(len(everybody), min(sample, len(everybody)), seed)
+    nearest = facet_agreement(model, values)
+    lists = list_agreement(
+        model,
+        [everybody[person] for person in drawn],
+        examples.targets[drawn],
+        values,
+        checkpoint.items["train_count"].to_numpy(),
+        repeats=checkpoint.data.repeats,
+        seed=seed,
+    )
+    found = []
+    for head, share in enumerate(shares):
+        for facet in sorted(share & set(nearest)):
+            space, of = f"head_{head}", lists.get(facet)
+            own, whole = (
+                None if of is None else float(of.held_out[name].mean()) for name in (space, "all")
+            )
+            spaces = nearest[facet].spaces
+            found.append(OwnFacet(facet, head, spaces[space], spaces["all"], own, whole))
+    return found
+
+
 def survey_experts(
     checkpoint: Checkpoint,
     data: Interactions,

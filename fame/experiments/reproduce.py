@@ -37,7 +37,7 @@ from fame.experiments.variants import Variant
 from fame.files import check_folder, file_hash, telling_of, write_text
 from fame.metrics import FIGURES, summarise_ranks
 from fame.projection import PROJECTION, project, write_projection
-from fame.survey import FACETS, FAITHFULNESS, PEOPLE
+from fame.survey import FACETS, FAITHFULNESS, PEOPLE, own_facets
 from fame.training.loop import Progress, ignore
 from fame.training.runs import HISTORY, RunFolder
 from fame.training.train import train
@@ -168,18 +168,21 @@ def _gains(results: Results, table: Sequence[Row]) -> dict[str, Any]:
     }
 
 
-def _run(
-    dataset: Dataset, row: Row, seed: int, results: Results, on_step: Callable[[Progress], None]
-) -> bool:
-    """Trains one model with one seed and keeps its row; ``False`` where it was interrupted."""
-    run = RunFolder(results.run_folder(row.keys[seed]))
-    model_config, train_config = row.configs
-    train_config = dataclasses.replace(train_config, seed=seed)
+def trained(
+    dataset: Dataset,
+    configs: Configs,
+    folder: Path,
+    on_step: Callable[[Progress], None] = ignore,
+) -> Checkpoint | None:
+    """What a run in a folder of its own leaves, trained unless it has ended there.
+
+    ``None`` where it was interrupted.
+    """
+    run = RunFolder(folder)
     if not run.has_ended():
         finished = train(
             dataset,
-            model_config,
-            train_config,
+            *configs,
             run.path,
             resume=run.can_resume(),
             projection=False,
@@ -188,10 +191,22 @@ def _run(
             on_step=on_step,
         )
         if not finished:
-            return False
-    checkpoint = load_checkpoint(run.path)
+            return None
+    return load_checkpoint(run.path)
+
+
+def _run(
+    dataset: Dataset, row: Row, seed: int, results: Results, on_step: Callable[[Progress], None]
+) -> bool:
+    """Trains one model with one seed and keeps its row; ``False`` where it was interrupted."""
+    model_config, train_config = row.configs
+    configs = model_config, dataclasses.replace(train_config, seed=seed)
+    checkpoint = trained(dataset, configs, results.run_folder(row.keys[seed]), on_step)
+    if checkpoint is None:
+        return False
     ranks = model_ranks(checkpoint.model, dataset.interactions, "test")
-    results.add(row.keys[seed], {**_figures(checkpoint), **origin()}, ranks)
+    figures = {**_figures(checkpoint), **_facets(checkpoint, dataset), **origin()}
+    results.add(row.keys[seed], figures, ranks)
     return True
 
 
@@ -221,6 +236,12 @@ def _figures(checkpoint: Checkpoint) -> dict[str, Any]:
         "heads_overlap@20": heads["overlap@20"] if heads else None,
         "configuration": json.dumps(settings, sort_keys=True),
     }
+
+
+def _facets(checkpoint: Checkpoint, dataset: Dataset) -> dict[str, str]:
+    """How far heads that are made of facets go by them, as JSON; nothing for all others."""
+    found = own_facets(checkpoint, dataset.interactions)
+    return {"facets": json.dumps([dataclasses.asdict(own) for own in found])} if found else {}
 
 
 def ship(dataset: Dataset, row: Row, results: Results, out: Path) -> int:

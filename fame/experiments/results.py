@@ -46,7 +46,7 @@ _IDENTITY = ("data", "fingerprint", "catalogue", "repeats", "model", "settings",
 # In what runs on the same data by the same code differ.
 _MAY_DIFFER = ("model", "settings", "seed")
 # Columns of text that pandas might take for numbers.
-_TEXT = (*_IDENTITY[:6], "configuration", "device", "date", "torch", "commit")
+_TEXT = (*_IDENTITY[:6], "configuration", "facets", "device", "date", "torch", "commit")
 
 
 def run_settings(model_config: ModelConfig, train_config: TrainConfig) -> dict[str, Any]:

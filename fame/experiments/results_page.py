@@ -7,6 +7,7 @@ histories or another catalogue have a section of their own.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -27,6 +28,7 @@ from fame.experiments.variants import (
     OTHERS,
     WIDE,
     Variant,
+    bounds,
     grids,
     is_grid,
     variant,
@@ -194,7 +196,7 @@ def _section(results: Results, benchmark: _Benchmark) -> list[str]:
     for table in (main, *benchmark.groups.values()):
         lines += _commands(data.data, table)
     lines += _gains(benchmark)
-    return lines + _changed(results, benchmark)
+    return lines + _changed(results, benchmark) + _bounds(results, data)
 
 
 def _changed(results: Results, benchmark: _Benchmark) -> list[str]:
@@ -217,6 +219,61 @@ def _changed(results: Results, benchmark: _Benchmark) -> list[str]:
         found = paired_comparison(results, line.key, fame.key)
         lines.append(_row(line, found.gains["HR@10"].in_words() if found else ""))
     return [*lines, *_commands(data.data, changed), "", "</details>"]
+
+
+def _bounds(results: Results, data: DataKey) -> list[str]:
+    """What the bound on items' own parts changes: ranking against purity; folded away."""
+    table = _lines(results, data, [variant(name) for name in bounds(results.rows(), data.data)])
+    if len(table) < 2:
+        return []
+    by_line = [_own_facets(line.rows) for line in table]
+    facets = list(dict.fromkeys(facet for found in by_line for facet in found))
+    columns = (
+        "an item's own part",
+        "seeds",
+        *_FIGURES,
+        *(f"same {facet}, {of}" for facet in facets for of in ("nearest items", "lists")),
+        "shared by two heads' first 20",
+    )
+    title = "FAME, with items' own parts bounded otherwise: ranking against purity"
+    lines = ["", "<details>", f"<summary>{title}</summary>", ""]
+    lines += [
+        "Agreement of the head that is made of the facet, that of the whole model, and the one "
+        "over the other: of the ten nearest items, and of a list's first 20 with what came next.",
+        "",
+        f"| {' | '.join(columns)} |\n" + "|---" * len(columns) + "|",
+    ]
+    for line, found in zip(table, by_line, strict=True):
+        figures = [_spread(line.rows, figure) for figure in _FIGURES]
+        agreement = [cell for facet in facets for cell in found.get(facet, ("", ""))]
+        overlap = _by_head(line.rows, "heads_overlap@20", ".0%").replace("%", " %")
+        label = f"{line.variant.label}{' (the recipe)' * _is_recipe(line)}"
+        cells = (label, str(len(line.rows)), *figures, *agreement, overlap)
+        lines.append(f"| {' | '.join(cells)} |")
+    return [*lines, *_commands(data.data, table), "", "</details>"]
+
+
+def _is_recipe(line: _Line) -> bool:
+    return line.variant.configs(line.key.data.data) == variant("fame").configs(line.key.data.data)
+
+
+def _own_facets(rows: pd.DataFrame) -> dict[str, tuple[str, str]]:
+    """By facet the cells of nearest items and of lists: means over the seeds that have them."""
+    stored = rows["facets"].dropna() if "facets" in rows else ()
+    told = pd.DataFrame([own for text in stored for own in json.loads(text)])
+    if told.empty:
+        return {}
+
+    def cell(own: float, whole: float) -> str:
+        return f"{own:.2f} / {whole:.2f} = {own / whole:.2f}" if whole > 0 else ""
+
+    return {
+        str(facet): (
+            cell(means["nearest"], means["nearest_whole"]),
+            cell(means["lists"], means["lists_whole"]),
+        )
+        for facet, means in told.groupby("facet", sort=False).mean().iterrows()
+    }
 
 
 def _commands(data: str, table: Sequence[_Line]) -> list[str]:

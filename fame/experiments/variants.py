@@ -59,10 +59,20 @@ class Variant:
     formerly: tuple[str, ...] = ()
 
     def configs(self, data_name: str, **more: Any) -> tuple[ModelConfig, TrainConfig]:
-        """The configurations on a data set; ``more`` are settings that win over all others."""
+        """The configurations on a data set; ``more`` are settings that win over all others.
+
+        Raises:
+            ConfigError: where a setting is wrong, or what the row changes changes nothing.
+        """
         recipe = load_recipe(data_name, self.kind)
         settings = {**recipe, **self.changes, "model": self.model, **more}
-        return build_configs(settings, f"The recipe of {data_name}")
+        built = build_configs(settings, f"The recipe of {data_name}")
+        if "own_bound" in self.changes and not registry.made_of_values(built[0]):
+            raise ConfigError(
+                f"{self.name} bounds what items have for themselves beside their values, and the "
+                f"recipe of {data_name} makes items of none; --set head_facets=... does."
+            )
+        return built
 
 
 MODELS = (
@@ -157,6 +167,8 @@ ABLATIONS = (
         {**_NOT_OF_VALUES, "experts": 1, "facets": "off"},
     ),
 )
+# How long an item's own part may be, beside what its values give it: from values alone on.
+BOUNDS = ("bound-0", "bound-0.2", "bound-0.4", "bound-0.6", "bound-1")
 _NAMED = (*MODELS, *FORMER, *OTHERS, *CLICKS_ALONE, *WIDE, *ABLATIONS)
 # Heads x experts of the sweep, beside 2x4, which is fame-start, and 2x1, without experts. 1x1
 # tells what the map W^f alone does: it is SASRec of one attention head with W^f behind it.
@@ -169,24 +181,31 @@ _GROUPS = {
     "wide": [variant.name for variant in WIDE],
     "ablations": [variant.name for variant in ABLATIONS],
     "sweep": list(SWEEP),
+    "bounds": list(BOUNDS),
 }
+_BOUND = re.compile(r"bound-(?P<bound>0|[1-9][0-9]?|[0-9]\.[0-9]{1,2})")
 _GRID = re.compile(r"(?P<heads>[1-9][0-9]?)x(?P<experts>[1-9][0-9]?)(?P<clicks>-clicks)?")
 
 
 def variant(name: str) -> Variant:
     """A row by its name: a model, an ablation, or heads x experts such as ``4x2``.
 
-    ``4x2-clicks`` is the same from clicks alone.
+    ``4x2-clicks`` is the same from clicks alone. ``bound-0.2`` is the recipe's FAME with that
+    ``own_bound``; where the recipe has the same one, FAME's runs are its runs.
     """
     for known in _NAMED:
         if known.name == name:
             return known
+    if bound := _BOUND.fullmatch(name):
+        share = float(bound["bound"])
+        label = f"own part at most {share:g} of the values' part" if share else "values alone"
+        return Variant(name, label, "fame", {"own_bound": share}, formerly=("fame",))
     grid = _GRID.fullmatch(name)
     if grid is None:
         names = ", ".join(known.name for known in _NAMED)
         raise ConfigError(
-            f"--models knows {names}, heads x experts such as 4x2 or 4x2-clicks, and the groups "
-            f"{', '.join(_GROUPS)}; not {name!r}."
+            f"--models knows {names}, heads x experts such as 4x2 or 4x2-clicks, bounds of items' "
+            f"own parts such as bound-0.2, and the groups {', '.join(_GROUPS)}; not {name!r}."
         )
     heads, experts = int(grid["heads"]), int(grid["experts"])
     changes = {"heads": heads, "experts": experts}
@@ -211,6 +230,18 @@ def grids(rows: pd.DataFrame, data_name: str, *, from_clicks: bool = False) -> l
     wanted = [grid for grid in found if bool(grid["clicks"]) == from_clicks]
     wanted.sort(key=lambda grid: (int(grid["heads"]), int(grid["experts"])))
     return [grid.string for grid in wanted]
+
+
+def bounds(rows: pd.DataFrame, data_name: str) -> list[str]:
+    """The names ``bound-...`` of a data set, shortest own part first: :data:`BOUNDS` and others.
+
+    None where the recipe's items are not made of values.
+    """
+    if not registry.made_of_values(variant("fame").configs(data_name)[0]):
+        return []
+    names = {*BOUNDS, *rows.loc[rows["data"] == data_name, "model"]}
+    found = sorted(filter(_BOUND.fullmatch, names))
+    return sorted(found, key=lambda name: variant(name).changes["own_bound"])
 
 
 def variants(names: Sequence[str]) -> list[Variant]:

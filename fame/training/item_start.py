@@ -69,7 +69,12 @@ def start_items(model: SequenceModel, catalogue_VD: Tensor) -> None:
 
 
 def catalogue_vectors(
-    items: pd.DataFrame, width: int, heads: int = 1, start_facets: str = ""
+    items: pd.DataFrame,
+    width: int,
+    heads: int = 1,
+    start_facets: str = "",
+    *,
+    placed: pd.DataFrame | None = None,
 ) -> Tensor:
     """Vectors of length 1, near each other where the catalogue says alike things of two items.
 
@@ -86,21 +91,25 @@ def catalogue_vectors(
         width: D.
         heads: H.
         start_facets: The shares of the heads, see :class:`fame.config.TrainConfig`.
+        placed: Items to give vectors to, which have no part in what the directions are: new ones,
+            by words that ``items`` share. By default ``items`` themselves.
 
     Returns:
-        ``(V - 1, D)``, row i for item i + 1; zeros where the catalogue says nothing.
+        ``(V - 1, D)``, row i for item i + 1 (or of ``placed``); zeros where the catalogue says
+        nothing.
 
     Raises:
         FameError: where no words of a share are some items' and not others', or the catalogue lacks
             a column that ``start_facets`` names.
     """
-    vectors = torch.zeros(len(items), heads, width // heads, dtype=torch.float64)
+    many = len(items if placed is None else placed)
+    vectors = torch.zeros(many, heads, width // heads, dtype=torch.float64)
     by_share: dict[frozenset[str], list[int]] = {}
     for head, share in enumerate(_dealt(items, heads, start_facets)):
         by_share.setdefault(share, []).append(head)
     for share, owners in by_share.items():
-        part = _vectors_of(items, share, len(owners) * width // heads)
-        vectors[:, owners] = part.view(len(items), len(owners), -1) * (len(owners) / heads) ** 0.5
+        part = _vectors_of(items, share, len(owners) * width // heads, placed)
+        vectors[:, owners] = part.view(many, len(owners), -1) * (len(owners) / heads) ** 0.5
     return vectors.flatten(1)
 
 
@@ -126,13 +135,47 @@ def _dealt(items: pd.DataFrame, heads: int, start_facets: str) -> list[frozenset
     return [frozenset().union(*shares[head::heads]) for head in range(heads)]
 
 
-def _vectors_of(items: pd.DataFrame, columns: frozenset[str], width: int) -> Tensor:
+def _vectors_of(
+    items: pd.DataFrame, columns: frozenset[str], width: int, placed: pd.DataFrame | None
+) -> Tensor:
     """What some columns say, ``(V - 1, width)``; rows of length 1, or of zeros."""
     # Here, because loading them takes a second, which no other training needs.
     from scipy.sparse import csr_matrix, hstack
     from sklearn.decomposition import TruncatedSVD
     from sklearn.feature_extraction.text import TfidfVectorizer
 
+    tfidf = TfidfVectorizer(analyzer=list, sublinear_tf=True, min_df=2)
+    try:
+        counts = tfidf.fit_transform(_said(items, columns))
+    except ValueError:  # no words are left
+        raise _nothing_shared(columns) from None
+    wanted = counts if placed is None else tfidf.transform(_said(placed, columns))
+    if counts.shape[1] == 1:  # the decomposition wants two
+        counts, wanted = (
+            hstack([own, csr_matrix(own.shape)], format="csr") for own in (counts, wanted)
+        )
+    with np.errstate(invalid="ignore"):  # a share of no variance at all, which nobody asks for
+        decomposed = TruncatedSVD(min(width, *counts.shape), random_state=0).fit(counts)
+    strength = decomposed.singular_values_
+    kept = strength > _ZERO * strength[0]
+    axes = decomposed.components_[kept].T / strength[kept] ** 0.5
+    vectors, has_words = counts @ axes, np.diff(counts.indptr) > 0
+    mean = vectors[has_words].mean(0)
+    if placed is not None:
+        vectors, has_words = wanted @ axes, np.diff(wanted.indptr) > 0
+    vectors[has_words] -= mean
+    rotation, _ = np.linalg.qr(np.random.default_rng(0).normal(size=(width, width)))
+    vectors = vectors @ rotation[: vectors.shape[1]]
+    length = np.linalg.norm(vectors, axis=1, keepdims=True)
+    if placed is None and not (length > _ZERO).any():
+        raise _nothing_shared(columns)
+    return torch.from_numpy(
+        np.divide(vectors, length, out=np.zeros_like(vectors), where=length > _ZERO)
+    )
+
+
+def _said(items: pd.DataFrame, columns: frozenset[str]) -> list[list[str]]:
+    """The words of every item in some columns."""
     said: list[list[str]] = [[] for _ in range(len(items))]
     for column in facet_columns(items):
         if column in columns:
@@ -142,27 +185,7 @@ def _vectors_of(items: pd.DataFrame, columns: frozenset[str], width: int) -> Ten
         for words, title, known in zip(said, items["title"], has_title(items), strict=True):
             if known:
                 words += _WORD.findall(title.lower())
-    try:
-        counts = TfidfVectorizer(analyzer=list, sublinear_tf=True, min_df=2).fit_transform(said)
-    except ValueError:  # no words are left
-        raise _nothing_shared(columns) from None
-    if counts.shape[1] == 1:  # the decomposition wants two
-        counts = hstack([counts, csr_matrix(counts.shape)], format="csr")
-    with np.errstate(invalid="ignore"):  # a share of no variance at all, which nobody asks for
-        decomposed = TruncatedSVD(min(width, *counts.shape), random_state=0).fit(counts)
-    strength = decomposed.singular_values_
-    kept = strength > _ZERO * strength[0]
-    vectors = counts @ decomposed.components_[kept].T / strength[kept] ** 0.5
-    has_words = np.diff(counts.indptr) > 0
-    vectors[has_words] -= vectors[has_words].mean(0)
-    rotation, _ = np.linalg.qr(np.random.default_rng(0).normal(size=(width, width)))
-    vectors = vectors @ rotation[: vectors.shape[1]]
-    length = np.linalg.norm(vectors, axis=1, keepdims=True)
-    if not (length > _ZERO).any():
-        raise _nothing_shared(columns)
-    return torch.from_numpy(
-        np.divide(vectors, length, out=np.zeros_like(vectors), where=length > _ZERO)
-    )
+    return said
 
 
 def _nothing_shared(columns: frozenset[str]) -> FameError:

@@ -622,6 +622,8 @@ BAD_INPUT = [
     (["reproduce", "walks", "--models", "bert"], "'bert'"),
     (["reproduce", "walks", "--models", "3x1"], "multiple of heads"),
     (["reproduce", "walks", "--set", "widht=8"], "unknown key 'widht'"),
+    (["cold", "walks", "--models", "bert"], "'bert'"),
+    (["cold", "walks", "--share", "0.9"], "at most 0.5, not 0.9"),
 ]
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from fame.experiments.reproduce import Row, reproduce
 from fame.experiments.results import Results
 from fame.experiments.results_page import results_markdown
 from fame.experiments.variants import variants
+from fame.survey import own_facets
 from fame.training import train as training_run
 from fame.training.runs import RunFolder
 from fame.training.train import train
@@ -67,6 +69,27 @@ def test_changed_data_is_trained_on_anew(dataset: Dataset, tmp_path: Path, chang
         row = Row.of(variants(["fame"])[0], data, 1, SETTINGS, results)
         held = load_checkpoint(results.run_folder(row.keys[0]))
         assert held.data == DataInfo.of(data.interactions, data.items)
+
+
+def test_a_run_of_heads_made_of_facets_keeps_how_far_they_go_by_them(
+    dataset: Dataset, tmp_path: Path
+) -> None:
+    results = Results(tmp_path)
+    settings = {**SETTINGS, "head_facets": "region/"}
+    for name, ran in (("fame", 1), ("bound-0.6", 0), ("bound-0", 1)):  # 0.6 is the default
+        told: list[str] = []
+        reproduce(dataset, variants([name]), 1, results, settings=settings, on_run=told.append)
+        assert len(told) == ran, name
+    rows = results.rows().set_index("model")
+    for name in ("fame", "bound-0"):
+        (stored,) = json.loads(rows.loc[name, "facets"])
+        row = Row.of(variants([name])[0], dataset, 1, settings, results)
+        held = load_checkpoint(results.run_folder(row.keys[0]))
+        assert [stored] == [asdict(own) for own in own_facets(held, dataset.interactions)]
+        assert (stored["facet"], stored["head"]) == ("region", 0)
+        assert stored["nearest"] > 5 / 11  # what five of the eleven others would by chance
+    reproduce(dataset, variants(["fame"]), 1, results, settings=SETTINGS)
+    assert results.rows()["facets"].notna().sum() == 2
 
 
 def test_a_row_of_another_version_of_the_code_is_no_row(

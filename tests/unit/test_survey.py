@@ -30,9 +30,11 @@ from fame.survey import (
     FACETS,
     FAITHFULNESS,
     PEOPLE,
+    OwnFacet,
     _own_facets,
     expert_goals_of,
     expert_values,
+    own_facets,
     read_facets,
     read_faithfulness,
     read_people,
@@ -275,6 +277,29 @@ def test_a_file_of_the_version_before_lacks_what_came_since_and_is_read(
     file.write_text(json.dumps(document))
     with pytest.raises(CheckpointError, match="lacks some of its heads"):
         read_facets(replace(faceted, path=file.parent))
+
+
+def test_what_a_head_is_made_of_has_the_figures_of_the_whole_survey(faceted: Checkpoint):
+    found = read_facets(faceted)
+    assert found is not None
+    expected = [
+        OwnFacet(
+            facet,
+            head,
+            *(found.agreement[facet].spaces[space] for space in (f"head_{head}", "all")),
+            *(found.lists[facet][space]["held_out"].mean for space in (f"head_{head}", "all")),
+        )
+        for head, facet in enumerate(("genres", "year"))
+    ]
+    own = own_facets(faceted, PLANTED, sample=120, seed=3)
+    for one, other in zip(own, expected, strict=True):
+        assert asdict(one) == pytest.approx(asdict(other), abs=1e-12)
+    # Each head is made of its facet and of nothing else here: all its nearest agree.
+    assert [one.nearest for one in own] == pytest.approx([1, 1])
+
+
+def test_heads_that_are_made_of_nothing_have_no_facet_of_their_own(surveyed: Checkpoint):
+    assert own_facets(surveyed, DATA) == []
 
 
 def test_facets_are_measured_named_and_read_back(faceted: Checkpoint, tmp_path: Path):

@@ -1,5 +1,6 @@
 """The Markdown tables out of the table of runs."""
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -155,6 +156,64 @@ def test_rows_of_the_recipe_of_before_stay_under_a_name_of_their_own(
     assert "| FAME, from clicks alone | 1 | 0.5000" in of_films and "start only" not in of_films
     assert "FAME, from clicks alone over SASRec, 1 paired seed: HR@10 +0.0 %" in of_films
     assert "| MovieLens 1M, from clicks alone | 1 | 0.5000" in glance_markdown(results)
+
+
+def test_bounds_stand_by_themselves_beside_the_runs_of_the_recipe(tmp_path: Path) -> None:
+    results = Results(tmp_path)
+
+    def add(name: str, seed: int, ranks: list[int], *facets: tuple[str, float, float]) -> None:
+        configs = variant(name).configs("ml-100k", seed=seed)
+        figures = {**summarise_ranks(np.array(ranks)), "parameters": 1, "valid_NDCG@10": 0.5}
+        figures |= {"heads_overlap@20": 0.1 * (seed + 1)}
+        if facets:
+            told = [
+                {
+                    **{"facet": facet, "head": head, "nearest": own, "nearest_whole": whole},
+                    **{"lists": own / 2, "lists_whole": whole},
+                }
+                for head, (facet, own, whole) in enumerate(facets)
+            ]
+            figures["facets"] = json.dumps(told)
+        results.add(
+            RunKey.of(replace(DATA, data="ml-100k"), name, *configs), figures, np.array(ranks)
+        )
+
+    def table() -> dict[str, list[str]]:
+        _, _, folded = results_markdown(results).partition("bounded otherwise")
+        return {
+            cells[1].strip(): [cell.strip() for cell in cells[2:-1]]
+            for line in folded.partition("</details>")[0].splitlines()
+            if len(cells := line.split("|")) > 2
+        }
+
+    add("fame", 0, [1, 2, 30, 40], ("genres", 0.9, 0.8), ("year", 0.6, 0.4))
+    assert not table(), "one row is no curve"
+    add("bound-0", 0, [1, 20, 30, 40], ("genres", 1.0, 0.8), ("year", 1.0, 0.5))
+    add("bound-0", 1, [1, 20, 30, 40], ("genres", 0.8, 0.8), ("year", 0.5, 0.5))
+    add("bound-0", 2, [1, 2, 3, 40])  # a run of before agreement was kept
+    add("bound-0.2", 0, [1, 20, 30, 40])
+    found = table()
+    assert found["an item's own part"][3:] == [
+        *("same genres, nearest items", "same genres, lists"),
+        *("same year, nearest items", "same year, lists", "shared by two heads' first 20"),
+    ]
+    assert list(found)[2:] == [
+        "values alone",
+        "own part at most 0.2 of the values' part",
+        "own part at most 0.4 of the values' part (the recipe)",
+    ]
+    assert found["values alone"][:2] == ["3", "0.4167 ± 0.2887"]
+    assert found["values alone"][3:] == [
+        *("0.90 / 0.80 = 1.12", "0.45 / 0.80 = 0.56", "0.75 / 0.50 = 1.50"),
+        *("0.38 / 0.50 = 0.75", "20 %"),
+    ]
+    assert found["own part at most 0.2 of the values' part"][3:] == ["", "", "", "", "10 %"]
+    recipe = found["own part at most 0.4 of the values' part (the recipe)"]
+    assert recipe[:2] == ["1", "0.5000"] and recipe[3] == "0.90 / 0.80 = 1.12"
+    page = results_markdown(results)
+    assert "`python -m fame reproduce ml-100k --models bound-0 --seeds 3`" in page
+    assert "`python -m fame reproduce ml-100k --models bound-0.2,bound-0.4 --seeds 1`" in page
+    assert page.count("bound-") == 3  # in the commands alone: no row of the tables above
 
 
 def test_nothing_stands_at_a_glance_where_nothing_was_run(tmp_path: Path) -> None:

@@ -15,12 +15,14 @@ from fame.experiments import variants as rows
 from fame.experiments.recipes import load_recipe, read_recipe
 from fame.experiments.variants import (
     ABLATIONS,
+    BOUNDS,
     CLICKS_ALONE,
     FORMER,
     MODELS,
     OTHERS,
     SWEEP,
     WIDE,
+    bounds,
     grids,
     variant,
     variants,
@@ -125,7 +127,31 @@ def test_groups_are_spelt_out_and_nothing_comes_twice() -> None:
     assert len(variants(["sweep"])) == len({row.name for row in variants(["sweep"])}) > 3
 
 
-@pytest.mark.parametrize("name", ["bert", "", "0x4", "4x", "x", "2x100"])
+@pytest.mark.parametrize("name", BOUNDS)
+def test_a_bound_is_the_recipes_fame_with_another_one(name: str) -> None:
+    row, fame = variant(name), variant("fame")
+    share = float(name.removeprefix("bound-"))
+    assert row.configs("ml-100k") == fame.configs("ml-100k", own_bound=share)
+    assert row.configs("ml-100k")[0].own_bound == share
+    assert row.formerly == ("fame",)  # whose runs are its own where the recipe has that bound
+    with pytest.raises(ConfigError, match=r"recipe of sports makes items of none"):
+        row.configs("sports", head_facets="", expert_view="all")
+
+
+def test_bounds_are_those_of_the_data_set_from_values_alone_on() -> None:
+    models = ["bound-1", "bound-0.25", "fame", "bound-0.9"]
+    rows = pd.DataFrame({"data": ["ml-100k"] * 3 + ["beauty"], "model": models})
+    assert bounds(rows, "ml-100k") == [
+        *("bound-0", "bound-0.2", "bound-0.25", "bound-0.4", "bound-0.6", "bound-1")
+    ]
+    assert [row.name for row in variants(["bounds"])] == list(BOUNDS)
+    assert bounds(rows, "a-set-without-a-recipe") == []  # whose items are not made of values
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["bert", "", "0x4", "4x", "x", "2x100", "bound-", "bound--1", "bound-01", "bound-1.234"],
+)
 def test_an_unknown_row_is_told_what_there_is(name: str) -> None:
     with pytest.raises(ConfigError, match=r"--models knows fame, .* such as 4x2"):
         variant(name)
