@@ -8,7 +8,9 @@ waits until the last message of the answer is ready to be sent.
 from __future__ import annotations
 
 import asyncio
+import html
 import itertools
+import json
 import os
 import random
 import re
@@ -19,7 +21,6 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 from streamlit.proto.BackMsg_pb2 import BackMsg
-from streamlit.proto.Common_pb2 import DoubleArray
 from streamlit.proto.Delta_pb2 import Delta
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.proto.WidgetStates_pb2 import WidgetState
@@ -27,9 +28,12 @@ from streamlit.runtime import Runtime, RuntimeConfig, SessionClient
 from streamlit.runtime.memory_media_file_storage import MemoryMediaFileStorage
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.runtime.runtime_util import serialize_forward_msg
+from streamlit.runtime.state.session_state import STREAMLIT_INTERNAL_KEY_PREFIX
 
 APP = Path(__file__).resolve().parent
-_WIDGET = re.compile(r"(fader|Earlier)-\d+$")  # how the id of a widget that we press ends
+_WIDGET = re.compile(r"(Earlier)-\d+$")  # how the id of a widget that we press ends
+_FADER = re.compile(r'data-act="([^"]*weigh[^"]*)"')  # what a fader of the stage says
+STAGE = "fame-stage"  # the component of the first screen
 _RUNS_AGAIN = ForwardMsg.FINISHED_EARLY_FOR_RERUN
 _PATIENCE = 120.0  # seconds for one answer
 
@@ -48,6 +52,8 @@ class Visitor(SessionClient):
         self._server = server
         self._query = urlencode(address)
         self._widgets: list[tuple[str, str]] = []  # what each is for, and its id
+        self._stage = ""  # the id of the first screen
+        self._faders: list[dict[str, object]] = []  # what its faders say
         self._answered = asyncio.Event()
         self._fault = ""
         self._rng = random.Random(seed)
@@ -69,11 +75,14 @@ class Visitor(SessionClient):
     def _look_at(self, delta: Delta) -> None:
         element = delta.new_element
         kind = element.WhichOneof("type")
-        if kind in ("slider", "button"):
-            widget = getattr(element, kind)
-            found = _WIDGET.search(widget.id)
-            if found and not widget.disabled:
-                self._widgets.append((found[1], widget.id))
+        if kind == "button":
+            found = _WIDGET.search(element.button.id)
+            if found and not element.button.disabled:
+                self._widgets.append((found[1], element.button.id))
+        elif kind == "bidi_component" and element.bidi_component.component_name == STAGE:
+            markup = json.loads(element.bidi_component.json)["html"]
+            self._stage = element.bidi_component.id
+            self._faders = [json.loads(html.unescape(act)) for act in _FADER.findall(markup)]
         elif kind == "exception":
             self._fault = element.exception.message
         elif kind == "alert" and element.alert.format == element.alert.ERROR:
@@ -90,8 +99,12 @@ class Visitor(SessionClient):
 
     async def move_a_fader(self) -> float:
         """Sets the weight of one of the heads on the mixing desk."""
-        weight = DoubleArray(data=[next(self._weights) / 100])
-        return await self._ask(WidgetState(id=self._any("fader"), double_array_value=weight))
+        if not self._faders:
+            raise RuntimeError("the page shows no fader")
+        act = {**self._rng.choice(self._faders), "to": next(self._weights) / 100}
+        pressed = WidgetState(id=f"{STREAMLIT_INTERNAL_KEY_PREFIX}_{self._stage}__events")
+        pressed.json_trigger_value = json.dumps([{"event": "act", "value": act}])
+        return await self._ask(WidgetState(id=self._stage, json_value="{}"), pressed)
 
     async def edit(self) -> float:
         """Moves a click of one's own history before the one that came earlier."""
@@ -113,6 +126,7 @@ class Visitor(SessionClient):
         message.rerun_script.widget_states.widgets.extend(pressed)
         self._answered.clear()
         self._widgets.clear()
+        self._faders.clear()
         started = time.perf_counter()
         self._server.handle_backmsg(self._session, message)
         await asyncio.wait_for(self._answered.wait(), _PATIENCE)

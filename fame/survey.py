@@ -357,8 +357,8 @@ def own_facets(
     model, shares = checkpoint.model, _own_facets(checkpoint, list(values), ())
     if not any(shares):
         return []
-    examples, everybody = _everybody(data)
-    drawn = _drawn(len(everybody), min(sample, len(everybody)), seed)
+    examples, everybody = everybody_of(data)
+    drawn = drawn_people(len(everybody), min(sample, len(everybody)), seed)
     nearest = facet_agreement(model, values)
     lists = list_agreement(
         model,

@@ -433,7 +433,7 @@ def _button(
 
 def _acted(scene: Scene) -> None:
     """Does what a button of the stage asks for; what no button says is left aside."""
-    act = st.session_state[KEY].get("act")
+    act = (st.session_state.get(KEY) or {}).get("act")
     if not isinstance(act, dict):
         return
     head, expert, item = (act.get(name) for name in ("head", "expert", "item"))

@@ -89,7 +89,7 @@ def _differences(described: dict[str, Description]) -> None:
         for name, about in described.items()
     }
     table = differing(settings)
-    st.markdown("**What they differ in**")
+    components.part("What they differ in")
     if not len(table):
         components.quiet("All their settings are the same.")
         return
@@ -105,7 +105,7 @@ def _gains(found: dict[str, RunFolder], described: dict[str, Description]) -> No
         test = resources.metrics(found[name].path).get("test", {})
         row = {"Run": name, "Test NDCG@10": test.get("NDCG@10"), "Test HR@10": test.get("HR@10")}
         rows.append(row | _ahead(name, first, found, described) if name in others else row)
-    st.markdown("**What came out**")
+    components.part("What came out")
     figure = st.column_config.NumberColumn(format="%.4f")
     st.dataframe(
         pd.DataFrame(rows),

@@ -45,7 +45,7 @@ class Standing:
 def standing(checkpoint: Checkpoint) -> Standing | None:
     """How a checkpoint stands; ``None`` where there are no figures of its weights."""
     metrics = checkpoint.metrics or {}
-    if "test" not in metrics:
+    if FIGURE not in metrics.get("test", {}):
         return None
     beside: dict[str, float] = {}
     baseline = _baseline(checkpoint)
@@ -73,5 +73,5 @@ def _baseline(checkpoint: Checkpoint) -> float | None:
     path = baselines_beside(checkpoint).get(BASELINE)
     if path is None:
         return None
-    metrics = load_checkpoint(path).metrics or {}
-    return float(metrics["test"][FIGURE]) if "test" in metrics else None
+    figure = (load_checkpoint(path).metrics or {}).get("test", {}).get(FIGURE)
+    return None if figure is None else float(figure)

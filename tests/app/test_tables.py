@@ -114,7 +114,7 @@ def test_colourings_begin_with_the_most_telling(items):
 
 def test_value_labels_of_categories_and_lists(items):
     assert tables.value_labels(items, "genres", None)[:3].tolist() == ["A", tables.UNKNOWN, "B"]
-    assert tables.value_labels(items, "genres", "B")[:3].tolist() == ["B", tables.OTHER, "B"]
+    assert tables.value_labels(items, "genres", "B")[:3].tolist() == ["B", tables.UNKNOWN, "B"]
     assert tables.value_labels(items, "brand", None)[:2].tolist() == [tables.UNKNOWN, "X"]
     assert tables.facet_values(items, "genres") == ["A", "B"]
 
@@ -156,7 +156,7 @@ def test_held_out_ranks_count_the_item_itself(trace):
 def test_a_real_other_is_not_our_own() -> None:
     items = pd.DataFrame({"kind": ["Other", "Not known", None, "A"]})
     assert tables.value_labels(items, "kind", "Other").tolist() == [
-        "Other (in the catalogue)", "Other", "Other", "Other"
+        "Other (in the catalogue)", "Other", "Not known", "Other"
     ]  # fmt: skip
     assert tables.value_labels(items, "kind", None).tolist() == [
         "Other (in the catalogue)", "Not known (in the catalogue)", "Not known", "A"
