@@ -184,13 +184,14 @@ def causes_squares(causes: pd.DataFrame) -> go.Figure:
         causes: ``facet, head, of, moved``. A value below 0 has no square.
     """
     facets = list(dict.fromkeys(causes["facet"]))
-    heads = causes.drop_duplicates("head")
+    heads = causes.drop_duplicates("head").sort_values("head")
+    row = {head: place for place, head in enumerate(heads["head"])}
     most = max(float(causes["moved"].max()), 1e-9)
     size = _SIDE * (causes["moved"].clip(lower=0) / most) ** 0.5
     places = {
         "type": "scatter",
         "x": [facets.index(facet) for facet in causes["facet"]],
-        "y": causes["head"].tolist(),
+        "y": [row[head] for head in causes["head"]],
         "hoverinfo": "skip",
     }
     labels = [shortened(of, _LABEL) for of in heads["of"]]
@@ -240,7 +241,7 @@ def causes_squares(causes: pd.DataFrame) -> go.Figure:
         y=_BARE
         | {
             "range": [len(heads) - 0.3, -0.5],
-            "tickvals": heads["head"].tolist(),
+            "tickvals": list(row.values()),
             "ticktext": [for_plotly(label) for label in labels],
             "fixedrange": True,
         },

@@ -111,6 +111,16 @@ def drawn(evidence: pd.DataFrame, most: int) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True) if parts else evidence
 
 
+def of_first_heads(table: pd.DataFrame, figure: str, most: int) -> pd.DataFrame:
+    """The rows of the ``most`` heads whose largest ``figure`` is largest, in their order.
+
+    So a chart of 64 heads fits a screen; rows of the fused list (head -1) stay.
+    """
+    heads = table[table["head"] >= 0]
+    kept = heads.groupby("head")[figure].max().nlargest(most).index
+    return table[(table["head"] < 0) | table["head"].isin(kept)].reset_index(drop=True)
+
+
 def causes_table(causes: Mapping[str, Sequence[float]], names: Sequence[str]) -> pd.DataFrame:
     """``facet, head, of, moved``."""
     return pd.DataFrame(

@@ -31,6 +31,8 @@ from text import for_markdown
 PEOPLE = 50  # offered, those first on whom the two differ most
 LISTED = 10  # items of a list
 IN_A_ROW = 2  # pairs of lists
+MOST_PAIRS = 7  # of heads, whose lists are shown
+MOST_ROWS = 16  # of a chart
 _FIGURES = {"lists": ".1%", "tables": ".1%", "gate": ".1%", "overlap": ".1%"}
 
 
@@ -112,7 +114,7 @@ def _figures(
         components.words(sentences.matching_sentence(matching, *names, other.name))
         labels = f"{opened.name} and {other.name}", "By chance"
         table = facet_tables.matches_table(matching, *names, labels)
-        _take_along(facet_charts.beside_dots(table, axis, ".1%"), table)
+        _take_along(facet_charts.beside_dots(_first_rows(table), axis, ".1%"), table)
         components.quiet(
             "Heads are matched so that all pairs together have the most items in common; a pair is "
             f"called by its name in {opened.name}, then in {other.name}. By chance: the second "
@@ -129,11 +131,22 @@ def _figures(
     number = _FIGURES.get(by, ".3f")
     components.words(sentences.beside_sentence(rows, number, intervals=by != "causes"))
     table = facet_tables.beside_table(rows, (opened.name, other.name))
-    _take_along(facet_charts.beside_dots(table, axis, number), table)
+    _take_along(facet_charts.beside_dots(_first_rows(table), axis, number), table)
     components.quiet(
         f"As stored with each checkpoint. A row is a head of {opened.name} and the head of "
         f"{other.name} that is matched with it by their lists."
     )
+
+
+def _first_rows(table: pd.DataFrame) -> pd.DataFrame:
+    """What of a table is drawn: the rows in which one of the two has the largest figures."""
+    largest = table.groupby("label", sort=False)["mean"].max().nlargest(MOST_ROWS).index
+    if table["label"].nunique() > MOST_ROWS:
+        components.quiet(
+            f"Of {table['label'].nunique()} rows the {MOST_ROWS} with the largest figures are "
+            "drawn; all are in the table that you can take along."
+        )
+    return table[table["label"].isin(largest)].reset_index(drop=True)
 
 
 def _take_along(figure: go.Figure, table: pd.DataFrame) -> None:
@@ -197,7 +210,12 @@ def _person(
     traces = [resources.trace(one, history) for one in (opened, other)]
     matching = compared.matching
     shown = [("Fused list", matching.fused)]
-    shown += [(sentences.match_label(match, *names), match) for match in matching.matches]
+    alike = sorted(matching.matches, key=lambda match: -match.overlap.mean)[:MOST_PAIRS]
+    shown += [(sentences.match_label(match, *names), match) for match in alike]
+    if len(alike) < len(matching.matches):
+        components.quiet(
+            f"Of {len(matching.matches)} pairs of heads the {MOST_PAIRS} most alike over people."
+        )
     for begin in range(0, len(shown), IN_A_ROW):
         columns = st.columns(IN_A_ROW, gap="medium")
         for column, (label, match) in zip(columns, shown[begin : begin + IN_A_ROW], strict=False):

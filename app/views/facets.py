@@ -40,6 +40,7 @@ OWN = (
     *("forming", "against", "compared", "user", "present"),
 )
 MOST_HEADS = 6  # drawn in a facet: the best of more
+MOST_ROWS = 12  # heads drawn where each has a row or a line of its own
 
 
 @dataclass(frozen=True)
@@ -127,6 +128,18 @@ def _take_along(figure: go.Figure, table: pd.DataFrame, name: str) -> None:
     """A chart with its table: PNG from the bar over the chart, CSV from the button below."""
     components.chart(figure, name, vector=False)
     components.download(table, "Take this chart's figures along (CSV)", name)
+
+
+def _drawn_heads(table: pd.DataFrame, figure: str) -> pd.DataFrame:
+    """What of a table by head is drawn: of many heads those with the largest figure."""
+    drawn = facet_tables.of_first_heads(table, figure, MOST_ROWS)
+    heads = table.loc[table["head"] >= 0, "head"].nunique()
+    if heads > MOST_ROWS:
+        components.quiet(
+            f"Of {heads} heads those {MOST_ROWS} are drawn that have the largest figures; all are "
+            "in the table that you can take along."
+        )
+    return drawn
 
 
 # --- names, lists, tables, probes ----------------------------------------------------------------
@@ -275,7 +288,8 @@ def causes(seen: Seen) -> None:
         return
     table = facet_tables.causes_table(seen.found.causes, seen.names)
     components.words(sentences.causes_sentence(seen.found.causes, seen.names))
-    _take_along(facet_charts.causes_squares(table), table, "facets-causes")
+    drawn = _drawn_heads(table, "moved")
+    _take_along(facet_charts.causes_squares(drawn), table, "facets-causes")
     sample = _sampled(seen, seen.found.among)
     among = f" Items to exchange for were looked for among {sample}." if sample else ""
     components.quiet(
@@ -371,11 +385,13 @@ def gate(seen: Seen) -> None:
     by = _one_of("spread", {"people": "Over people", "length": "By length of history"})
     if by == "people":
         table = facet_tables.gate_table(used, seen.names)
-        _take_along(facet_charts.gate_boxes(table), table, "facets-gate")
+        _take_along(facet_charts.gate_boxes(_drawn_heads(table, "mean")), table, "facets-gate")
         marks = "A box holds the middle half of them and its whiskers the middle 90 %"
     else:
         table = facet_tables.gate_path_table(used, seen.names)
-        figure = facet_charts.by_cohort(table, "Share of the gate", "Length of history", share=True)
+        figure = facet_charts.by_cohort(
+            _drawn_heads(table, "mean"), "Share of the gate", "Length of history", share=True
+        )
         _take_along(figure, table, "facets-gate-by-length")
         marks = "Means with 95 % intervals"
     components.quiet(
@@ -456,7 +472,7 @@ def accuracy(seen: Seen) -> None:
     axis = (
         f"{figure} lost without the head" if measure == "lost" else f"{figure} of each head alone"
     )
-    chart = facet_charts.by_cohort(table, axis, group.get(by, ""))
+    chart = facet_charts.by_cohort(_drawn_heads(table, "mean"), axis, group.get(by, ""))
     _take_along(chart, table, f"facets-{measure}")
     components.quiet(
         f"Test items of {used.people:,} people, ranked over the whole catalogue; 95 % intervals "
@@ -506,7 +522,7 @@ def experts(seen: Seen) -> None:
     goals = goals_sentence(expert_goals_of(seen.opened, found), HeadNames(tuple(seen.names)))
     components.words(f"{measured} {goals}")
     table = facet_tables.experts_table(found, seen.names)
-    _take_along(facet_charts.expert_bars(table), table, "facets-experts")
+    _take_along(facet_charts.expert_bars(_drawn_heads(table, "load")), table, "facets-experts")
     components.quiet(
         f"A bar is an expert's mean share of its head over {found.expert_people:,} people. Beside "
         "it stand the values that the histories it serves have above their base rate, by how many "

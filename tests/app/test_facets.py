@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pandas as pd
@@ -543,6 +544,31 @@ def test_the_area_of_a_square_of_causes_is_how_far_the_list_moves():
     sizes = dict(zip(zip(squares.x, squares.y, strict=True), squares.marker.size, strict=True))
     assert sizes[0, 0] ** 2 == pytest.approx(4 * sizes[0, 1] ** 2)
     assert sizes[1, 0] == sizes[1, 1] == 0
+    some = facet_tables.causes_table({"genres": [0.4, 0.1, 0.3]}, ["A", "B", "C"])
+    chart = facet_charts.causes_squares(some[some["head"] != 1])  # rows without a gap
+    assert list(chart.data[1].y) == [0, 1] and list(chart.layout.yaxis.tickvals) == [0, 1]
+    assert list(chart.layout.yaxis.ticktext) == ["A", "C"]
+
+
+def test_of_many_heads_those_with_the_largest_figures_are_drawn():
+    heads = [-1, *range(20), *range(20)]
+    table = pd.DataFrame({"head": heads, "mean": [0.0, *range(20), *([5.5] * 20)]})
+    drawn = facet_tables.of_first_heads(table, "mean", 12)
+    assert sorted(set(drawn["head"])) == [-1, *range(8, 20)]
+    assert len(drawn) == 25
+
+
+def test_many_heads_fit_on_the_page(open_app, home):
+    path = home / "checkpoints" / "many"
+    made_up.write_checkpoint(path, replace(made_up.FAME, heads=16, width=32, experts=1), seed=4)
+    data = load(made_up.NAME, offline=True).interactions
+    survey_facets(load_checkpoint(path), data, sample=5)
+    app = open_app(PAGE, checkpoint="many", against=made_up.NAME)
+    assert_calm(app)
+    rows = {name: spec["layout"]["height"] for name, spec in specs(app).items()}
+    assert set(rows) >= {"facets-lists", "facets-causes", "facets-gate", "facets-compare"}
+    assert max(rows.values()) < 1500
+    assert html_of(app).count("Of 16 heads those 12 are drawn") >= 3
 
 
 def test_cohorts_are_called_by_their_span():
