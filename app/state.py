@@ -25,7 +25,7 @@ from fame.presentation.text import one_line, shortened
 MAX_ITEMS = 1000  # clicks that an address or an edited history may hold
 MAX_K = 50
 MAX_VALUES = 50  # of an item that nobody has clicked
-TOUR_STEPS = 5
+TOUR_STEPS = 6
 _PLAIN = 300  # characters up to which a list of items stays readable in the address
 _PACKED = "!"  # what a packed list begins with; in an id it is quoted
 _MOST_UNPACKED = 1_000_000

@@ -1,4 +1,4 @@
-"""A guided tour of one person, for a stage: guess, list, heads, mute one, reveal.
+"""A guided tour of one person, for a stage: guess, list, heads, maps, mute one, reveal.
 
 Each step draws back the curtain of the first screen (:mod:`lens_parts.stage`) by as much as it
 talks about.
@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import streamlit as st
 
 import components
+import item_maps
+import map_of
 import pickers
 import resources
 import state
@@ -23,6 +25,7 @@ from fame.errors import CheckpointError
 from fame.lens.people import HIT, RULES, BaseRate
 from fame.lens.trace import fused_table
 from fame.presentation import sentences
+from fame.presentation.names import FREE
 from fame.survey import People
 from lens_parts import desk
 from lens_parts import scene as change
@@ -81,6 +84,15 @@ def _heads(scene: Scene) -> str:
     return (
         f"Behind the one list stand {scene.trace.heads} heads. Each ranks the whole catalogue in "
         f"its own way, and the streams show how much each counts. {said}"
+    )
+
+
+def _maps(scene: Scene) -> str:
+    first, second = (scene.called.head(head) for head in _mapped(scene))
+    return (
+        f"The same items as {first} sees them, and as {second} does: what lies together on one map "
+        "lies apart on the other. Marked are the clicks and the list. Draw around some points, "
+        "and the other map shows where they are there."
     )
 
 
@@ -170,6 +182,37 @@ def _show_heads(scene: Scene) -> None:
     stage(scene, Shown(held_out=False, controls=False))
 
 
+def _mapped(scene: Scene) -> tuple[int, int]:
+    """Two heads to lay beside one another: those with a name first."""
+    named = scene.called.names or (None,) * scene.trace.heads
+    ordered = sorted(range(scene.trace.heads), key=lambda head: named[head] in (None, FREE))
+    first, second = sorted(ordered[:2])
+    return first, second
+
+
+def _show_maps(scene: Scene) -> None:
+    opened = scene.opened
+    try:
+        projection = resources.projection(opened)
+    except CheckpointError as error:
+        components.quiet(str(error))
+        return
+    if projection is None:
+        components.quiet("The items have not been laid out yet; the Atlas page does that.")
+        return
+    person = replace(scene.person, held_out=None)  # it is still to be guessed
+    drawn = map_of.marks(opened, person, scene.k)
+    maps = [map_of.space(opened, projection, f"head_{head}", drawn) for head in _mapped(scene)]
+    column, title = next(iter(tables.colourings(opened.items).items()))
+    colouring = (
+        item_maps.by_number(title, tables.number_values(opened.items, column))
+        if tables.is_number(opened.items, column)
+        else item_maps.by_label(title, tables.value_labels(opened.items, column, None))
+    )
+    document = item_maps.document(resources.map_hover(opened), colouring, maps)
+    item_maps.draw(document, f"tour-maps-{opened.name}", lambda: None)
+
+
 def _show_mute(scene: Scene) -> None:
     stage(scene, Shown(held_out=False))
 
@@ -182,10 +225,11 @@ STEPS = (
     Step("Guess the next click", _guess, _show_guess),
     Step("The list", _list, _show_list),
     Step("The heads", _heads, _show_heads),
+    Step("Two maps", _maps, _show_maps),
     Step("Mute one", _mute, _show_mute),
     Step("What they chose", _reveal, _show_reveal),
 )
-_MUTES = 4  # the step on which a head is silent
+_MUTES = 5  # the step on which a head is silent
 
 
 # --- on and back --------------------------------------------------------------------------------
@@ -203,7 +247,7 @@ def button(opened: Checkpoint) -> None:
         on_click=_leave if on_tour else _start,
         args=() if on_tour else (opened,),
         width="content" if state.presenting() else "stretch",
-        help="Five steps through one person: guess, list, heads, mute one, what they chose",
+        help="Six steps through one person: guess, list, heads, maps, mute one, what they chose",
     )
 
 

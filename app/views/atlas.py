@@ -11,6 +11,7 @@ import cards
 import charts
 import components
 import item_maps
+import map_of
 import naming
 import pickers
 import resources
@@ -21,13 +22,11 @@ from cards import Line
 from fame.checkpoint import Checkpoint
 from fame.errors import CheckpointError
 from fame.facets.spaces import space_names
-from fame.lens.trace import fused_table
 from fame.presentation import sentences
-from fame.presentation.names import HeadNames
 from fame.presentation.palette import space_colour
 from fame.presentation.text import count, duration
 from fame.projection import NEIGHBOURS, Projection
-from item_maps import Colouring, ItemMap
+from item_maps import Colouring
 from pickers import Person
 from text import for_markdown
 
@@ -211,19 +210,6 @@ def _choose_overlay() -> None:
     state.settle("overlay", "on" if on else "off")
 
 
-def _marks(opened: Checkpoint, person: Person, k: int) -> dict[int, str]:
-    """What to draw over the map of the person's history and list, by item."""
-    if not len(person.history) or state.get("overlay") == "off":
-        return {}
-    listed = fused_table(resources.trace(opened, person.history), k)["item"]
-    marks = dict.fromkeys(person.history.tolist(), "History")
-    marks[int(person.history[-1])] = "Latest click"
-    marks |= dict.fromkeys(listed.tolist(), "Recommended")
-    if person.held_out is not None:
-        marks[person.held_out] = "Held out"
-    return marks
-
-
 def _maps(
     opened: Checkpoint,
     person: Person,
@@ -233,7 +219,8 @@ def _maps(
     picked: int | None,
     k: int,
 ) -> None:
-    marks, called = _marks(opened, person, k), resources.called(opened)
+    called = resources.called(opened)
+    marks = {} if state.get("overlay") == "off" else map_of.marks(opened, person, k)
     maps = []
     for space in spaces:
         own = dict(marks)
@@ -243,17 +230,7 @@ def _maps(
             )
             own |= dict.fromkeys(near["item"].tolist(), "Its nearest")
             own[picked] = "Looked up"
-        maps.append(
-            ItemMap(
-                f"{opened.hash} {space}",
-                space,
-                called.space(space),
-                _why(called, space),
-                resources.map_points(projection, space),
-                resources.labels_of_map(opened, projection, space),
-                own,
-            )
-        )
+        maps.append(map_of.space(opened, projection, space, own))
     key = f"maps-{opened.name}"
     drawn = item_maps.document(resources.map_hover(opened), colouring, maps)
     chosen = item_maps.draw(drawn, key, lambda: _look_up(opened, key))
@@ -321,13 +298,8 @@ def _neighbours(opened: Checkpoint, item: int) -> None:
         for space, column in zip(shown, st.columns(len(shown)), strict=True):
             with column:
                 lines = [_line(row) for row in found[found["space"] == space].itertuples()]
-                name, why = called.space(space), _why(called, space)
+                name, why = called.space(space), map_of.why(called, space)
                 cards.ranked_list(name, space_colour(space), "", lines, why)
-
-
-def _why(called: HeadNames, space: str) -> str:
-    """On what the name of a space rests; the whole embedding needs no reason."""
-    return "" if space == "all" else called.why(int(space.removeprefix("head_")))
 
 
 def _line(row: Any) -> Line:

@@ -481,11 +481,12 @@ def test_the_tour_is_walked_and_left(open_app, home):
         if number < state.TOUR_STEPS:
             app.button(key="tour-Next").click().run()
     assert seen == [
-        "1 of 5 · Guess the next click",
-        "2 of 5 · The list",
-        "3 of 5 · The heads",
-        "4 of 5 · Mute one",
-        "5 of 5 · What they chose",
+        "1 of 6 · Guess the next click",
+        "2 of 6 · The list",
+        "3 of 6 · The heads",
+        "4 of 6 · Two maps",
+        "5 of 6 · Mute one",
+        "6 of 6 · What they chose",
     ]
     assert re.search(r"Over 31 people the mix has the next item .* for [\d.]+ %", html_of(app))
     assert query(app, "gate") is None
@@ -574,7 +575,7 @@ BOMB = "!" + base64.urlsafe_b64encode(zlib.compress(b"1," * 5_000_000, 9)).decod
             ("mute", "0:99999999999"): "mute must be written HEAD:EXPERT",
             ("items", "!garbage"): "items must be a list of items as this page writes it",
             ("part", "nonsense"): "part must be one of",
-            ("tour", "9"): "tour must be a whole number from 0 to 5",
+            ("tour", "9"): "tour must be a whole number from 0 to 6",
             ("present", "maybe"): "present must be one of on, off",
         },
         {

@@ -91,7 +91,7 @@ def visit(browser: Browser, url: str) -> dict[str, float]:
         f"{SETTLED} .stage .head.silent",
     )
     page.goto(f"{url}/atlas", wait_until="commit")
-    page.wait_for_selector(f'{SETTLED} [data-testid="stPlotlyChart"]', timeout=_PATIENCE)
+    page.wait_for_selector(f"{SETTLED} canvas", timeout=_PATIENCE)
     page.wait_for_timeout(2000)
     took["another head in the Atlas"] = _after(page, lambda: _another_head(page), SETTLED)
     context.close()
@@ -106,9 +106,12 @@ def _after(page: Page, act: Callable[[], None], selector: str) -> float:
 
 
 def _another_head(page: Page) -> None:
-    """Chooses the second head, and waits until its map is drawn."""
-    page.get_by_role("radio", name="Kind").first.click()
-    page.wait_for_function("() => document.body.innerText.includes('Kind:')", timeout=_PATIENCE)
+    """Chooses the free head in place of the first, and waits until its map has its name."""
+    page.get_by_label("Map of", exact=True).click()
+    page.get_by_role("option", name="Free").click()
+    page.wait_for_function(
+        "() => document.body.innerText.includes('Free: of an item')", timeout=_PATIENCE
+    )
 
 
 def main() -> None:

@@ -334,10 +334,10 @@ def test_the_tour_on_a_stage(made_up_app, visit):
     here = visit("dark")
     here.open(f"{made_up_app}/?checkpoint={made_up.NAME}&user=u7&present=on")
     here.page.get_by_role("button", name="Guided tour").click()
-    for number in range(1, 6):
-        here.page.get_by_role("heading", name=f"{number} of 5").wait_for()
+    for number in range(1, 7):
+        here.page.get_by_role("heading", name=f"{number} of 6").wait_for()
         here.settled()
-        if number < 5:
+        if number < 6:
             here.page.keyboard.press("ArrowRight")  # the keys of a presenter
     here.page.get_by_test_id("stMain").get_by_role("button", name="Leave the tour").click()
     here.page.wait_for_url(lambda address: "tour=" not in address and "gate=" not in address)
