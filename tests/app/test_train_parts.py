@@ -275,6 +275,19 @@ def test_a_run_that_does_not_stop_may_be_ended_after_a_while(open_app, run, monk
         assert [number.name for _, number in killed] == ["SIGTERM", "SIGKILL"]
 
 
+@pytest.mark.parametrize("phase", ["training", "naming", "surveying"])
+def test_to_look_at_a_run_asks_nothing_of_it(open_app, run, monkeypatch, phase):
+    sent = []
+    monkeypatch.setattr("fame.training.jobs.send", lambda *given: sent.append(given) or True)
+    folder = run(phase, epoch=1, epochs=9)
+    with folder.held():
+        for _ in range(2):
+            app = open_app(TRAIN, run="try")
+            assert_calm(app.run().run())
+        (button,) = [one for one in app.button if one.key == "stop"]
+        assert not button.disabled and not sent and not folder.is_stopping()
+
+
 def test_a_run_is_renamed_thrown_away_and_gone(open_app, home):
     trained(home, "old")
     root = home / "checkpoints"
