@@ -17,7 +17,9 @@ from tests import made_up
 from tests.app.walk import (
     TRAIN,
     assert_calm,
+    charts_of,
     field,
+    headings,
     html_of,
     labelled,
     query,
@@ -312,3 +314,18 @@ def test_an_unknown_run_in_the_address_is_told(open_app, run):
     assert_calm(app)
     assert "no run 'nothing'" in warnings(app)
     assert query(app, "run") == "try"
+
+
+def test_facets_forming_are_drawn_while_a_run_trains(open_app, run):
+    """From each epoch's record; rows of a version that kept none are drawn as they were."""
+    shares = {"chance": 0.25, "all": 0.3, "head_0": 0.5, "head_1": 0.2}
+    record = {"items": 40, "people": 31, "listed": 31, "tables": {}, "lists": {"genres": shares}}
+    record |= {"gate": [0.6, 0.4], "expert_share": [None, None], "dead": [0, 0]}
+    row = {"loss": 3.0, "valid_NDCG@10": 0.1}
+    for known, charts in (({"facets": record}, ["facets-forming"]), ({}, []), ({"facets": 1}, [])):
+        folder = run("stopped", epoch=2, epochs=2)
+        folder.write_history([{"epoch": epoch, **row, **known} for epoch in (1, 2)])
+        app = open_app(TRAIN, run="try")
+        assert_calm(app)
+        assert charts_of(app) == ["validation", "loss", *charts]
+        assert ("How do facets form?" in headings(app)) == bool(charts)
