@@ -90,6 +90,8 @@ button[data-variant][data-selected="true"] p, [data-testid="stSliderThumbValue"]
 .lens-figures {{ display: flex; flex-wrap: wrap; gap: .4rem 1.8rem; }}
 .lens-figures b {{ font-size: 1.25rem; font-variant-numeric: tabular-nums; }}
 .lens-step {{ font-size: 1.15rem; line-height: 1.55; max-width: 70rem; }}
+[data-testid="stPlotlyChart"] .modebar:focus-within > *
+  {{ opacity: 1 !important; transition: none; }}
 @media (max-width: 640px) {{
   [data-testid="stMainBlockContainer"] {{ padding: 2.6rem 1rem 4rem; }}
   [data-testid="stButtonGroup"] [role="radiogroup"] {{ flex-wrap: wrap; }}
