@@ -52,8 +52,8 @@ def heads_apart(
 
     For each of them: the share of its list that has the value which most of it has, less the
     largest share of any other head's list that has it. The mean of them, times the share of the
-    fused list that agrees with the history in any value: a model that is off on this history shows
-    nothing, however far its heads are apart.
+    fused list that agrees with the history in something that is shown of it: a list that has
+    nothing to do with its history shows nothing, however far the heads are apart.
 
     Args:
         columns: By head that is named after a facet, the facet's columns.
@@ -73,7 +73,7 @@ def heads_apart(
         ]
         leads.append(max(0.0, seen.count / seen.among - max(others, default=0.0)))
     held, fused = known.held_by(trace.read), fused_table(trace, k)["item"]
-    agrees = np.mean([not held.isdisjoint(known.values(item)) for item in fused])
+    agrees = np.mean([any(fact.agrees for fact in known.facts(item, held)) for item in fused])
     return float(agrees * np.mean(leads)) if leads else 0.0
 
 

@@ -274,8 +274,8 @@ def render_card(checkpoint: Checkpoint) -> str:
         "",
         "## Limits",
         "",
-        f"Trained on {_whose(data.name)}, with its biases of who rated and what. Heads are "
-        "numbered, not named: how far one stands for a kind of attribute, `python -m fame facets` "
-        "on this folder says.",
+        f"Trained on {_whose(data.name)}, with its biases of who rated and what. Which heads stand "
+        "for a kind of attribute, and what they are called for it: `python -m fame facets` on this "
+        "folder.",
     ]
     return "\n".join(lines) + "\n"
