@@ -393,7 +393,7 @@ def test_reproduce_fills_a_table_and_goes_on_where_it_stopped(
     assert read_projection(load_checkpoint(shown)) is not None
     assert {path.name for path in shown.iterdir()} == {
         "config.json", "model.safetensors", "items.parquet", "metrics.json", "projection.parquet",
-        "README.md",
+        "README.md", "metrics.jsonl",
     }  # fmt: skip
 
     # A checkpoint of another run takes its place only where nothing else lies there.
