@@ -1097,7 +1097,8 @@ def bench(
     names: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[train|rank|loss|lens|data|faults]...", help="Default: all but faults."
+            metavar="[train|rank|loss|lens|data|faults|gpu]...",
+            help="Default: all but faults and gpu.",
         ),
     ] = None,
     data_name: Annotated[
@@ -1136,13 +1137,31 @@ def bench(
 ) -> None:
     """Measures training, ranking, the loss and the lens; peers beside us where they are named.
 
-    "faults" counts what becomes of damaged and odd files, settings and names.
+    "faults" counts what becomes of damaged and odd files, settings and names. "gpu" tries, in six
+    minutes at most, all that is built for a GPU, and stands alone.
     """
     from fame.bench.benches import Options, run
+    from fame.bench.gpu import bench_gpu
     from fame.bench.peers import Peer
     from fame.bench.tables import machine_line, table
     from fame.config import parse_setting
 
+    if "gpu" in (names or []):
+        if names != ["gpu"]:
+            raise FameError("bench gpu stands alone: it runs the other benches that it needs.")
+        answer = bench_gpu(
+            device or "cuda", scale=scale, say=lambda text: typer.echo(text, err=True)
+        )
+        if as_json:
+            print_json({"format": 1, **answer})
+            return
+        typer.echo(machine_line(answer["machine"]))
+        for name, step in answer["steps"].items():
+            typer.echo(f"{name:<10} {step['seconds']:6.1f} s  {step.get('why', 'done')}")
+        for name, goal in answer["goals"].items():
+            figure = "not measured" if goal["figure"] is None else f"{goal['figure']:.4g}"
+            typer.echo(f"{name}: {figure}, goal at most {goal['goal']:.4g}")
+        return
     if (peer is None) != (peer_python is None):
         raise FameError("--peer and --peer-python go together: the peer, and the Python it is in.")
     flags = {"device": device, "precision": precision}

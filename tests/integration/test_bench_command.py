@@ -277,6 +277,8 @@ def test_processes_of_their_own_and_a_table(process: CommandLine) -> None:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
+        (["gpu", "train"], "bench gpu stands alone"),
+        (["gpu", "--device", "cuda:99"], "'cuda:99' is not there"),
         (["speed"], "bench knows train, rank, loss, lens, data, faults, not 'speed'"),
         (["train", "--only", "bert"], "--only knows fame,"),
         (["train", "--set", "widht=3"], "unknown key 'widht'"),
