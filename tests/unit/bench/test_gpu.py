@@ -7,7 +7,6 @@ from fame.bench import gpu
 from fame.bench.gpu import GOALS, _goals, _run, bench_gpu
 from fame.errors import FameError
 
-
 _STARTS_ANOTHER = (
     "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import time; time.sleep(60)'])"
 )
