@@ -357,13 +357,16 @@ def gate_boxes(gate: pd.DataFrame) -> go.Figure:
     )
 
 
-def by_cohort(table: pd.DataFrame, axis: str, group: str, *, share: bool = False) -> go.Figure:
+def by_cohort(
+    table: pd.DataFrame, axis: str, group: str, *, share: bool = False, ordered: bool = True
+) -> go.Figure:
     """One figure over cohorts, a line a head: ``head, of, cohort, mean, low, high``.
 
     Args:
         table: ``head`` is -1 for the fused list.
         axis: What the figure is.
         group: What the cohorts are.
+        ordered: Whether they go from low to high, so that a line between them means something.
         share: Whether the figure is a share of 1.
     """
     cohorts = list(dict.fromkeys(table["cohort"]))
@@ -378,7 +381,7 @@ def by_cohort(table: pd.DataFrame, axis: str, group: str, *, share: bool = False
         traces.append(
             {
                 "type": "scatter",
-                "mode": "lines+markers" if len(cohorts) > 1 else "markers",
+                "mode": "lines+markers" if ordered and len(cohorts) > 1 else "markers",
                 "name": for_plotly(str(of), _LONGEST_LEGEND),
                 "x": [cohorts.index(cohort) + shift for cohort in rows["cohort"]],
                 "y": mean.tolist(),

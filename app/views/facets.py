@@ -472,7 +472,9 @@ def accuracy(seen: Seen) -> None:
     axis = (
         f"{figure} lost without the head" if measure == "lost" else f"{figure} of each head alone"
     )
-    chart = facet_charts.by_cohort(_drawn_heads(table, "mean"), axis, group.get(by, ""))
+    chart = facet_charts.by_cohort(
+        _drawn_heads(table, "mean"), axis, group.get(by, ""), ordered=by != "value"
+    )
     _take_along(chart, table, f"facets-{measure}")
     components.quiet(
         f"Test items of {used.people:,} people, ranked over the whole catalogue; 95 % intervals "

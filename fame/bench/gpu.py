@@ -166,12 +166,13 @@ def _training(device: str, folder: Path, scale: float, limit: float) -> dict[str
     home = {"XDG_CACHE_HOME": str(folder / "cache"), "FAME_DATA": ""}
     deadline = time.monotonic() + limit
     clicks, out = folder / "clicks.parquet", folder / "run"
-    users = max(60, round(8000 * scale))
+    users, items = max(200, round(8000 * scale)), max(100, round(2000 * scale))
 
     def fame(*arguments: str) -> str:
         return _run(["-m", "fame", *arguments], deadline - time.monotonic(), environment=home)
 
-    fame("data", "generate", "facets", "--users", str(users), "--out", str(clicks))
+    made = ("--users", str(users), "--items", str(items))
+    fame("data", "generate", "facets", *made, "--out", str(clicks))
     catalogue = next(path for path in folder.glob("clicks*") if path != clicks)
     fame("data", "import", str(clicks), "--items", str(catalogue), "--name", "made-up")
     common = ("--data", "made-up", "--out", str(out), "--device", device, "--no-facets")
