@@ -92,7 +92,9 @@ button[data-variant][data-selected="true"] p, [data-testid="stSliderThumbValue"]
 .lens-step {{ font-size: 1.15rem; line-height: 1.55; max-width: 70rem; }}
 [data-testid="stPlotlyChart"] .modebar:focus-within > *
   {{ opacity: 1 !important; transition: none; }}
-[data-testid="stColumn"]:has(.lens-list) {{ min-width: min(13rem, 100%); }}
+@media (min-width: 641px) and (max-width: 900px) {{
+  [data-testid="stColumn"]:has(.lens-list) {{ min-width: calc(50% - 1rem); }}
+}}
 [data-testid="stMain"] [data-testid="stButtonGroup"] [role="radiogroup"] {{ flex-wrap: wrap; }}
 @media (max-width: 640px) {{
   [data-testid="stMainBlockContainer"] {{ padding: 2.6rem 1rem 4rem; }}
@@ -103,6 +105,7 @@ button[data-variant][data-selected="true"] p, [data-testid="stSliderThumbValue"]
 .st-key-tour-maps {{ --above-maps: 30rem; }}
 .st-key-closer {{ margin-top: 1.6rem; padding-top: 1rem;
   border-top: 1px solid color-mix(in srgb, currentColor 18%, transparent); }}
+button kbd[aria-label] {{ color: inherit; }}
 .st-key-tour {{ border-left: 4px solid {ACCENT}; padding-left: 1rem; }}
 </style>"""
 
