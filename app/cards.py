@@ -105,7 +105,7 @@ button[data-variant][data-selected="true"] p, [data-testid="stSliderThumbValue"]
 .st-key-tour-maps {{ --above-maps: 30rem; }}
 .st-key-closer {{ margin-top: 1.6rem; padding-top: 1rem;
   border-top: 1px solid color-mix(in srgb, currentColor 18%, transparent); }}
-button kbd[aria-label] {{ color: inherit; }}
+button kbd[aria-label] {{ opacity: .85; }}
 .st-key-tour {{ border-left: 4px solid {ACCENT}; padding-left: 1rem; }}
 </style>"""
 
