@@ -41,7 +41,7 @@ STYLE = f"""<style>
 [data-testid="stHeading"] h1 {{ font-size: 1.8rem; padding: .1rem 0 .3rem; }}
 .lens-badge {{ display: flex; flex-wrap: wrap; gap: .4rem; font-size: .8rem; line-height: 1.5; }}
 .lens-badge span {{ border: 1px solid color-mix(in srgb, currentColor 22%, transparent);
-  border-radius: 1rem; padding: 0 .7rem; }}
+  border-radius: 1rem; padding: 0 .7rem; cursor: help; }}
 .lens-badge .poor {{ background: {HEADS[5]}; color: {ink_on(HEADS[5])}; font-weight: 600; }}
 button[data-variant][data-selected="true"] p, [data-testid="stSliderThumbValue"] p
   {{ color: light-dark({INK}, {INK_IN_THE_DARK}); }}
@@ -57,12 +57,12 @@ button[data-variant][data-selected="true"] p, [data-testid="stSliderThumbValue"]
 .lens-list li {{ display: flex; gap: .5rem; align-items: baseline; padding: .28rem .35rem;
   margin: 0 !important; font-size: .9rem; line-height: 1.3;
   border-bottom: 1px solid color-mix(in srgb, currentColor 10%, transparent); }}
-.lens-list .rank {{ opacity: .6; min-width: 1.3rem; text-align: right;
+.lens-list .rank {{ opacity: .75; min-width: 1.3rem; text-align: right;
   font-variant-numeric: tabular-nums; }}
 .lens-list .what {{ flex: 1; min-width: 0; }}
 .lens-list .title, .lens-list .note {{ overflow-wrap: break-word; display: -webkit-box;
   -webkit-line-clamp: 2; -webkit-box-orient: vertical; overflow: hidden; }}
-.lens-list .score {{ opacity: .72; font-variant-numeric: tabular-nums; }}
+.lens-list .score {{ opacity: .75; font-variant-numeric: tabular-nums; }}
 .lens-list .tag {{ font-size: .74rem; padding: 0 .35rem; border-radius: .6rem; white-space: nowrap;
   border: 1px solid color-mix(in srgb, currentColor 35%, transparent); }}
 .lens-list li.target {{ background: color-mix(in srgb, {HELD_OUT} 18%, transparent);
@@ -72,9 +72,9 @@ button[data-variant][data-selected="true"] p, [data-testid="stSliderThumbValue"]
   border: 1px solid color-mix(in srgb, currentColor 18%, transparent); }}
 .lens-rank b {{ font-size: 1.5rem; font-variant-numeric: tabular-nums; }}
 .lens-rank span.of {{ opacity: .72; font-size: .85rem; }}
-.lens-list .note {{ opacity: .66; font-size: .78rem; line-height: 1.3; min-height: 1rem; }}
+.lens-list .note {{ opacity: .75; font-size: .78rem; line-height: 1.3; min-height: 1rem; }}
 .lens-values .line {{ display: flex; gap: .5rem; align-items: baseline; padding: .3rem .35rem; }}
-.lens-values .line > :first-child {{ opacity: .6; min-width: 2.6rem; text-align: right; }}
+.lens-values .line > :first-child {{ opacity: .75; min-width: 2.6rem; text-align: right; }}
 .lens-values .line > :last-child, .lens-values b, .lens-values .part
   {{ font-variant-numeric: tabular-nums; }}
 .lens-values .what {{ flex: 1; min-width: 0; overflow-wrap: anywhere; }}
@@ -92,20 +92,26 @@ button[data-variant][data-selected="true"] p, [data-testid="stSliderThumbValue"]
 .lens-step {{ font-size: 1.15rem; line-height: 1.55; max-width: 70rem; }}
 [data-testid="stPlotlyChart"] .modebar:focus-within > *
   {{ opacity: 1 !important; transition: none; }}
+@media (min-width: 641px) and (max-width: 900px) {{
+  [data-testid="stColumn"]:has(.lens-list) {{ min-width: calc(50% - 1rem); }}
+}}
+[data-testid="stMain"] [data-testid="stButtonGroup"] [role="radiogroup"] {{ flex-wrap: wrap; }}
 @media (max-width: 640px) {{
   [data-testid="stMainBlockContainer"] {{ padding: 2.6rem 1rem 4rem; }}
-  [data-testid="stButtonGroup"] [role="radiogroup"] {{ flex-wrap: wrap; }}
   [data-testid="stElementContainer"]:has([data-testid="stPlotlyChart"]) {{ overflow-x: auto; }}
-  [data-testid="stPlotlyChart"] {{ min-width: 38rem; }}
+  [data-testid="stFullScreenFrame"]:has([data-testid="stPlotlyChart"]) {{ min-width: 38rem; }}
 }}
+.st-key-closer [data-testid="stWidgetLabel"] p {{ font-size: 1.05rem; font-weight: 600; }}
+.st-key-tour-maps {{ --above-maps: 30rem; }}
 .st-key-closer {{ margin-top: 1.6rem; padding-top: 1rem;
   border-top: 1px solid color-mix(in srgb, currentColor 18%, transparent); }}
+button kbd[aria-label] {{ opacity: .85; }}
 .st-key-tour {{ border-left: 4px solid {ACCENT}; padding-left: 1rem; }}
 </style>"""
 
 PRESENTING_SIZE = 1.25  # how much larger all type is on a stage
 PRESENTING = f"""<style>
-html {{ font-size: {16 * PRESENTING_SIZE:g}px; }}
+@media (min-width: 641px) {{ html {{ font-size: {16 * PRESENTING_SIZE:g}px; }} }}
 [data-testid="stMainBlockContainer"] {{ max-width: 110rem; }}
 [data-testid="stSidebar"], [data-testid="stExpandSidebarButton"] {{ display: none; }}
 .lens-quiet {{ opacity: .85; }}

@@ -34,7 +34,9 @@ function listen(root) {
     const pressed = event.target.closest("[data-act]");
     if (!pressed || pressed.matches("input") || pressed.disabled) return;
     pressed.setAttribute("aria-busy", "true");
-    root.act(JSON.parse(pressed.dataset.act));
+    const act = JSON.parse(pressed.dataset.act);
+    root.act(act);
+    if (act.do === "why") reveal(".st-key-closer");
   });
   root.addEventListener("change", (event) => {
     const fader = event.target.closest("input[data-act]");
@@ -55,6 +57,12 @@ function listen(root) {
   };
   root.addEventListener("pointerover", light);
   root.addEventListener("pointerleave", light);
+}
+
+// What a press opens stands below the stage, often below the window's edge too.
+function reveal(selector) {
+  const behavior = calm() ? "auto" : "smooth";
+  document.querySelector(selector)?.scrollIntoView({ behavior, block: "start" });
 }
 
 function places(root) {

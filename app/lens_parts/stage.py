@@ -375,8 +375,13 @@ class _Stage:
         alone = ""
         if trace.heads > 1 and rank is not None:
             ranks = zip(self.scene.head_names, by_head, strict=True)
-            alone = ", ".join(f"{name} {own:,}" for name, own in ranks if own is not None)
-            alone = f'<span class="facts">Alone: {for_html(alone)}</span>'
+            # A name may end in a number, so a rank has its sign, and the two stay on one line.
+            told = [
+                f'<span class="whole">{for_html(name)} #{own:,}</span>'
+                for name, own in ranks
+                if own is not None
+            ]
+            alone = f'<span class="facts">Alone: {", ".join(told)}</span>'
         return (
             '<div class="next" aria-live="polite"><h2>◎ Really chosen next</h2>'
             f'<b class="title" title="{for_html(title)}">{for_html(title)}</b>{self._facts(item)}'

@@ -35,6 +35,7 @@ from text import for_markdown
 
 _CHOSEN_FROM = ("fusion_hits", "gate_flips", "heads_disagree")  # who makes a good tour
 _OFFERED = 4  # items to guess from
+_MARKED = 20  # latest clicks on the maps; hundreds would hide the items
 _GUESSED = "tour-guessed"  # the item guessed, by index
 _ASKED = "tour-guess"  # the widget
 
@@ -91,8 +92,8 @@ def _maps(scene: Scene) -> str:
     first, second = (scene.called.head(head) for head in _mapped(scene))
     return (
         f"The same items as {first} sees them, and as {second} does: what lies together on one map "
-        "lies apart on the other. Marked are the clicks and the list. Draw around some points, "
-        "and the other map shows where they are there."
+        "lies apart on the other. Marked are the latest clicks and the list. Draw around some "
+        "points, and the other map shows where they are there."
     )
 
 
@@ -201,7 +202,12 @@ def _show_maps(scene: Scene) -> None:
         components.quiet("The items have not been laid out yet; the Atlas page does that.")
         return
     person = replace(scene.person, held_out=None)  # it is still to be guessed
-    drawn = map_of.marks(opened, person, scene.k)
+    latest = set(scene.history[-_MARKED:].tolist())
+    drawn = {
+        item: mark
+        for item, mark in map_of.marks(opened, person, scene.k).items()
+        if mark != "History" or item in latest
+    }
     maps = [map_of.space(opened, projection, f"head_{head}", drawn) for head in _mapped(scene)]
     column, title = next(iter(tables.colourings(opened.items).items()))
     colouring = (
@@ -210,7 +216,8 @@ def _show_maps(scene: Scene) -> None:
         else item_maps.by_label(title, tables.value_labels(opened.items, column, None))
     )
     document = item_maps.document(resources.map_hover(opened), colouring, maps)
-    item_maps.draw(document, f"tour-maps-{opened.name}", lambda: None)
+    with st.container(key="tour-maps"):
+        item_maps.draw(document, f"tour-maps-{opened.name}", lambda: None)
 
 
 def _show_mute(scene: Scene) -> None:

@@ -50,13 +50,16 @@ def main() -> None:
     state.begin("lens", (*state.PERSON_NAMES, *OWN))
     place = components.page_head(QUESTION)
     opened = pickers.checkpoint_picker()
-    badge(opened)
+    row = st.container(horizontal=True, vertical_alignment="center")
+    with row:
+        badge(opened)
     person = pickers.person_picker(opened)
     scene = set_up(opened, person, state.get("k"))
     if not state.presenting():
         _sidebar(opened, person, scene)
     elif not state.get("tour"):  # on a stage there is no sidebar
-        tour.button(opened)
+        with row:
+            tour.button(opened)
     components.tell(place)
     if state.get("source") == state.OWN and not state.get("tour"):
         pickers.own_history_editor(opened)
@@ -112,15 +115,13 @@ def _closer(scene: Scene, several: bool) -> None:
         offered.remove("changed")
     if state.get("part") not in offered:
         state.settle("part", offered[0])
-    with st.container(key="closer", horizontal=True, vertical_alignment="center"):
-        st.markdown("**Look closer**", width="content")
+    with st.container(key="closer"):
         part = st.segmented_control(
             "Look closer",
             offered,
             format_func=lambda name: PARTS[name][0],
             required=True,
             key=state.key("part"),
-            label_visibility="collapsed",
         )
     state.keep("part", part)
     PARTS[part][1](scene)
