@@ -722,6 +722,45 @@ def recommend(
 
 
 @app.command()
+def export(
+    checkpoint: CheckpointPath,
+    out: Annotated[
+        Path,
+        typer.Option(metavar="FILE|DIR", help="A .parquet or .npz file, or a folder."),
+    ],
+    kind: Annotated[
+        str,
+        typer.Option("--format", metavar="parquet|npy|projector", help="What it is written as."),
+    ] = "parquet",
+    overwrite: Overwrite = False,
+    as_json: AsJson = False,
+) -> None:
+    """Writes the sub-embeddings of every item: of the whole embedding and of each head.
+
+    "parquet" has a row an item: item_id, title, and lists all, head_0, head_1 and so on. "npy" has
+    the same names as arrays of one .npz file. "projector" is a folder that TensorBoard's Embedding
+    Projector opens: tensorboard --logdir DIR.
+    """
+    from fame.export import export as write_export
+
+    loaded = _load_checkpoint(checkpoint, "cpu")
+    written = write_export(loaded, out, kind, overwrite=overwrite)
+    files, widths = written.files, written.widths
+    if as_json:
+        print_json(
+            {
+                "files": [str(file) for file in files],
+                "format": kind,
+                "items": len(loaded.items),
+                "spaces": widths,
+            }
+        )
+        return
+    told = ", ".join(f"{space} ({width})" for space, width in widths.items())
+    typer.echo(f"{len(loaded.items):,} items in {told}: {files[0] if len(files) == 1 else out}")
+
+
+@app.command()
 def survey(
     checkpoint: CheckpointPath,
     sample: Annotated[

@@ -21,7 +21,7 @@ from fame.data import Dataset
 from fame.data.sequences import Split
 from fame.errors import ConfigError, FameError
 from fame.evaluate import evaluate
-from fame.facets.spaces import space_names, space_vectors
+from fame.facets.spaces import every_space
 from fame.head_names import read_head_names
 from fame.lens.answer import trace_answer
 from fame.lens.trace import Intervention, trace_history
@@ -189,10 +189,8 @@ class Model:
         (['all', 'head_0'], 12101, 'item_id')
         """
         ids = pd.Index(self.checkpoint.items["item_id"].tolist(), name="item_id")
-        model = self.checkpoint.model
-        return {
-            space: pd.DataFrame(space_vectors(model, space), ids) for space in space_names(model)
-        }
+        spaces = every_space(self.checkpoint.model)
+        return {space: pd.DataFrame(vectors, ids) for space, vectors in spaces.items()}
 
     def evaluate(self, data: Dataset | str | None = None, split: Split = "test") -> dict[str, Any]:
         """Leave-one-out figures over the whole catalogue, as ``python -m fame evaluate`` has them.
