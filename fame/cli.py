@@ -761,6 +761,34 @@ def export(
 
 
 @app.command()
+def push(
+    checkpoint: CheckpointPath,
+    repo_id: Annotated[str, typer.Argument(metavar="OWNER/NAME", help="What it is called there.")],
+    private: Annotated[
+        bool, typer.Option("--private", help="Only its owner may see it. Default: everybody.")
+    ] = False,
+    message: Annotated[str | None, typer.Option(help="Of the commit.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Puts a checkpoint on the Hugging Face Hub, where fame.load("hf://OWNER/NAME") opens it.
+
+    Weights, settings, figures, card and the catalogue with its titles go there; no history, no id
+    of a person, and nothing else that lies in the folder. Log in before, with hf auth login.
+    """
+    from fame.hub import push as push_checkpoint
+
+    pushed = push_checkpoint(
+        _load_checkpoint(checkpoint, "cpu"), repo_id, private=private, message=message
+    )
+    if as_json:
+        print_json(asdict(pushed))
+        return
+    typer.echo(f"Pushed {', '.join(pushed.files)}: {pushed.url}")
+    if pushed.left_out:
+        typer.echo(f"Not pushed: {', '.join(pushed.left_out)}")
+
+
+@app.command()
 def survey(
     checkpoint: CheckpointPath,
     sample: Annotated[

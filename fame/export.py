@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pyarrow as pa
@@ -87,9 +87,12 @@ def export(checkpoint: Checkpoint, out: Path, kind: str, *, overwrite: bool = Fa
         with replacing(files[0]) as temporary:
             pq.write_table(pa.table(columns), temporary)
     elif kind == "npy":
-        texts = {name: values.to_numpy(np.str_) for name, values in named.items()}
-        with replacing(files[0]) as temporary, temporary.open("wb") as file:
-            np.savez_compressed(file, **texts, **spaces)
+        arrays: dict[str, Any] = {
+            **{name: values.to_numpy(np.str_) for name, values in named.items()},
+            **spaces,
+        }
+        with replacing(files[0]) as temporary, temporary.open("wb") as archive:
+            np.savez_compressed(archive, **arrays)
     else:
         _write_projector(checkpoint, files, spaces)
     return Exported(files, {space: vectors.shape[1] for space, vectors in spaces.items()})
