@@ -132,6 +132,7 @@ class Checkpoint:
         metrics: ``metrics.json``; ``None`` where there are no figures of these weights.
         hash: SHA-256 over weights and configuration.
         weights_hash: SHA-256 of the weights' file.
+        known_as: What it is called; ``None`` where its folder's name says it.
     """
 
     path: Path
@@ -145,10 +146,11 @@ class Checkpoint:
     metrics: dict[str, Any] | None
     hash: str
     weights_hash: str
+    known_as: str | None = None
 
     @property
     def name(self) -> str:
-        return self.path.name
+        return self.known_as or self.path.name
 
     def item_index(self, item_id: str) -> int:
         """Index of an item id; ``CheckpointError`` where the catalogue has no such item."""

@@ -722,6 +722,73 @@ def recommend(
 
 
 @app.command()
+def export(
+    checkpoint: CheckpointPath,
+    out: Annotated[
+        Path,
+        typer.Option(metavar="FILE|DIR", help="A .parquet or .npz file, or a folder."),
+    ],
+    kind: Annotated[
+        str,
+        typer.Option("--format", metavar="parquet|npy|projector", help="What it is written as."),
+    ] = "parquet",
+    overwrite: Overwrite = False,
+    as_json: AsJson = False,
+) -> None:
+    """Writes the sub-embeddings of every item: of the whole embedding and of each head.
+
+    "parquet" has a row an item: item_id, title, and lists all, head_0, head_1 and so on. "npy" has
+    the same names as arrays of one .npz file. "projector" is a folder that TensorBoard's Embedding
+    Projector opens: tensorboard --logdir DIR.
+    """
+    from fame.export import export as write_export
+
+    loaded = _load_checkpoint(checkpoint, "cpu")
+    written = write_export(loaded, out, kind, overwrite=overwrite)
+    files, widths = written.files, written.widths
+    if as_json:
+        print_json(
+            {
+                "files": [str(file) for file in files],
+                "format": kind,
+                "items": len(loaded.items),
+                "spaces": widths,
+            }
+        )
+        return
+    told = ", ".join(f"{space} ({width})" for space, width in widths.items())
+    typer.echo(f"{len(loaded.items):,} items in {told}: {files[0] if len(files) == 1 else out}")
+
+
+@app.command()
+def push(
+    checkpoint: CheckpointPath,
+    repo_id: Annotated[str, typer.Argument(metavar="OWNER/NAME", help="What it is called there.")],
+    private: Annotated[
+        bool, typer.Option("--private", help="Only its owner may see it. Default: everybody.")
+    ] = False,
+    message: Annotated[str | None, typer.Option(help="Of the commit.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Puts a checkpoint on the Hugging Face Hub, where fame.load("hf://OWNER/NAME") opens it.
+
+    Weights, settings, figures, card and the catalogue with its titles go there; no history, no id
+    of a person, and nothing else that lies in the folder. Log in before, with hf auth login.
+    """
+    from fame.hub import push as push_checkpoint
+
+    pushed = push_checkpoint(
+        _load_checkpoint(checkpoint, "cpu"), repo_id, private=private, message=message
+    )
+    if as_json:
+        print_json(asdict(pushed))
+        return
+    typer.echo(f"Pushed {', '.join(pushed.files)}: {pushed.url}")
+    if pushed.left_out:
+        typer.echo(f"Not pushed: {', '.join(pushed.left_out)}")
+
+
+@app.command()
 def survey(
     checkpoint: CheckpointPath,
     sample: Annotated[

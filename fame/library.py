@@ -21,8 +21,9 @@ from fame.data import Dataset
 from fame.data.sequences import Split
 from fame.errors import ConfigError, FameError
 from fame.evaluate import evaluate
-from fame.facets.spaces import space_names, space_vectors
+from fame.facets.spaces import every_space
 from fame.head_names import read_head_names
+from fame.hub import SCHEME, load_from_hub
 from fame.lens.answer import trace_answer
 from fame.lens.trace import Intervention, trace_history
 from fame.recommend import lists_table, recommended
@@ -189,10 +190,8 @@ class Model:
         (['all', 'head_0'], 12101, 'item_id')
         """
         ids = pd.Index(self.checkpoint.items["item_id"].tolist(), name="item_id")
-        model = self.checkpoint.model
-        return {
-            space: pd.DataFrame(space_vectors(model, space), ids) for space in space_names(model)
-        }
+        spaces = every_space(self.checkpoint.model)
+        return {space: pd.DataFrame(vectors, ids) for space, vectors in spaces.items()}
 
     def evaluate(self, data: Dataset | str | None = None, split: Split = "test") -> dict[str, Any]:
         """Leave-one-out figures over the whole catalogue, as ``python -m fame evaluate`` has them.
@@ -227,20 +226,29 @@ class Model:
         )
 
 
-def load(path: Path | str, device: str = "cpu") -> Model:
-    """Opens a checkpoint folder; the model is not changed by anything that it is asked.
+def load(path: Path | str, device: str = "cpu", *, revision: str | None = None) -> Model:
+    """Opens a checkpoint; the model is not changed by anything that it is asked.
 
     Args:
-        path: The folder that ``python -m fame train`` left, or one of ``checkpoints/``.
+        path: The folder that ``python -m fame train`` left, or one of ``checkpoints/``; or one of
+            the Hugging Face Hub, as ``hf://owner/name``, which is fetched into its cache.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        revision: Of the Hub, a branch, a tag or a commit; by default the newest of ``main``.
 
     Raises:
         CheckpointError: where it is incomplete, damaged or of another format.
+        FameError: where the Hub does not give it.
 
     >>> import fame
     >>> fame.load("checkpoints/beauty")
     <fame on beauty: checkpoints/beauty>
     """
+    if isinstance(path, str) and path.startswith(SCHEME):
+        return Model(load_from_hub(path, resolve_device(device), revision))
+    if revision is not None:
+        raise FameError(
+            f"{path} is a folder and has no revisions; on the Hub it is hf://owner/name."
+        )
     return Model(load_checkpoint(path, resolve_device(device)))
 
 

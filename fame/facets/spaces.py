@@ -22,3 +22,8 @@ def space_vectors(model: SequenceModel, space: str) -> np.ndarray:
     else:
         vectors = model.sub_embeddings()[int(space.removeprefix("head_"))]
     return vectors.detach().float().cpu().numpy()
+
+
+def every_space(model: SequenceModel) -> dict[str, np.ndarray]:
+    """By space, in the order of :func:`space_names`, its item vectors as :func:`space_vectors`."""
+    return {space: space_vectors(model, space) for space in space_names(model)}
