@@ -41,7 +41,7 @@ from fame.comparison import Compared, compare_checkpoints, why_not
 from fame.config import ModelConfig, ModelName, TrainConfig
 from fame.data import Dataset, load
 from fame.data.catalogue import facet_columns, values_by_facet
-from fame.errors import CheckpointError, FameError
+from fame.errors import FameError
 from fame.experiments.choice import Choice, choose_settings
 from fame.experiments.compare_runs import baseline_ranks, gains_over, table_ranks
 from fame.experiments.estimate import Estimate, Pace, estimate, pace_of
@@ -94,6 +94,7 @@ from fame.training.runs import (
     discard,
     empty_trash,
     end_at_once,
+    job_that_goes_on,
     rename,
     request_stop,
     submit,
@@ -351,22 +352,14 @@ def deletion(
 # --- two checkpoints ---------------------------------------------------------------------------
 
 
-@st.cache_resource(max_entries=64, show_spinner=False)
-def _description(path: Path, stamp: Stamp) -> Description:
-    return read_description(path)
-
-
 def comparable(opened: Checkpoint) -> tuple[list[str], dict[str, str]]:
     """Names of the checkpoints that can be compared with one, and why each other one cannot be."""
     fit, unfit = [], {}
     for path in list_checkpoints(checkpoint_root()):
         if path.name == opened.name:
             continue
-        try:
-            stamp = tuple(entry for entry in _stamp(path) if entry[0] == CONFIG)
-            reason = why_not(opened, _description(path, stamp))
-        except CheckpointError as error:
-            reason = str(error)
+        about = description(path)
+        reason = "its config.json cannot be read" if about is None else why_not(opened, about)
         if reason:
             unfit[path.name] = reason
         else:
@@ -673,21 +666,25 @@ def launch_run(
     path: Path,
     data: str,
     settings: dict[str, Any],
-    device: str | None,
-    resume: bool,
+    device: str,
     tensorboard: bool = False,
 ) -> None:
-    """Puts a run into the queue of its device, which goes on without the app.
+    """Puts a new run into the queue of its device, which goes on without the app.
 
     Args:
-        device: As of :func:`devices`; by default the one that the run was on.
+        device: As of :func:`devices`.
 
     Raises:
         FameError: where it waits or trains already, or this is a demonstration.
     """
     _refuse_in_a_demonstration()
-    on = _device(RunFolder(path)) if device is None else _plain_device(device)
-    submit(path, TrainingJob(data, settings, on, resume=resume, tensorboard=tensorboard))
+    submit(path, TrainingJob(data, settings, _plain_device(device), tensorboard=tensorboard))
+
+
+def resume_run(run: RunFolder, data: str) -> None:
+    """Puts a run into the queue of the device that it was on; errors as of :func:`launch_run`."""
+    _refuse_in_a_demonstration()
+    submit(run.path, job_that_goes_on(run, data, _device(run)))
 
 
 def keep_the_queue_going() -> None:

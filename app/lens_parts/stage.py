@@ -158,12 +158,9 @@ class _Stage:
         lines = []
         for place in range(len(whole) - 1, max(-1, len(whole) - 1 - _CLICKS), -1):
             lines.append(self._click(int(whole[place]), latest=place == len(whole) - 1))
-        more = ""
-        if len(whole) > _CLICKS:
-            more = f"{len(whole) - _CLICKS:,} earlier"
-        if trace.seen_from:
-            more = f"{more}; the model reads the last {len(trace.read):,}"
-        more = f'<div class="small">{more}</div>' if more else ""
+        told = [f"{len(whole) - _CLICKS:,} earlier"] if len(whole) > _CLICKS else []
+        told += [f"the model reads the last {len(trace.read):,}"] if trace.seen_from else []
+        more = f'<div class="small">{"; ".join(told)}</div>' if told else ""
         if self.scene.edited and self.shown.controls:
             more += '<div class="small">' + _button("Back to the real history", {"do": "real"})
             more += "</div>"

@@ -107,7 +107,7 @@ def _attempt(what: Callable[..., None]) -> Callable[..., None]:
 
 
 def _resume(run: RunFolder, status: Status) -> None:
-    _attempt(resources.launch_run)(run.path, status.data, {}, None, True)
+    _attempt(resources.resume_run)(run, status.data)
 
 
 def _rename(run: RunFolder, name: str) -> None:

@@ -380,7 +380,7 @@ def _start(
         attributes = ItemAttributes.of(data.items)
         head_values(attributes, configs[0].facet_shares, data.interactions.num_items)  # or says why
     path = resources.checkpoint_root() / name
-    resources.launch_run(path, job.data, job.settings, job.device, False, job.tensorboard)
+    resources.launch_run(path, job.data, job.settings, job.device, job.tensorboard)
     state.count_start()
     state.settle("run", name)
     st.rerun()

@@ -36,6 +36,7 @@ from fame.experiments.results import DataKey, Results, RunKey, paired_comparison
 from fame.experiments.variants import Variant
 from fame.files import check_folder, file_hash, telling_of, write_text
 from fame.metrics import FIGURES, summarise_ranks
+from fame.opening import OPENING
 from fame.projection import PROJECTION, project, write_projection
 from fame.survey import FACETS, FAITHFULNESS, PEOPLE, own_facets
 from fame.training.loop import Progress, ignore
@@ -305,7 +306,7 @@ def _check_shipped_alone(out: Path) -> None:
     """``FameError`` where a folder holds what replacing the checkpoint in it would lose."""
     check_ship(out)
     held = sorted(file.name for file in out.iterdir()) if out.is_dir() else []
-    parts = (*_SHIPPED, HISTORY, CARD, PROJECTION, PEOPLE, FAITHFULNESS, FACETS)
+    parts = (*_SHIPPED, HISTORY, CARD, PROJECTION, PEOPLE, FAITHFULNESS, FACETS, OPENING)
     if others := [name for name in held if name not in parts]:
         raise FameError(
             f"{out} holds {others[0]!r}, which is no part of a shipped checkpoint and would be "

@@ -470,18 +470,6 @@ def because_line(causes: Sequence[str]) -> str:
     return "no single click speaks for it" if not causes else f"because of {' and '.join(causes)}"
 
 
-_TESTED: dict[Verdict, str] = {
-    "holds": "explanations by clicks hold on average beyond their first click",
-    "unclear": "explanations by clicks cannot be told from chance beyond their first click",
-    "fails": "explanations by clicks do not hold beyond their first click",
-}
-_BESIDE_LATEST: dict[Verdict, str] = {
-    "holds": "do more than naming the latest clicks",
-    "unclear": "do no more than naming the latest clicks",
-    "fails": "do less than naming the latest clicks",
-}
-
-
 def desk_sentence(desk: Intervention, left_out: int, called: HeadNames) -> str:
     """What has been changed before the list was made; empty where nothing was."""
     said = []

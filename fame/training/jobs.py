@@ -111,7 +111,7 @@ def is_queued(folder: Path) -> bool:
 def waiting(root: Path) -> list[Path]:
     """The folders below ``root`` that wait, in the order in which they are taken.
 
-    What does not say what is to be trained stands last, and is never taken.
+    What does not say what is to be trained is not among them, and is never taken.
     """
     found = []
     for file in root.glob(f"*/{QUEUED}"):
@@ -214,11 +214,13 @@ def _start(folder: Path, job: Job) -> None:
             held = [stack.enter_context(locked_file(path)) for path in (device, folder / JOB_LOCK)]
         except BlockingIOError:
             return
-        # Its time is when the job was taken. To rename takes no room on a disk that may be full.
-        with telling_of(folder):
-            os.utime(folder / QUEUED)
-            (folder / STOP).unlink(missing_ok=True)
         with telling_of(folder / LAUNCH_LOG), (folder / LAUNCH_LOG).open("wb") as log:
+            # Its time is when the job was taken. It leaves the queue before its training begins:
+            # whatever kills this process meanwhile, it is not trained a second time.
+            with telling_of(folder):
+                os.utime(folder / QUEUED)
+                (folder / STOP).unlink(missing_ok=True)
+                (folder / QUEUED).rename(folder / TAKEN)
             try:
                 process = subprocess.Popen(
                     [sys.executable, *train_arguments(job, folder)],
@@ -235,8 +237,6 @@ def _start(folder: Path, job: Job) -> None:
                 process.returncode = 0
                 with suppress(OSError):  # who cannot say its number can only not be stopped
                     os.write(held[1], _holder(process.pid).encode())
-        with telling_of(folder):
-            (folder / QUEUED).rename(folder / TAKEN)
 
 
 @contextmanager

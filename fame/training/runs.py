@@ -44,6 +44,7 @@ from fame.files import (
     write_text,
 )
 from fame.training import jobs
+from fame.training.event_files import FOLDER
 from fame.training.jobs import JOB_LOCK, LAUNCH_LOG, QUEUED, STATUS, STOP, TAKEN, Job
 from fame.training.jobs import RUN_LOCK as LOCK
 from fame.training.loop import TrainState, copy_of_weights
@@ -494,6 +495,20 @@ def submit(out: Path, job: Job) -> None:
         RunFolder(out).check(resume=job.resume)
         jobs.enqueue(out, job)
     jobs.start_runner(out.parent)
+
+
+def job_that_goes_on(run: RunFolder, data: str, device: str) -> Job:
+    """What resumes a run, with event files where it had them.
+
+    Its settings are in its own ``config.json``; one that ended before it wrote that has them from
+    the job that it was started by.
+    """
+    try:
+        former = jobs.read_job(run.path / TAKEN)
+    except FameError:  # it was started on a command line
+        former = Job(data, {}, device, tensorboard=(run.path / FOLDER).is_dir())
+    settings = {} if (run.path / CONFIG).is_file() else former.settings
+    return Job(data, settings, device, resume=True, tensorboard=former.tensorboard)
 
 
 def withdraw(run: RunFolder) -> bool:

@@ -481,6 +481,16 @@ def test_a_checkpoint_of_another_catalogue_is_not_offered_and_why_is_said(twins,
     assert "'foreign' cannot be compared with 'made-up': another catalogue" in warnings(app)
 
 
+def test_a_checkpoint_that_cannot_be_read_is_not_offered_and_that_is_said(twins, home):
+    damaged = home / "checkpoints" / "damaged"
+    made_up.write_checkpoint(damaged, made_up.FAME, seed=6)
+    (damaged / "config.json").write_text("{")
+    app = twins()
+    assert_calm(app)
+    assert "damaged" not in app.selectbox(key="choice-against").options
+    assert "damaged: its config.json cannot be read" in html_of(app)
+
+
 def test_without_the_other_ones_facets_lists_are_compared_and_a_command_told(twins):
     app = twins(told=False, against=TWIN, compared="lists")
     assert_calm(app)

@@ -165,7 +165,7 @@ def test_a_demonstration_neither_starts_nor_stops_nor_resumes(
     (folder.path / "resume" / "state.safetensors").touch()
     assert not [one for one in app.run().button if one.label == "Resume"]
     with pytest.raises(FameError, match="demonstration"):
-        resources.launch_run(folder.path, made_up.NAME, {}, None, resume=True)
+        resources.resume_run(folder, made_up.NAME)
     assert not launched
     monkeypatch.setenv("FAME_DEMO", "0")
     assert labelled(app.run(), "Resume")

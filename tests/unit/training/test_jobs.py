@@ -44,6 +44,14 @@ jobs.train_arguments = lambda job, out: ["-c", {TRAINING!r}, str(out)]
 jobs._POLL = 0.05
 jobs.run_queue(Path(sys.argv[1]))
 """
+# A runner that is killed at the moment when the training that it starts has begun.
+KILLED_AS_IT_STARTS = """
+import os, signal, subprocess
+def start(*given, start=subprocess.Popen, **options):
+    start(*given, **options)
+    os.kill(os.getpid(), signal.SIGKILL)
+subprocess.Popen = start
+"""
 
 
 def until(true: Callable[[], object], seconds: float = 30) -> None:
@@ -65,8 +73,8 @@ class Queue:
             enqueue(self.root / name, Job("walks", {}, device))
         return self.root / name
 
-    def runner(self) -> subprocess.Popen:
-        command = [sys.executable, "-c", RUNNER, str(self.root)]
+    def runner(self, program: str = RUNNER) -> subprocess.Popen:
+        command = [sys.executable, "-c", program, str(self.root)]
         self.runners.append(subprocess.Popen(command, start_new_session=True))
         return self.runners[-1]
 
@@ -99,6 +107,7 @@ def queue(tmp_path: Path) -> Iterator[Queue]:
         runner.kill()
         runner.wait()
     for file in queue.root.glob("*/pid"):
+        (file.parent / "end").touch()  # of one that nobody can name any more
         process = jobs.proven_holder(file.parent / jobs.JOB_LOCK)
         if process is not None:
             process.kill()
@@ -169,16 +178,17 @@ def test_a_killed_runner_loses_nothing_and_starts_nothing_twice(queue: Queue) ->
 
 
 def test_a_runner_killed_as_it_started_one_does_not_start_it_again(queue: Queue) -> None:
-    """It had no time to move the order out of the queue, but the training has its lock."""
+    """Neither while that trains nor when it has ended."""
     a = queue.add("a")
-    order = (a / jobs.QUEUED).read_bytes()
-    runner = queue.runner()
+    killed = queue.runner(KILLED_AS_IT_STARTS + RUNNER)
+    assert killed.wait(30) == -signal.SIGKILL
     queue.wait_for("begin a")
-    assert runner.wait(10) == 0
-    (a / jobs.QUEUED).write_bytes(order)
+    assert is_launched(a) and not is_queued(a) and not waiting(queue.root)
+    queue.end("a")
+    until(lambda: not is_launched(a))
     assert not is_queued(a) and not waiting(queue.root)
     assert queue.runner().wait(30) == 0
-    assert queue.log() == ["begin a"]
+    assert not is_launched(a) and queue.log() == ["begin a", "end a"]
 
 
 def test_a_killed_training_frees_its_device(queue: Queue) -> None:

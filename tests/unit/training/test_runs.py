@@ -25,6 +25,7 @@ from fame.training.runs import (
     discarded,
     empty_trash,
     end_at_once,
+    job_that_goes_on,
     may_be_ended,
     rename,
     request_stop,
@@ -234,6 +235,28 @@ def test_a_run_that_goes_on_is_starting_and_not_what_it_was(tmp_path: Path) -> N
     told(other, "stopped")
     with other.held():
         assert phase_of(other) == "starting"
+
+
+def test_what_resumes_a_run_says_what_its_folder_does_not(tmp_path: Path) -> None:
+    """A process that ended before it wrote ``config.json`` has its settings from its job alone."""
+    run = RunFolder(tmp_path / "a")
+    with jobs.queue_held(tmp_path):
+        jobs.enqueue(run.path, Job("walks", {"heads": 4}, "cpu", tensorboard=True))
+    (run.path / jobs.QUEUED).rename(run.path / jobs.TAKEN)
+    job = job_that_goes_on(run, "walks", "cuda:0")
+    assert (job.data, job.settings, job.device) == ("walks", {"heads": 4}, "cuda:0")
+    assert job.resume and job.tensorboard
+    (run.path / "config.json").touch()
+    job = job_that_goes_on(run, "walks", "cuda:0")
+    assert job.settings == {} and job.tensorboard
+
+
+def test_what_resumes_a_run_of_a_command_line_keeps_its_event_files(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path / "a")
+    told(run, "stopped")
+    assert not job_that_goes_on(run, "walks", "cpu").tensorboard
+    (run.path / "tensorboard").mkdir()
+    assert job_that_goes_on(run, "walks", "cpu").tensorboard
 
 
 def test_a_process_that_ended_before_it_spoke_leaves_its_last_words(tmp_path: Path) -> None:
