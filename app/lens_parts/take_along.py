@@ -43,8 +43,8 @@ def take_along(scene: Scene, names: tuple[str, ...]) -> None:
             key="report",
             on_click="ignore",
             width="stretch",
-            help="One file with everything on this page; it opens without a network. Making it takes "
-            "some seconds.",
+            help="One file with everything on this page; it opens without a network. "
+            "Making it takes some seconds.",
         )
         st.download_button(
             "Trace as JSON",
