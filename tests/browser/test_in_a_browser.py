@@ -378,7 +378,7 @@ def test_a_model_is_trained_and_opened(made_up_app, visit):
     finished = page.locator(".lens-chip").filter(has_text="Finished")
     finished.wait_for(timeout=400_000)
     here.settled()
-    charts(here, 2)
+    charts(here, 3)  # validation, loss, and how facets formed
     page.get_by_role("button", name="Open in Lens").click()
     page.wait_for_url(re.compile("checkpoint=from-the-browser"))
     here.settled()
