@@ -41,7 +41,7 @@ _SHARE = {  # of the time, at most; the rest goes to the steps that follow
     "tests": 0.25,
     "epoch": 0.3,
     "compiled": 0.2,
-    "loss": 0.15,
+    "loss": 0.3,
     "training": 0.3,
 }
 
