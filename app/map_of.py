@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import item_maps
 import resources
+import tables
 from fame.checkpoint import Checkpoint
 from fame.lens.trace import fused_table
 from fame.presentation.names import HeadNames
 from fame.projection import Projection
-from item_maps import ItemMap
+from item_maps import Colouring, ItemMap
 from pickers import Person
 
 
@@ -36,6 +38,18 @@ def space(opened: Checkpoint, projection: Projection, name: str, drawn: dict[int
         resources.labels_of_map(opened, projection, name),
         drawn,
     )
+
+
+def colouring(opened: Checkpoint, colour: str, value: str = "") -> Colouring:
+    """What the points of a map are coloured by: a column, or one value of it against all others."""
+    title = tables.colourings(opened.items)[colour]
+    if tables.is_number(opened.items, colour):
+        popular = colour == tables.POPULARITY
+        values = tables.number_values(opened.items, colour)
+        return item_maps.by_number(
+            "Clicks in training" if popular else title, values, logarithmic=popular
+        )
+    return item_maps.by_label(title, tables.value_labels(opened.items, colour, value))
 
 
 def why(called: HeadNames, name: str) -> str:

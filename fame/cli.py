@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from fame.checkpoint import Checkpoint
     from fame.data import Interactions
+    from fame.experiments.variants import Variant
     from fame.facets.agreement import Agreement
     from fame.models.sequence_model import Intervention
     from fame.presentation.names import HeadNames
@@ -998,6 +999,23 @@ def project(checkpoint: CheckpointPath) -> None:
         typer.echo(f"{space:<8} {share:.0%} of the 15 nearest neighbours kept in the picture")
 
 
+def _rows_asked_for(
+    models: str, data_name: str, settings: list[str] | None, device: str
+) -> tuple[list[Variant], dict[str, Any]]:
+    """The rows of a table that --models names, and the settings that win over their recipes.
+
+    A wrong setting is told here, before any data is read.
+    """
+    from fame.config import parse_setting
+    from fame.experiments.variants import variants
+
+    wanted = variants(models.split(","))
+    given = {**dict(parse_setting(setting) for setting in settings or []), "device": device}
+    for variant in wanted:
+        variant.configs(data_name, **given)
+    return wanted, given
+
+
 @app.command()
 def reproduce(
     data_name: SetName,
@@ -1028,18 +1046,13 @@ def reproduce(
     as_json: AsJson = False,
 ) -> None:
     """Trains the rows of a set's table over seeds; a run that has its row is not run again."""
-    from fame.config import parse_setting
     from fame.experiments.gains import Gain, brackets_in_words
     from fame.experiments.reproduce import Row, check_ship
     from fame.experiments.reproduce import reproduce as run_table
     from fame.experiments.reproduce import ship as make_checkpoint
     from fame.experiments.results import Results
-    from fame.experiments.variants import variants
 
-    wanted = variants(models.split(","))
-    given = {**dict(parse_setting(setting) for setting in settings or []), "device": device}
-    for variant in wanted:
-        variant.configs(data_name, **given)  # a wrong setting is told before the data is read
+    wanted, given = _rows_asked_for(models, data_name, settings, device)
     if ship is not None:
         check_ship(ship)
     dataset = data.load(data_name, progress=StderrProgress())
@@ -1110,15 +1123,10 @@ def cold(
     as_json: AsJson = False,
 ) -> None:
     """Ranks items that were in no training history, for the people who clicked them."""
-    from fame.config import parse_setting
     from fame.experiments.cold import cold_markdown, cold_table
     from fame.experiments.results import Results
-    from fame.experiments.variants import variants
 
-    wanted = variants(models.split(","))
-    given = {**dict(parse_setting(setting) for setting in settings or []), "device": device}
-    for variant in wanted:
-        variant.configs(data_name, **given)  # a wrong setting is told before the data is read
+    wanted, given = _rows_asked_for(models, data_name, settings, device)
     dataset = data.load(data_name, progress=StderrProgress())
     with _training_bar() as (on_step, _):
         table = cold_table(

@@ -1,4 +1,4 @@
-"""The answer itself: history, lists, gate, ledger, and what they really chose."""
+"""The answer closer: each head's list, what every item hangs on, and the account of the scores."""
 
 from __future__ import annotations
 

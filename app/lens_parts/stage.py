@@ -18,10 +18,12 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+import components
 import resources
 import state
 import tables
 from fame.errors import CheckpointError
+from fame.lens.compare import Comparison
 from fame.presentation import sentences
 from fame.presentation.evidence import Fact, ItemFacts, Shared, Value
 from fame.presentation.names import expert_name, value_name
@@ -58,24 +60,21 @@ class Shown:
 EVERYTHING = Shown()
 
 
+def told_stage(scene: Scene) -> None:
+    """Draws the whole first screen, with the one sentence above it made from its figures."""
+    drawn = _Stage(scene, EVERYTHING)
+    components.words(drawn.summary())
+    _mount(drawn)
+
+
 def stage(scene: Scene, shown: Shown = EVERYTHING) -> None:
     """Draws the first screen and takes what is pressed on it."""
-    drawn = _Stage(scene, shown)
+    _mount(_Stage(scene, shown))
+
+
+def _mount(drawn: _Stage) -> None:
+    scene = drawn.scene
     _STAGE(key=KEY, data={"html": drawn.markup()}, on_act_change=lambda: _acted(scene))
-
-
-def summary(scene: Scene) -> str:
-    """The one sentence above it, made from its figures: what is seen, or what a change did."""
-    trace = scene.trace
-    if scene.touched:
-        changed = sentences.desk_sentence(scene.desk, len(scene.without), scene.called)
-        start = f"Changed: {changed}. " if changed else ""
-        return start + sentences.comparison_sentence(scene.comparison())
-    if not trace.experts:
-        return sentences.history_sentence(len(trace.history), len(trace.read))
-    drawn = _Stage(scene, EVERYTHING)
-    seen = [(float(share), drawn.evidence[head]) for head, share in enumerate(trace.gate)]
-    return sentences.stage_sentence(len(trace.read), seen, drawn.together, scene.called)
 
 
 class _Stage:
@@ -125,17 +124,34 @@ class _Stage:
         return self.known.shared(self.fused["item"].tolist())
 
     @cached_property
+    def comparison(self) -> Comparison:
+        """The list as it really is against the one after all changes."""
+        return self.scene.comparison()
+
+    @cached_property
     def moves(self) -> Mapping[int, str]:
         """Where an item of the list came from, after a change; empty where nothing changed it."""
         if not self.scene.touched:
             return {}
         told = {}
-        for row in self.scene.comparison().moves.itertuples():
+        for row in self.comparison.moves.itertuples():
             if row.listed == "after":
                 told[row.item] = "new"
             elif not pd.isna(row.change) and row.change:
                 told[row.item] = f"{'▲' if row.change > 0 else '▼'}{abs(row.change)}"
         return told
+
+    def summary(self) -> str:
+        """What is seen, or what a change did."""
+        scene, trace = self.scene, self.scene.trace
+        if scene.touched:
+            changed = sentences.desk_sentence(scene.desk, len(scene.without), scene.called)
+            start = f"Changed: {changed}. " if changed else ""
+            return start + sentences.comparison_sentence(self.comparison)
+        if not trace.experts:
+            return sentences.history_sentence(len(trace.history), len(trace.read))
+        seen = [(float(share), self.evidence[head]) for head, share in enumerate(trace.gate)]
+        return sentences.stage_sentence(len(trace.read), seen, self.together, scene.called)
 
     # --- markup ----------------------------------------------------------------------------------
 
@@ -321,9 +337,7 @@ class _Stage:
         if tables.unseen(self.items, row.item):
             mark += "(unseen) "
         title = f"{mark}{row.title}"
-        why = _button(
-            title, {"do": "why", "item": item_id}, kind="plain title", label="", hint=row.title
-        )
+        why = _button(title, {"do": "why", "item": item_id}, kind="plain title", hint=row.title)
         return (
             f'<li class="row{" target" if row.held_out else ""}" data-row="{row.rank}" '
             f'data-slide="item-{for_html(item_id)}" data-shares="{for_html(json.dumps(shares))}">'

@@ -209,12 +209,7 @@ def _show_maps(scene: Scene) -> None:
         if mark != "History" or item in latest
     }
     maps = [map_of.space(opened, projection, f"head_{head}", drawn) for head in _mapped(scene)]
-    column, title = next(iter(tables.colourings(opened.items).items()))
-    colouring = (
-        item_maps.by_number(title, tables.number_values(opened.items, column))
-        if tables.is_number(opened.items, column)
-        else item_maps.by_label(title, tables.value_labels(opened.items, column, None))
-    )
+    colouring = map_of.colouring(opened, next(iter(tables.colourings(opened.items))))
     document = item_maps.document(resources.map_hover(opened), colouring, maps)
     with st.container(key="tour-maps"):
         item_maps.draw(document, f"tour-maps-{opened.name}", lambda: None)

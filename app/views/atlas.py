@@ -73,7 +73,9 @@ def _look(opened: Checkpoint, person: Person, projection: Projection, k: int) ->
             colour, value = _choose_colour(opened.items, *columns[2:4])
             picked = _choose_item(opened, person, columns[4])
         components.tell(place)
-        _maps(opened, person, projection, spaces, _colouring(opened, colour, value), picked, k)
+        _maps(
+            opened, person, projection, spaces, map_of.colouring(opened, colour, value), picked, k
+        )
         if picked is not None:
             _neighbours(opened, picked)
         state.publish((*state.person_names(), *OWN))
@@ -180,17 +182,6 @@ def _choose_colour(
         "have colours, and an item with several values has the colour of the first one listed.",
     )
     return colour, state.keep("value", value)
-
-
-def _colouring(opened: Checkpoint, colour: str, value: str) -> Colouring:
-    title = tables.colourings(opened.items)[colour]
-    if tables.is_number(opened.items, colour):
-        popular = colour == tables.POPULARITY
-        values = tables.number_values(opened.items, colour)
-        return item_maps.by_number(
-            "Clicks in training" if popular else title, values, logarithmic=popular
-        )
-    return item_maps.by_label(title, tables.value_labels(opened.items, colour, value))
 
 
 def _choose_item(opened: Checkpoint, person: Person, place: DeltaGenerator) -> int | None:

@@ -93,8 +93,7 @@ def _sidebar(opened: Checkpoint, person: Person, scene: Scene | None) -> None:
 
 def _story(scene: Scene) -> None:
     """First the whole answer in one picture; then one part looked at closer."""
-    components.words(stage.summary(scene))
-    stage.stage(scene)
+    stage.told_stage(scene)
     _closer(scene, bool(scene.trace.experts))
 
 
