@@ -131,16 +131,16 @@ def test_rows_of_the_recipe_of_before_stay_under_a_name_of_their_own(
         facets = {"heads": 3, "width": 192, "start_facets": "", "head_facets": "brand/category/"}
         return {**load_recipe(data, kind), **(facets if kind == "fame" else {})}
 
-    films = replace(DATA, data="ml-1m")
+    films = replace(DATA, data="ml-20m")
     for name in ("fame", "sasrec"):
-        key = RunKey.of(films, name, *variant(name).configs("ml-1m"))
+        key = RunKey.of(films, name, *variant(name).configs("ml-20m"))
         figures = {**summarise_ranks(np.array([5, 50])), "parameters": 1, "valid_NDCG@10": 0.5}
         results.add(key, figures, np.array([5, 50]))
     monkeypatch.setattr(variants, "load_recipe", load)
     new = RunKey.of(DATA, "fame", *variant("fame").configs("beauty"))
     figures = {**summarise_ranks(np.array([1, 2, 3, 40])), "parameters": 4321}
     results.add(new, figures, np.array([1, 2, 3, 40]))
-    _, beauty, _, _, of_films = results_markdown(results).split("### ")[1:6]
+    _, beauty, _, _, _, of_films = results_markdown(results).split("### ")[1:7]
     shown = [line for line in beauty.splitlines() if line.startswith("| FAME")]
     assert [line.split("|")[1:4] for line in shown] == [
         [" FAME, trained as here ", " 1 ", " 0.7500 "],
@@ -155,7 +155,7 @@ def test_rows_of_the_recipe_of_before_stay_under_a_name_of_their_own(
     # What started from noise was FAME from clicks alone; beside it stands the same SASRec.
     assert "| FAME, from clicks alone | 1 | 0.5000" in of_films and "start only" not in of_films
     assert "FAME, from clicks alone over SASRec, 1 paired seed: HR@10 +0.0 %" in of_films
-    assert "| MovieLens 1M, from clicks alone | 1 | 0.5000" in glance_markdown(results)
+    assert "| MovieLens 20M, from clicks alone | 1 | 0.5000" in glance_markdown(results)
 
 
 def test_bounds_stand_by_themselves_beside_the_runs_of_the_recipe(tmp_path: Path) -> None:

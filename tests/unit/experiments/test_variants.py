@@ -79,7 +79,7 @@ def test_clicks_alone_is_the_model_without_the_catalogue(name: str) -> None:
     assert training.item_start == "random"
     assert model.model == name
     # On a set that starts from noise, and has no table for it, it is the model itself.
-    assert row.configs("ml-1m") == variant(name).configs("ml-1m")
+    assert row.configs("ml-20m") == variant(name).configs("ml-20m")
 
 
 @pytest.mark.parametrize("data", ["beauty", "mine"])
