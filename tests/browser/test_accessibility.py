@@ -6,6 +6,7 @@ from itertools import pairwise
 import pytest
 
 from tests.browser.looks import CUT
+from tests.browser.visits import visits
 
 pytestmark = pytest.mark.browser
 
@@ -31,21 +32,34 @@ STATES = {
 }
 
 
-@pytest.fixture
-def view(shipped_app, visit):
-    """Opens a view on the checkpoint whose heads have names, and waits until all is drawn."""
+GROUNDS = {"light": "rgb(255, 255, 255)", "dark": "rgb(18, 22, 28)"}
 
-    def start(name, theme="light", state=""):
-        here = visit(theme)
-        here.open(
-            f"{shipped_app}/{VIEWS[name]}?checkpoint=ml-100k{state}"
-            if name != "Train"
-            else f"{shipped_app}/train"
-        )
-        here.settled()
-        return here
 
-    return start
+@pytest.fixture(scope="module", params=VIEWS)
+def view(request, chromium, shipped_app):
+    """A view on the checkpoint whose heads have names, opened once for all that is asked of it."""
+    about = "" if request.param == "Train" else "?checkpoint=ml-100k"
+    with visits(chromium) as start:
+        here = start()
+        here.open(f"{shipped_app}/{VIEWS[request.param]}{about}")
+        yield request.param, here
+
+
+@pytest.fixture(scope="module", params=STATES)
+def lens(request, chromium, shipped_app):
+    """The Lens in one of its states."""
+    with visits(chromium) as start:
+        here = start()
+        here.open(f"{shipped_app}/?checkpoint=ml-100k{STATES[request.param]}")
+        yield here
+
+
+def _show(here, theme):
+    """Has the system go over to a theme, which an open page follows."""
+    here.page.emulate_media(color_scheme=theme)
+    ground = here.page.get_by_test_id("stApp")
+    here.expect(ground).to_have_css("background-color", GROUNDS[theme])
+    here.settled()
 
 
 # Colours are judged as they are in the end: what is on its way there goes there at once.
@@ -70,23 +84,23 @@ def _violations(here):
     ]
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("name", VIEWS)
-def test_no_view_violates_wcag(view, name, theme):
-    told = _violations(view(name, theme))
+@pytest.mark.parametrize("theme", GROUNDS)
+def test_no_view_violates_wcag(view, theme):
+    _, here = view
+    _show(here, theme)
+    told = _violations(here)
     assert not told, "\n".join(told)
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("state", STATES)
-def test_lens_violates_no_wcag_in_any_state(view, state, theme):
-    told = _violations(view("Lens", theme, STATES[state]))
+@pytest.mark.parametrize("theme", GROUNDS)
+def test_lens_violates_no_wcag_in_any_state(lens, theme):
+    _show(lens, theme)
+    told = _violations(lens)
     assert not told, "\n".join(told)
 
 
-@pytest.mark.parametrize("name", VIEWS)
-def test_a_view_is_titled_and_its_parts_are_named(view, name):
-    here = view(name)
+def test_a_view_is_titled_and_its_parts_are_named(view):
+    name, here = view
     about = "" if name == "Train" else "ml-100k · "
     assert here.page.title() == f"{name} · {about}FAME Lens"
     levels = here.page.locator("h1, h2, h3, h4").evaluate_all("all => all.map(h => +h.tagName[1])")
@@ -118,9 +132,8 @@ _FOCUSED = """() => {
 }"""
 
 
-@pytest.mark.parametrize("name", VIEWS)
-def test_the_keyboard_never_stops_where_nothing_is_seen(view, name):
-    here = view(name)
+def test_the_keyboard_never_stops_where_nothing_is_seen(view):
+    _, here = view
     stops = []
     for _ in range(45):
         here.page.keyboard.press("Tab")
@@ -136,9 +149,10 @@ def test_the_keyboard_never_stops_where_nothing_is_seen(view, name):
     assert not unseen, "\n".join(unseen)
 
 
-def test_the_main_path_goes_by_the_keyboard_alone(view):
+def test_the_main_path_goes_by_the_keyboard_alone(shipped_app, visit):
     """To another page, to a map, to the buttons over it."""
-    here = view("Lens")
+    here = visit()
+    here.open(f"{shipped_app}/?checkpoint=ml-100k")
     link = here.page.get_by_test_id("stSidebarNav").get_by_role("link").filter(has_text="Atlas")
     for _ in range(12):
         here.page.keyboard.press("Tab")
@@ -171,10 +185,9 @@ _TITLES_END = """charts => charts.flatMap(chart => {
 })"""
 
 
-@pytest.mark.parametrize("name", VIEWS)
-def test_nothing_is_cut_or_squeezed_on_a_narrow_screen(view, name):
+def test_nothing_is_cut_or_squeezed_on_a_narrow_screen(view):
     """On a phone, and on 1400 pixels at a zoom of 200 %."""
-    here = view(name)
+    _, here = view
     for width in (700, 390):
         here.page.set_viewport_size({"width": width, "height": 844})
         here.page.wait_for_timeout(1500)  # charts follow

@@ -344,17 +344,6 @@ def test_the_tour_on_a_stage(made_up_app, visit):
     here.settled()
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("page", ["", "facets", "atlas", "train"])
-def test_both_themes_load_without_complaint(made_up_app, visit, theme, page):
-    here = visit(theme)
-    here.open(f"{made_up_app}/{page}")
-    colour = here.page.locator('[data-testid="stApp"]').evaluate(
-        "app => getComputedStyle(app).backgroundColor"
-    )
-    assert colour == {"light": "rgb(255, 255, 255)", "dark": "rgb(18, 22, 28)"}[theme]
-
-
 def test_a_model_is_trained_and_opened(made_up_app, visit):
     here = visit()
     here.open(f"{made_up_app}/train")
