@@ -9,18 +9,18 @@ from __future__ import annotations
 import html
 import re
 
-from fame.presentation.text import one_line, shortened
+from fame.presentation.text import one_line, shortened, unbroken
 
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$&^=])")
 _WORD_JOINER = "\u2060"  # invisible; keeps `:name:` and `:red[` from being read as shortcodes
 
 
 def for_html(text: str) -> str:
-    return html.escape(one_line(text))
+    return html.escape(unbroken(one_line(text)))
 
 
 def for_markdown(text: str) -> str:
-    escaped = _MARKDOWN.sub(r"\\\1", one_line(text))
+    escaped = _MARKDOWN.sub(r"\\\1", unbroken(one_line(text)))
     return re.sub(r":(?=\S)", f":{_WORD_JOINER}", escaped)
 
 

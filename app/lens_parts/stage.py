@@ -11,6 +11,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -439,7 +440,8 @@ def _button(
         "title": hint or label,
         "aria-pressed": "" if pressed is None else str(pressed).lower(),
     }
-    told = "".join(f' {name}="{for_html(value)}"' for name, value in attributes.items() if value)
+    # An act holds an item's id, in which every space counts.
+    told = "".join(f' {name}="{escape(value)}"' for name, value in attributes.items() if value)
     off = " disabled" if disabled else ""
     return f'<button type="button"{told}{off}><span>{for_html(text)}</span></button>'
 

@@ -271,12 +271,11 @@ def comparison_sentence(comparison: Comparison) -> str:
     """What a change did to the list, and to the held-out item where there is one."""
     moved = (comparison.moves["change"].fillna(0) != 0).any()
     new = comparison.length - comparison.shared
-    alike = f"rank-biased overlap {comparison.rbo:.2f}"
     if new:
         verb = "is" if new == 1 else "are"
-        said = f"{new} of the {count(comparison.length, 'item')} {verb} new ({alike})"
+        said = f"{new} of the {count(comparison.length, 'item')} {verb} new"
     elif moved:
-        said = f"The same {count(comparison.length, 'item')} in another order ({alike})"
+        said = f"The same {count(comparison.length, 'item')} in another order"
     else:
         said = f"The same {count(comparison.length, 'item')} in the same order"
     if comparison.held_out is None:

@@ -2,12 +2,30 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
+
+_NO_BREAK = "\u00a0"
+_FIGURES = re.compile(
+    r"(?<=\d) (?=%)"  # 37 %
+    r"|(?<=\d) (?=of \d)|(?<=\d of) (?=\d)"  # 9 of 10
+    r"|(?<=\d) (?=(?:percentage )?points?\b)"  # +4.2 points
+    r"|(?<=[Hh]ead) (?=\d)|(?<=xpert) (?=\d)|(?<=rank) (?=\d)"  # Head 2, Expert 3, rank 41
+    r"|(?<=@10) (?=\d)|(?<=SASRec) (?=\d)|(?<=-kNN) (?=\d)|(?<=opularity) (?=\d)"  # the badge
+)
 
 
 def one_line(text: str) -> str:
     return " ".join(str(text).split())
+
+
+def unbroken(text: str) -> str:
+    """Text for a page, where no line ends between a figure and what it is a figure of.
+
+    Only what draws a page asks for it: in a table, a file or a terminal a space is a space.
+    """
+    return _FIGURES.sub(_NO_BREAK, text)
 
 
 def shortened(text: str, length: int) -> str:

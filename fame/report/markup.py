@@ -11,6 +11,8 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
+from fame.presentation.text import unbroken
+
 
 class Html(str):
     """Text that is HTML already."""
@@ -30,7 +32,7 @@ def escaped(child: Child) -> str:
     if isinstance(child, Html):
         return child
     if isinstance(child, str | int):
-        return html.escape(str(child))
+        return html.escape(unbroken(str(child)))
     return "".join(escaped(part) for part in child)
 
 

@@ -22,7 +22,7 @@ from fame.report.parts import section
 
 _TERMS = (
     *("Head (facet)", "Gate", "Expert", "Router", "Fused list", "Ledger", "Centred"),
-    *("Held-out item", "Intervention", "Influence", "Deletion test", "Rank-biased overlap"),
+    *("Held-out item", "Intervention", "Influence", "Deletion test"),
     *("Popularity", "Markov chain", "Item-kNN", "SASRec", "Click"),
 )
 

@@ -1,5 +1,7 @@
 """Text made safe; ids and examples that survive the way to the page."""
 
+import html
+import json
 import re
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import state
 import text
 from fame.data.catalogue import read_items
 from fame.presentation.examples import EXAMPLES, offers
+from lens_parts.stage import _button
 from tests.made_up import HTML_TITLE, SHORTCODE_TITLE
 
 
@@ -22,6 +25,18 @@ def test_nothing_is_left_to_interpret(title):
     assert not re.search(r"(?<!\\)[*_`\[\]()<>$]", escaped)
     assert not re.search(r":\w", escaped)
     assert escaped.replace("\\", "").replace("\u2060", "") == title
+
+
+def test_figures_stay_in_one_piece():
+    for safe in (text.for_html, text.for_markdown):
+        assert safe("37 % of\n 9 of 10").replace("\\", "") == "37\u00a0% of 9\u00a0of\u00a010"
+
+
+def test_a_button_says_the_id_letter_by_letter():
+    """In an id, which is anybody's, every space counts and no figure does."""
+    act = {"do": "leave", "item": 'a  "37 %"<b>\n'}
+    attribute = re.search(r'data-act="([^"]*)"', _button("×", act)).group(1)
+    assert json.loads(html.unescape(attribute)) == act
 
 
 def test_items_survive_the_address_whatever_their_ids():

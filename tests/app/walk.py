@@ -26,12 +26,13 @@ def warnings(app: AppTest) -> str:
 
 
 def html_of(app: AppTest) -> str:
-    """All HTML on the page, styles and scripts left out."""
+    """All HTML on the page, styles and scripts left out, and every space a plain one."""
     bodies = [element.proto.body for element in app.get("html")]
     bodies += [
         json.loads(element.proto.json).get("html", "") for element in app.get("bidi_component")
     ]
-    return "\n".join(body for body in bodies if not body.startswith(("<style>", "<script>")))
+    shown = (body for body in bodies if not body.startswith(("<style>", "<script>")))
+    return "\n".join(shown).replace("\u00a0", " ")
 
 
 def press(app: AppTest, **act: object) -> AppTest:

@@ -8,23 +8,16 @@ busy machine the figures say little; no test reads them.
 from __future__ import annotations
 
 import argparse
-import os
-import shutil
-import socket
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.browser import serving
+
 GOALS = {  # seconds
     "first readable list": 1.5,
     "first picture": 2.5,
@@ -34,40 +27,6 @@ GOALS = {  # seconds
 }
 SETTLED = '[data-testid="stApp"][data-test-script-state="notRunning"]'
 _PATIENCE = 120_000  # milliseconds
-
-
-@contextmanager
-def served() -> Iterator[str]:
-    """The app on the shipped checkpoints; gives its address."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    url = f"http://127.0.0.1:{port}"
-    with tempfile.TemporaryDirectory() as home:
-        process = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "streamlit", "run", "app/main.py"),
-                *("--server.port", str(port), "--server.address", "127.0.0.1"),
-                *("--server.headless", "true", "--server.fileWatcherType", "none"),
-            ],
-            cwd=ROOT,
-            env={**os.environ, "HOME": home, "FAME_CHECKPOINTS": str(ROOT / "checkpoints")},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        try:
-            while True:
-                try:
-                    urllib.request.urlopen(f"{url}/_stcore/health", timeout=2).close()
-                    break
-                except (urllib.error.URLError, OSError):
-                    if process.poll() is not None:
-                        raise SystemExit("The app did not start.") from None
-                    time.sleep(0.2)
-            yield url
-        finally:
-            process.terminate()
-            process.wait(timeout=20)
 
 
 def visit(browser: Browser, url: str) -> dict[str, float]:
@@ -118,14 +77,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--visits", type=int, default=5)
     visits = parser.parse_args().visits
-    path = next(filter(None, map(shutil.which, ("chromium", "google-chrome"))), None)
-    with served() as url, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=path,
-            args=["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"],
-        )
-        visit(browser, url)  # warms the server
-        seen = [visit(browser, url) for _ in range(visits)]
+    with tempfile.TemporaryDirectory() as home, sync_playwright() as playwright:
+        here = {"HOME": home, "FAME_CHECKPOINTS": str(serving.ROOT / "checkpoints")}
+        browser = serving.launch(playwright)
+        with serving.served(Path(home) / "log", **here) as url:
+            visit(browser, url)  # warms the server
+            seen = [visit(browser, url) for _ in range(visits)]
         browser.close()
     for name, goal in GOALS.items():
         took = [one[name] for one in seen]

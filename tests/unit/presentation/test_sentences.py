@@ -178,12 +178,11 @@ def test_comparison_sentences():
     after = trace_history(MODEL, HISTORY, intervention=Intervention(gate=(1.0, 0.0)))
     new = compare(before, after, 1)
     assert new.shared == 0
-    assert comparison_sentence(new) == "1 of the 1 item is new (rank-biased overlap 0.00)."
+    assert comparison_sentence(new) == "1 of the 1 item is new."
     moved = same.moves.assign(change=pd.array([0, 1, -1, 0], dtype="Int64"))
-    order = same.__class__(**{**vars(same), "moves": moved, "rbo": 0.9, "held_out": (1200, 3)})
+    order = same.__class__(**{**vars(same), "moves": moved, "held_out": (1200, 3)})
     assert comparison_sentence(order) == (
-        "The same 4 items in another order (rank-biased overlap 0.90); what they really chose "
-        "next moves from rank 1,200 to 3."
+        "The same 4 items in another order; what they really chose next moves from rank 1,200 to 3."
     )
 
 

@@ -36,7 +36,7 @@ DESK = Intervention(gate=(1.0, 3.0), muted=((0, 1),), solo=((1, 2),))
 
 
 class Page(HTMLParser):
-    """What a browser would make of it: elements, ids, scripts and text."""
+    """What a browser would make of it: elements, ids, scripts and text, every space a plain one."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -62,7 +62,8 @@ class Page(HTMLParser):
         if self._script is not None:
             self.scripts.append((self._script, text))
         else:
-            self.text[self._section] = self.text.get(self._section, "") + text
+            plain = text.replace("\u00a0", " ")
+            self.text[self._section] = self.text.get(self._section, "") + plain
 
     def document(self) -> dict:
         return json.loads(self.scripts[0][1])
