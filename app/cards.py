@@ -25,7 +25,7 @@ from fame.presentation.palette import (
 )
 from fame.presentation.text import points
 from fame.presentation.values import HeadLine, ValueName, column_widths
-from fame.training.runs import Status
+from fame.training.runs import Phase, Status
 from text import for_html
 
 INK, INK_IN_THE_DARK = "#1E2833", "#E7EBF0"  # as in .streamlit/config.toml
@@ -233,15 +233,15 @@ def rank_cards(cards: list[str]) -> None:
     st.html(f'<div class="lens-ranks">{"".join(cards)}</div>')
 
 
-_PHASES = {  # what a run is doing, in words and colour
+_PHASES: dict[Phase, tuple[str, str]] = {  # what a run is doing, in words and colour
     "queued": ("In the queue", NEUTRAL),
     "starting": ("Starting", NEUTRAL),
     "preparing": ("Preparing", NEUTRAL),
     "training": ("Training", ACCENT),
     "evaluating": ("Ranking everybody's held-out item", ACCENT),
-    "projecting": ("Laying out the items", ACCENT),
-    "naming": ("Looking which heads are facets", ACCENT),
-    "surveying": ("Looking at everybody", ACCENT),
+    "projecting": ("Making its map: laying out the items", ACCENT),
+    "naming": ("Making its map: which heads are facets", ACCENT),
+    "surveying": ("Making its map: looking at everybody", ACCENT),
     "finished": ("Finished", FOR),
     "stopped": ("Stopped", HELD_OUT),
     "failed": ("Failed", AGAINST),
@@ -250,9 +250,14 @@ _PHASES = {  # what a run is doing, in words and colour
 }
 
 
+def phase_label(phase: Phase) -> str:
+    """What a run is doing, in a word or a few."""
+    return _PHASES[phase][0]
+
+
 def run_line(status: Status) -> None:
     """What a run is doing, on what, and its best figure."""
-    label, colour = _PHASES[status.phase]
+    label, colour = phase_label(status.phase), _PHASES[status.phase][1]
     spec = MODELS.get(status.model)  # a run may be of a later version
     named = spec.title if spec else status.model
     facts = [f"{named} on {status.data}" if status.data else "", status.device]

@@ -166,14 +166,16 @@ def locked(path: Path, *, wait: bool, holder: str = "") -> Iterator[None]:
 
     Raises:
         BlockingIOError: where another process holds it and ``wait`` is false.
-        FameError: where there can be no such file.
+        FameError: where there can be no such file, or its folder is not there, or no longer.
     """
     with telling_of(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
         file = path.open("a", encoding="utf-8")  # what another holder wrote stays
     with file:
         hold_lock(file.fileno(), wait=wait)
         with telling_of(path):
+            # A folder may be moved away after its file was opened and before it is held.
+            if not os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
             file.truncate(0)
             file.write(holder)
             file.flush()

@@ -20,7 +20,7 @@ import resources
 import state
 from fame.errors import FameError
 from fame.presentation.text import duration
-from fame.training.jobs import waiting
+from fame.training.jobs import having, waiting
 from fame.training.runs import RunFolder, Status, may_be_ended
 from text import for_markdown
 from train_parts import ended
@@ -39,7 +39,8 @@ _LINES = 400  # of a log that are searched and shown
 def chosen_run() -> None:
     """Draws the run that was chosen, or the one that trains."""
     components.section("How is it going?", "Epoch", "NDCG@10")
-    resources.keep_the_queue_going()
+    with components.guard():
+        resources.keep_the_queue_going()
     _queue()
     runs = resources.trained()
     wanted = state.get("run")
@@ -110,7 +111,7 @@ def _pulse(path: Path, phase: str, moving: bool) -> None:
 def _show(run: RunFolder, status: Status) -> None:
     cards.run_line(status)
     if status.phase == "queued":
-        components.quiet("It waits until its device is free, and then starts by itself.")
+        components.quiet(_waits_for(run, status))
         return
     if status.phase == "starting":
         components.quiet("Starting: the program and the data set are being read.")
@@ -128,6 +129,18 @@ def _show(run: RunFolder, status: Status) -> None:
         if status.phase in ("failed", "lost") and (words := run.log_tail(5)):
             components.quiet("The last words of its log:")
             st.code(words, language=None)
+
+
+def _waits_for(run: RunFolder, status: Status) -> str:
+    """Who has the device that a run waits for, and what they do with it."""
+    told = []
+    for folder in having(run.path.parent, status.on):
+        now = RunFolder(folder).status()
+        doing = cards.phase_label(now.phase) if now else "at work"
+        told.append(f"{folder.name} ({doing[0].lower()}{doing[1:]})")
+    have = "has" if len(told) == 1 else "have"
+    who = f", which {' and '.join(told)} {have} now" if told else ""
+    return f"It waits for its device{who}, and then starts by itself."
 
 
 def _figures(status: Status) -> list[tuple[str, str]]:

@@ -37,6 +37,7 @@ QUEUED, TAKEN, JOB_LOCK, RUN_LOCK = "queued.json", "job.json", "job.lock", "run.
 STATUS, LAUNCH_LOG, STOP = "status.json", "launch.log", "stop"
 QUEUE = ".queue"  # below the folder of checkpoints
 _MUTEX, _RUNNER, _RUNNER_LOG = "mutex", "runner.lock", "runner.log"
+_REFUSED = "refused.json"  # what could not be started, and why; its own folder cannot be written
 _POLL = 0.5  # seconds between two looks at devices that were busy
 _CLOCK = 2.0  # seconds: what a correction of the clock can do to the start time of a process
 
@@ -105,7 +106,48 @@ def is_launched(folder: Path) -> bool:
 
 def is_queued(folder: Path) -> bool:
     """Whether a folder waits for its device."""
-    return (folder / QUEUED).is_file() and not is_launched(folder)
+    return (folder / QUEUED).is_file() and not is_launched(folder) and not refusal(folder)
+
+
+def refusal(folder: Path) -> str:
+    """Why the job of a folder could not be started, in a sentence; empty where it was not tried.
+
+    It is told until the run is handed in again, or the job is gone.
+    """
+    if not (folder / QUEUED).is_file():
+        return ""
+    refused = _refused(folder.parent)
+    if not refused:
+        return ""
+    with suppress(FameError):
+        return refused.get(_number(read_job(folder / QUEUED)), "")
+    return ""
+
+
+def _number(job: Job) -> str:
+    """What a job is known by, whatever its folder is called meanwhile."""
+    return repr(float(job.submitted))
+
+
+def _refused(root: Path) -> dict[str, str]:
+    """Why jobs could not be started, by their numbers."""
+    try:
+        found = read_json(root / QUEUE / _REFUSED)
+    except (OSError, ValueError):
+        return {}
+    told = found.items() if isinstance(found, dict) else ()
+    return {number: why for number, why in told if type(why) is str and why}
+
+
+def _refuse(folder: Path, job: Job, why: str) -> None:
+    """Leaves a job out, which keeps its folder as it is; those that are gone are forgotten."""
+    root = folder.parent
+    still_there = set()
+    for file in root.glob(f"*/{QUEUED}"):
+        with suppress(FameError):
+            still_there.add(_number(read_job(file)))
+    kept = {number: told for number, told in _refused(root).items() if number in still_there}
+    write_json(root / QUEUE / _REFUSED, kept | {_number(job): why})
 
 
 def waiting(root: Path) -> list[Path]:
@@ -124,6 +166,8 @@ def waiting(root: Path) -> list[Path]:
 @contextmanager
 def queue_held(root: Path) -> Iterator[None]:
     """Whatever changes the folders below ``root`` as a whole does it in this block."""
+    with telling_of(root / QUEUE):
+        (root / QUEUE).mkdir(parents=True, exist_ok=True)
     with locked(root / QUEUE / _MUTEX, wait=True):
         yield
 
@@ -178,7 +222,16 @@ def start_runner(root: Path) -> None:
 
 
 def run_queue(root: Path) -> None:
-    """Starts what waits below ``root``, until nothing does; at once where another does it."""
+    """Starts what waits below ``root``, until nothing does; at once where another does it.
+
+    What cannot be started, as in a folder without write permission, is left out and told by
+    :func:`refusal`; the others go on.
+
+    Raises:
+        FameError: where the queue's own folder cannot be written.
+    """
+    with telling_of(root / QUEUE):
+        (root / QUEUE).mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         try:
             stack.enter_context(locked(root / QUEUE / _RUNNER, wait=False, holder=_holder()))
@@ -187,7 +240,11 @@ def run_queue(root: Path) -> None:
         while True:
             with queue_held(root):
                 for folder, job in first_in_line(root):
-                    _start(folder, job)
+                    try:
+                        _start(folder, job)
+                    except FameError as error:
+                        print(f"{folder.name} could not be started: {error}", file=sys.stderr)
+                        _refuse(folder, job, str(error))
                 if not waiting(root):
                     # Before anybody else may hand something in, who then starts another runner.
                     stack.close()
@@ -205,8 +262,12 @@ def first_in_line(root: Path) -> list[tuple[Path, Job]]:
 
 
 def _start(folder: Path, job: Job) -> None:
-    """Starts the training of a folder where its device is free."""
-    if _others_on(job.device, folder):
+    """Starts the training of a folder where its device is free.
+
+    Raises:
+        FameError: where the folder cannot be written; it still waits then.
+    """
+    if any(_others_on(job.device, folder.parent)):
         return
     with ExitStack() as stack:
         device = folder.parent / QUEUE / f"{job.device.replace(':', '-')}.lock"
@@ -256,17 +317,31 @@ def locked_file(path: Path) -> Iterator[int]:
         os.close(descriptor)
 
 
-def _others_on(device: str, folder: Path) -> bool:
-    """Whether a training that no queue started has a device: one from a command line."""
-    for lock in folder.parent.glob(f"*/{RUN_LOCK}"):
+def having(root: Path, device: str) -> list[Path]:
+    """The folders below ``root`` whose trainings have a device, for as long as they live.
+
+    What they do when the model is whole, its map and its survey, is part of that: two at once
+    would take the device's memory, and each other's time.
+    """
+    launched = []
+    for lock in root.glob(f"*/{JOB_LOCK}"):
+        if is_launched(lock.parent):
+            with suppress(FameError):
+                if read_job(lock.parent / TAKEN).device == device:
+                    launched.append(lock.parent)
+    return [*launched, *_others_on(device, root)]
+
+
+def _others_on(device: str, root: Path) -> Iterator[Path]:
+    """The trainings that no queue started and that have a device: those from a command line."""
+    for lock in root.glob(f"*/{RUN_LOCK}"):
         if not is_launched(lock.parent) and is_locked(lock):
             try:
                 on = read_json(lock.parent / STATUS).get("on", "")
             except (OSError, ValueError, AttributeError):
                 on = ""
             if on in (device, ""):  # who does not say so yet may be anywhere
-                return True
-    return False
+                yield lock.parent
 
 
 def _holder(pid: int | None = None) -> str:
@@ -307,4 +382,7 @@ def send(process: psutil.Process, number: signal.Signals) -> bool:
 
 
 if __name__ == "__main__":
-    run_queue(Path(sys.argv[1]))
+    try:
+        run_queue(Path(sys.argv[1]))
+    except FameError as error:
+        sys.exit(str(error))

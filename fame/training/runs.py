@@ -255,6 +255,8 @@ class RunFolder:
                 f"{self.path / STATUS} cannot be read ({error}); remove that file to see what is "
                 "left of the run.",
             )
+        if not alive and (refused := self._refused(told)):
+            return refused
         launched = self._launched_at()
         if told is None or told.updated < launched:  # what it says is of another sitting
             if alive:
@@ -330,6 +332,20 @@ class RunFolder:
             seen.on = job.device
             if told is None:
                 seen.started = seen.updated = job.submitted
+        return seen
+
+    def _refused(self, told: Status | None) -> Status | None:
+        """A run that the queue could not start; ``None`` where it could, or another way was found.
+
+        ``told`` is what the run said last.
+        """
+        if not (why := jobs.refusal(self.path)):
+            return None
+        job = jobs.read_job(self.path / QUEUED)
+        if told is not None and told.updated > job.submitted:
+            return None
+        seen = self._of_the_queue(QUEUED, "failed", told)
+        seen.message = f"It could not be started. {why}"
         return seen
 
     def _never_spoke(self, told: Status | None) -> Status:
@@ -501,12 +517,12 @@ def job_that_goes_on(run: RunFolder, data: str, device: str) -> Job:
     """What resumes a run, with event files where it had them.
 
     Its settings are in its own ``config.json``; one that ended before it wrote that has them from
-    the job that it was started by.
+    the job that it was started by, or could not be.
     """
-    try:
-        former = jobs.read_job(run.path / TAKEN)
-    except FameError:  # it was started on a command line
-        former = Job(data, {}, device, tensorboard=(run.path / FOLDER).is_dir())
+    former = Job(data, {}, device, tensorboard=(run.path / FOLDER).is_dir())  # of a command line
+    for name in (TAKEN, QUEUED):
+        with suppress(FameError):
+            former = jobs.read_job(run.path / name)
     settings = {} if (run.path / CONFIG).is_file() else former.settings
     return Job(data, settings, device, resume=True, tensorboard=former.tensorboard)
 
@@ -583,19 +599,31 @@ def name_problem(root: Path, name: str) -> str:
     return ""
 
 
-def _at_rest(run: RunFolder) -> None:
-    """``FameError`` where a run's folder may not be moved now; in a block of ``queue_held``."""
-    if run.is_alive() or jobs.is_queued(run.path):
-        raise FameError(f"{run.path.name} waits or trains; stop it first.")
-    if not (run.path / MARK).is_file():
+@contextmanager
+def _at_rest(run: RunFolder) -> Iterator[None]:
+    """Holds a run's folder at rest, to be moved; in a block of ``queue_held``.
+
+    Its lock is held meanwhile, so that no training begins in a folder that is on its way.
+
+    Raises:
+        FameError: where it waits, trains, or is none of ours, or cannot be written.
+    """
+    if not (run.path / MARK).is_file() or run.path.is_symlink():
         raise FameError(f"{run.path.name} is no run of yours, and stays as it is.")
+    busy = FameError(f"{run.path.name} waits or trains; stop it first.")
+    try:
+        with locked(run.path / LOCK, wait=False):
+            if jobs.is_launched(run.path) or jobs.is_queued(run.path):
+                raise busy
+            yield
+    except BlockingIOError:
+        raise busy from None
 
 
 def rename(run: RunFolder, name: str) -> RunFolder:
     """Gives a run that is at rest another name; ``FameError`` where that cannot be."""
     root = run.path.parent
-    with jobs.queue_held(root):
-        _at_rest(run)
+    with jobs.queue_held(root), _at_rest(run):
         if problem := name_problem(root, name):
             raise FameError(problem)
         with telling_of(run.path):
@@ -605,21 +633,52 @@ def rename(run: RunFolder, name: str) -> RunFolder:
 def discard(run: RunFolder) -> None:
     """Moves a run that is at rest into the trash; ``FameError`` where that cannot be."""
     root = run.path.parent
-    with jobs.queue_held(root):
-        _at_rest(run)
-        with telling_of(root / TRASH):
-            (root / TRASH).mkdir(exist_ok=True)
-            run.path.rename(root / TRASH / f"{run.path.name} {datetime.now():%Y-%m-%d %H.%M.%S.%f}")
+    trash = root / TRASH
+    with jobs.queue_held(root), _at_rest(run):
+        if trash.is_symlink():  # it may lead to a folder of others, or to another disk
+            raise FameError(f"{trash} is a link, and nothing is moved through it; remove the link.")
+        with telling_of(trash):
+            trash.mkdir(exist_ok=True)
+        with telling_of(run.path):
+            run.path.rename(trash / f"{run.path.name} {datetime.now():%Y-%m-%d %H.%M.%S.%f}")
 
 
 def discarded(root: Path) -> list[Path]:
-    """What lies in the trash."""
+    """The runs in the trash; what else lies there is none of ours, and links lead elsewhere."""
     trash = root / TRASH
-    return sorted(trash.iterdir()) if trash.is_dir() and not trash.is_symlink() else []
+    if not trash.is_dir() or trash.is_symlink():
+        return []
+    with telling_of(trash):
+        return sorted(path for path in trash.iterdir() if _is_discarded(path))
+
+
+def _is_discarded(path: Path) -> bool:
+    with suppress(OSError):  # one that may not be read is not known as ours
+        return not path.is_symlink() and (path / MARK).is_file()
+    return False
 
 
 def empty_trash(root: Path) -> None:
-    """Removes for good what was discarded."""
-    with jobs.queue_held(root), telling_of(root / TRASH):
+    """Removes for good the runs that were discarded, and nothing else.
+
+    Raises:
+        FameError: where some could not be removed; the others are gone.
+    """
+    stay = []
+    with jobs.queue_held(root):
         for folder in discarded(root):
-            shutil.rmtree(folder)
+            try:
+                # The mark goes last: what could only be removed in part is still known as ours.
+                for entry in sorted(folder.iterdir(), key=lambda entry: entry.name == MARK):
+                    if entry.is_dir() and not entry.is_symlink():
+                        shutil.rmtree(entry)
+                    else:
+                        entry.unlink()
+                folder.rmdir()
+            except OSError as error:
+                stay.append(f"{folder.name} ({error.strerror or error})")
+    if stay:
+        raise FameError(
+            f"Not all of {root / TRASH} could be removed: {', '.join(stay)}; set the permissions "
+            "right, or remove it by hand."
+        )

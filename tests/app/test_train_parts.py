@@ -2,6 +2,7 @@
 
 import json
 import shlex
+import shutil
 import time
 
 import numpy as np
@@ -306,6 +307,53 @@ def test_a_run_is_renamed_thrown_away_and_gone(open_app, home):
     assert query(app, "run") == made_up.NAME
     labelled(app, "Remove it for good").click().run()
     assert not discarded(root)
+
+
+def test_who_waits_is_told_who_has_the_device_and_what_it_does(open_app, home, monkeypatch):
+    """A run whose model is whole has its device until its map is made."""
+    monkeypatch.setattr(resources, "start_runner", lambda root: None)
+    folder = trained(home, "old", phase="surveying")
+    with jobs.queue_held(home / "checkpoints"):
+        jobs.enqueue(home / "checkpoints" / "new", jobs.Job(made_up.NAME, {}, "cpu"))
+    with folder.held():
+        app = open_app(TRAIN, run="new")
+        assert_calm(app)
+        assert "device, which old (making its map: looking at everybody) has now" in html_of(app)
+        app = open_app(TRAIN, run="old")
+        assert "Making its map: looking at everybody" in html_of(app)
+    app = open_app(TRAIN, run="new")
+    assert "It waits for its device, and then starts by itself." in html_of(app)
+
+
+def test_a_queue_that_nothing_can_be_written_to_is_told_and_the_page_stands(open_app, home):
+    root = home / "checkpoints"
+    with jobs.queue_held(root):
+        jobs.enqueue(root / "new", jobs.Job(made_up.NAME, {}, "cpu"))
+    shutil.rmtree(root / jobs.QUEUE)
+    (root / jobs.QUEUE).write_text("a file where the queue has its folder")
+    app = open_app(TRAIN, run="new")
+    assert not app.exception and "How do the runs compare?" in headings(app)
+    assert "could not be written" in " ".join(error.value for error in app.error)
+    assert "It waits for its device" in html_of(app)
+
+
+def test_a_run_that_could_not_be_started_says_why_and_keeps_its_settings(
+    open_app, home, monkeypatch
+):
+    monkeypatch.setattr(resources, "start_runner", lambda root: None)
+    root = home / "checkpoints"
+    with jobs.queue_held(root):
+        jobs.enqueue(root / "new", jobs.Job(made_up.NAME, {"heads": 2}, "cpu"))
+    (root / "new" / jobs.LAUNCH_LOG).mkdir()
+    jobs.run_queue(root)
+    app = open_app(TRAIN, run="new")
+    assert not app.exception
+    told = plain(" ".join(error.value for error in app.error))
+    assert "It could not be started." in told and "launch.log could not be written" in told
+    assert "in the queue" not in " ".join(text.value for text in app.markdown)
+    labelled(app, "Move it into the trash").click().run()
+    assert_calm(app)
+    assert len(discarded(root)) == 1
 
 
 def test_what_came_with_the_app_is_neither_renamed_nor_thrown_away(open_app, home):

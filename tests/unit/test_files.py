@@ -16,6 +16,7 @@ from fame.files import (
     claim_folder,
     disk_is_full,
     file_hash,
+    hold_lock,
     is_locked,
     locked,
     read_json,
@@ -147,6 +148,27 @@ def test_a_lock_says_who_holds_it_and_another_try_does_not_change_that(tmp_path:
         locked(tmp_path / "folder.lock", wait=True),
     ):
         pass
+
+
+@pytest.mark.parametrize("another_in_its_place", [False, True])
+def test_a_lock_whose_folder_is_moved_before_it_is_held_is_not_held(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, another_in_its_place: bool
+) -> None:
+    """Or two would hold what each takes for the same folder."""
+    folder = tmp_path / "folder"
+    folder.mkdir()
+
+    def moved(descriptor: int, *, wait: bool) -> None:
+        folder.rename(tmp_path / "elsewhere")
+        if another_in_its_place:
+            folder.mkdir()
+            (folder / "lock").touch()
+        hold_lock(descriptor, wait=wait)
+
+    monkeypatch.setattr("fame.files.hold_lock", moved)
+    with pytest.raises(FameError, match="could not be written"), locked(folder / "lock", wait=True):
+        pass
+    assert folder.exists() == another_in_its_place and not is_locked(folder / "lock")
 
 
 def test_other_people_can_read_what_was_written(tmp_path: Path) -> None:

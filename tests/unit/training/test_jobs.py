@@ -262,7 +262,7 @@ def test_a_training_from_a_command_line_has_its_device_too(
         if waits:
             until(lambda: is_locked(queue.root / jobs.QUEUE / jobs._RUNNER))
             time.sleep(0.3)
-            assert not queue.log()
+            assert not queue.log() and jobs.having(queue.root, "cpu") == [theirs]
         else:
             queue.wait_for("begin a")
     queue.wait_for("begin a")
@@ -288,6 +288,59 @@ def test_an_order_edited_by_hand_is_told_and_keeps_nobody_waiting(queue: Queue, 
         jobs.read_job(a / jobs.QUEUED)
     assert queue.runner().wait(30) == 0
     queue.wait_for("begin b")
+
+
+def test_what_cannot_be_started_is_told_and_keeps_nobody_waiting(queue: Queue) -> None:
+    a = queue.add("a")
+    queue.add("b")
+    (a / jobs.LAUNCH_LOG).mkdir()  # as where its folder cannot be written
+    kept = (a / jobs.QUEUED).read_text()
+    runner = queue.runner()
+    queue.wait_for("begin b")
+    assert runner.wait(30) == 0 and queue.log() == ["begin b"]
+    assert (a / jobs.QUEUED).read_text() == kept, "what was asked for is not lost"
+    assert not is_queued(a) and not waiting(queue.root) and not jobs.needs_runner(queue.root)
+    assert f"{a / jobs.LAUNCH_LOG} could not be written" in jobs.refusal(a)
+    b = queue.root / "b"
+    assert not jobs.refusal(b) and jobs.having(queue.root, "cpu") == [b]
+    queue.end("b")
+    until(lambda: not is_launched(b))
+
+    a = a.rename(queue.root / "renamed")
+    assert jobs.refusal(a) and not waiting(queue.root), "another name starts nothing"
+    (a / jobs.LAUNCH_LOG).rmdir()
+    queue.add("renamed")
+    assert is_queued(a) and not jobs.refusal(a)
+    queue.runner()
+    queue.wait_for("begin renamed")
+
+
+def test_what_was_refused_and_is_gone_is_forgotten(queue: Queue) -> None:
+    for name in ("a", "b"):
+        folder = queue.add(name)
+        jobs._refuse(folder, jobs.read_job(folder / jobs.QUEUED), f"no {name}")
+    assert jobs.refusal(queue.root / "a") == "no a"
+    (queue.root / "a" / jobs.QUEUED).unlink()
+    folder = queue.add("c")
+    jobs._refuse(folder, jobs.read_job(folder / jobs.QUEUED), "no c")
+    assert sorted(jobs._refused(queue.root).values()) == ["no b", "no c"]
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"a": 1}', '{"a": {}}', "9" * 5000])
+def test_notes_of_what_was_refused_that_were_edited_by_hand_refuse_nothing(
+    queue: Queue, text: str
+) -> None:
+    a = queue.add("a")
+    (queue.root / jobs.QUEUE / jobs._REFUSED).write_text(text)
+    assert is_queued(a) and waiting(queue.root) == [a]
+
+
+def test_a_runner_that_can_write_nothing_ends_with_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / jobs.QUEUE).write_text("a file where the queue has its folder")
+    command = [sys.executable, "-m", "fame.training.jobs", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 1 and "could not be written" in done.stderr
+    assert "Traceback" not in done.stderr and len(done.stderr.splitlines()) == 1
 
 
 def test_the_process_of_a_job_is_known_by_its_lock(queue: Queue) -> None:

@@ -2,9 +2,13 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +18,7 @@ import torch
 
 from fame.config import TrainConfig
 from fame.errors import FameError
-from fame.files import claim_folder
+from fame.files import MARK, claim_folder
 from fame.training import jobs
 from fame.training.jobs import Job
 from fame.training.loop import TrainState, copy_of_weights, fit, new_state
@@ -431,6 +435,128 @@ def test_a_run_gets_no_name_that_is_none_or_that_anything_has(tmp_path: Path, na
     with pytest.raises(FameError, match=r"already|cannot be the name"):
         rename(run, name)
     assert phase_of(run) == "finished" and not any((tmp_path / "ranks").iterdir())
+
+
+@pytest.mark.parametrize("move", [discard, lambda run: rename(run, "b")])
+def test_nobody_begins_in_a_folder_that_is_on_its_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, move: Callable[[RunFolder], object]
+) -> None:
+    run, tried = at_rest(tmp_path / "a"), []
+    really = Path.rename
+
+    def on_its_way(path: Path, target: Path) -> Path:
+        with pytest.raises(FameError, match="Another process is training"), run.held():
+            pass
+        tried.append(path)
+        return really(path, target)
+
+    monkeypatch.setattr(Path, "rename", on_its_way)
+    move(run)
+    assert tried == [run.path] and not run.path.exists()
+    with pytest.raises(FameError, match="could not be written"), run.held():
+        pass
+    assert not run.path.exists(), "who comes too late makes no folder of that name"
+
+
+def test_what_the_trash_holds_of_others_stays(tmp_path: Path) -> None:
+    theirs = tmp_path / "theirs"
+    (theirs / "deep").mkdir(parents=True)
+    (theirs / "deep" / "kept").write_text("theirs")
+    claim_folder(tmp_path / "a run elsewhere")
+    run = at_rest(tmp_path / "a")
+    (run.path / "link").symlink_to(theirs)
+    (run.path / "resume").mkdir()
+    (run.path / "resume" / "link").symlink_to(theirs)
+    discard(run)
+    trash = tmp_path / ".trash"
+    (trash / "file").write_text("theirs")
+    (trash / "folder").mkdir()
+    (trash / "folder" / "kept").write_text("theirs")
+    (trash / "link").symlink_to(theirs)
+    (trash / "link to a run").symlink_to(tmp_path / "a run elsewhere")
+    assert [path.name[0] for path in discarded(tmp_path)] == ["a"]
+    empty_trash(tmp_path)
+    assert not discarded(tmp_path)
+    left = {path.name for path in trash.iterdir()}
+    assert left == {"file", "folder", "link", "link to a run"}
+    assert (trash / "folder" / "kept").exists() and (theirs / "deep" / "kept").exists()
+    assert (tmp_path / "a run elsewhere" / MARK).exists()
+
+
+def test_a_trash_that_is_a_link_or_a_file_takes_nothing_and_loses_nothing(tmp_path: Path) -> None:
+    run = at_rest(tmp_path / "a")
+    theirs = at_rest(tmp_path / "elsewhere" / "b").path
+    trash = tmp_path / ".trash"
+    trash.symlink_to(theirs.parent)
+    assert not discarded(tmp_path)
+    empty_trash(tmp_path)
+    with pytest.raises(FameError, match="is a link"):
+        discard(run)
+    trash.unlink()
+    trash.write_text("theirs")
+    assert not discarded(tmp_path)
+    empty_trash(tmp_path)
+    with pytest.raises(FameError, match=r"\.trash could not be written"):
+        discard(run)
+    assert phase_of(run) == "finished" and theirs.exists() and trash.read_text() == "theirs"
+
+
+@contextmanager
+def without_privileges() -> Iterator[Path]:
+    """A folder of somebody whom permissions hold back, as they do not hold back root."""
+    me = os.geteuid()
+    if me == 0:
+        os.seteuid(65534)
+    folder = Path(tempfile.mkdtemp(prefix="fame-test-", dir="/tmp"))
+    try:
+        yield folder
+    finally:
+        for path in [folder, *folder.rglob("*")]:
+            if path.is_dir():
+                path.chmod(0o700)
+        shutil.rmtree(folder)
+        os.seteuid(me)
+
+
+def test_a_run_whose_folder_cannot_be_written_is_told_and_stays() -> None:
+    with without_privileges() as root:
+        run, other = at_rest(root / "a"), at_rest(root / "b")
+        handed_in(other, taken=False)
+        kept = {path: path.read_bytes() for path in (root / "a").iterdir()}
+        for folder in (run, other):
+            folder.path.chmod(0o500)
+        moves: list[Callable[[], object]] = [
+            lambda: rename(run, "c"),
+            lambda: discard(run),
+            lambda: handed_in(run, taken=False),
+            lambda: withdraw(other),
+            lambda: run.write_status(Status("training", "walks", "fame", "CPU", 1, 0, 0)),
+        ]
+        for move in moves:
+            with pytest.raises(FameError, match=r"could not be written \(Permission denied\)"):
+                move()
+        assert kept == {path: path.read_bytes() for path in run.path.iterdir()}
+        assert phase_of(run) == "finished" and phase_of(other) == "queued"
+
+        jobs.run_queue(root)
+        status = other.status()
+        assert status is not None and (status.phase, status.on) == ("failed", "cuda:1")
+        assert "could not be started" in status.message and "Permission denied" in status.message
+        job = job_that_goes_on(other, "walks", "cuda:1")
+        assert job.settings == {"model": "sasrec"}, "what was asked for is not lost"
+
+        other.path.chmod(0o700)
+        discard(other)
+        (thrown,) = discarded(root)
+        (thrown / "resume").mkdir()
+        (thrown / "resume" / "kept").touch()
+        (thrown / "resume").chmod(0o500)
+        with pytest.raises(FameError, match=r"Not all .* b .*Permission denied"):
+            empty_trash(root)
+        assert discarded(root) == [thrown], "it can be tried again"
+        (thrown / "resume").chmod(0o700)
+        empty_trash(root)
+        assert not discarded(root)
 
 
 def test_what_trains_or_waits_or_is_not_ours_is_not_moved(tmp_path: Path) -> None:
