@@ -146,6 +146,25 @@ def data_show(name: SetName, as_json: AsJson = False) -> None:
     _describe(data.load(name, progress=StderrProgress()), as_json)
 
 
+UserColumn = Annotated[str | None, typer.Option("--user", help="The column of users.")]
+ItemColumn = Annotated[str | None, typer.Option("--item", help="The column of items.")]
+TimeColumn = Annotated[str | None, typer.Option("--time", help="The column of times.")]
+RatingColumn = Annotated[str | None, typer.Option("--rating", help="The column of ratings.")]
+EventColumn = Annotated[
+    str | None,
+    typer.Option("--event", help="The column of kinds of events, such as view or purchase."),
+]
+Separator = Annotated[
+    str | None,
+    typer.Option("--sep", help="What stands between columns: a character, '::' or tab."),
+]
+NoQuotes = Annotated[bool, typer.Option("--no-quotes", help="Quotes are letters as any other.")]
+Zone = Annotated[
+    str | None,
+    typer.Option("--timezone", help="Of dates that say none, like Europe/Paris. Default: UTC."),
+]
+
+
 @data_app.command("import")
 def data_import(
     path: Annotated[Path, typer.Argument(help="A table, sequences, or a folder; see above.")],
@@ -164,22 +183,14 @@ def data_import(
             "where at least 5 % of the test targets were chosen before.",
         ),
     ] = None,
-    user: Annotated[str | None, typer.Option(help="The column of users.")] = None,
-    item: Annotated[str | None, typer.Option(help="The column of items.")] = None,
-    time_column: Annotated[str | None, typer.Option("--time", help="The column of times.")] = None,
-    rating: Annotated[str | None, typer.Option(help="The column of ratings.")] = None,
-    event: Annotated[
-        str | None, typer.Option(help="The column of kinds of events, such as view or purchase.")
-    ] = None,
-    sep: Annotated[
-        str | None, typer.Option(help="What stands between columns: a character, '::' or tab.")
-    ] = None,
-    no_quotes: Annotated[
-        bool, typer.Option("--no-quotes", help="Quotes are letters as any other.")
-    ] = False,
-    timezone: Annotated[
-        str | None, typer.Option(help="Of dates that say none, like Europe/Paris. Default: UTC.")
-    ] = None,
+    user: UserColumn = None,
+    item: ItemColumn = None,
+    time_column: TimeColumn = None,
+    rating: RatingColumn = None,
+    event: EventColumn = None,
+    sep: Separator = None,
+    no_quotes: NoQuotes = False,
+    timezone: Zone = None,
     core: Annotated[
         int, typer.Option(help="Drop users and items with fewer interactions, until none is left.")
     ] = 0,
@@ -237,7 +248,7 @@ def data_import(
         time=time_column,
         rating=rating,
         event=event,
-        sep={"tab": "\t", "\\t": "\t"}.get(sep or "", sep),
+        sep=_separator(sep),
         quotes=not no_quotes,
         timezone=timezone,
         core=core,
@@ -259,6 +270,62 @@ def data_import(
         told=lambda text: typer.echo(text, err=True),
     )
     _describe(data.load(name), as_json)
+
+
+@data_app.command("append")
+def data_append(
+    name: SetName,
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="Newer clicks.")],
+    items: Annotated[
+        Path | None,
+        typer.Option(help="Titles and values of new items, or of known ones that changed."),
+    ] = None,
+    user: UserColumn = None,
+    item: ItemColumn = None,
+    time_column: TimeColumn = None,
+    rating: RatingColumn = None,
+    event: EventColumn = None,
+    sep: Separator = None,
+    no_quotes: NoQuotes = False,
+    timezone: Zone = None,
+    skip_bad: Annotated[
+        int | None, typer.Option(metavar="N", help="Drop up to N rows that cannot be read.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Adds newer clicks to an imported set, and says what became of every row.
+
+    The file is read by the columns and cleaned by the options of the import (core, min-rating,
+    events, session-gap, dedupe, in-order), so that the set is what importing all files at once
+    would give: the core is that of all rows, and lets earlier ones in that it had left out;
+    sessions are cut anew. Rows that the set has already (person, item and time) count once.
+    Histories stay in order of time; at equal times newer clicks stand last. The options here are
+    for a file that is written otherwise than the first one.
+    """
+    given = {
+        "user": user,
+        "item": item,
+        "time": time_column,
+        "rating": rating,
+        "event": event,
+        "sep": _separator(sep),
+        "quotes": False if no_quotes else None,
+        "timezone": timezone,
+        "skip_bad": skip_bad,
+    }
+    data.append_file(
+        path,
+        name,
+        items=items,
+        reading={key: value for key, value in given.items() if value is not None},
+        told=lambda text: typer.echo(text, err=True),
+    )
+    _describe(data.load(name), as_json)
+
+
+def _separator(text: str | None) -> str | None:
+    """A tab is hard to type."""
+    return {"tab": "\t", "\\t": "\t"}.get(text or "", text)
 
 
 def _listed(text: str | None, option: str) -> tuple[str, ...]:
