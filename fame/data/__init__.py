@@ -2,7 +2,7 @@
 
 from fame.data.catalogue import facet_columns, read_items, write_items
 from fame.data.dataset import Dataset, SetInfo, list_sets, load, read_log
-from fame.data.imports import Wishes, append_file, import_file
+from fame.data.imports import Wishes, append_file, import_file, version
 from fame.data.sequences import Interactions
 
 __all__ = [
@@ -17,5 +17,6 @@ __all__ = [
     "load",
     "read_items",
     "read_log",
+    "version",
     "write_items",
 ]

@@ -526,6 +526,14 @@ def names() -> list[str]:
     return sorted(path.parent.name for path in _home().glob("*/about.json"))
 
 
+def version(name: str) -> int:
+    """Changes whenever an imported set is written; 0 for what is none."""
+    try:
+        return (_home() / name / "about.json").stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
 def describe(name: str) -> str:
     """One line about an imported set."""
     try:
