@@ -20,6 +20,7 @@ import state
 from components import quiet, section, title_window
 from fame.checkpoint import Checkpoint
 from fame.data import Dataset
+from fame.data.registry import SETS
 from fame.errors import CheckpointError, DataError, FameError
 from fame.models.registry import spec_of
 from fame.opening import best_opening
@@ -155,14 +156,43 @@ def item_search(opened: Checkpoint, place: DeltaGenerator, label: str, hint: str
 
 
 def people_of(opened: Checkpoint) -> Dataset | None:
-    """The data set of a checkpoint, where it is at hand and has the same catalogue."""
+    """The data set of a checkpoint, where it is at hand and knows all of its items.
+
+    It is in the item numbers of the checkpoint, also where it has grown and has others.
+    """
     try:
-        data = resources.dataset(opened.data.name)
-        opened.check_catalogue(data.interactions)
+        return resources.fitted(opened).dataset
     except FameError as error:
         logger.info("No people for %s: %s", opened.name, error)
         return None
-    return data
+
+
+def with_new_items(opened: Checkpoint) -> Checkpoint:
+    """The checkpoint with what its data set has grown by, where it can rank that from values."""
+    if opened.data.name in SETS:  # which never grow
+        return opened
+    try:
+        return resources.with_new_items(opened)
+    except FameError as error:
+        logger.info("No new items for %s: %s", opened.name, error)
+        return opened
+
+
+def tell_growth(opened: Checkpoint, *, stored: bool = False) -> None:
+    """Says that the data set has grown since training, and what becomes of what is new.
+
+    Args:
+        stored: Whether the page shows what is stored with the checkpoint, and so no new item.
+    """
+    if opened.data.name in SETS:
+        return
+    try:
+        growth = resources.fitted(opened).growth
+    except FameError:  # told where people are chosen
+        return
+    if growth is not None:
+        told = growth.sentences()
+        quiet(f"{told[0]} New items are not on this page." if stored else " ".join(told))
 
 
 def _own(opened: Checkpoint, data: Dataset | None) -> Person:

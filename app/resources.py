@@ -39,7 +39,7 @@ from fame.checkpoint import (
 )
 from fame.comparison import Compared, compare_checkpoints, why_not
 from fame.config import ModelConfig, ModelName, TrainConfig
-from fame.data import Dataset, load
+from fame.data import Dataset, load, version
 from fame.data.catalogue import facet_columns, values_by_facet
 from fame.errors import FameError
 from fame.experiments.choice import Choice, choose_settings
@@ -53,6 +53,9 @@ from fame.facets.above_base import BaseRates
 from fame.facets.agreement import Agreement, facet_agreement
 from fame.facets.estimates import items_among
 from fame.facets.spaces import space_vectors
+from fame.grown import Fitted
+from fame.grown import fitted as fit_to
+from fame.grown import with_new_items as add_new_items
 from fame.head_names import NAMES, choose_names, read_head_names
 from fame.lens.experts import ExpertAccount, expert_account
 from fame.lens.faithfulness import DeletionCurve, Measure, deletion_curves
@@ -198,20 +201,44 @@ def base_rates(opened: Checkpoint) -> BaseRates:
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
-def _dataset(name: str) -> Dataset:
+def _dataset(name: str, version: int) -> Dataset:
     return load(name, offline=True)
 
 
 def dataset(name: str) -> Dataset:
     """A data set that is at hand; ``DataError`` where it would have to be fetched."""
     with st.spinner("Reading the data set …"):
-        return _dataset(name)
+        return _dataset(name, version(name))
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _fitted(checkpoint_hash: str, version: int, _opened: Checkpoint) -> Fitted:
+    return fit_to(_opened, dataset(_opened.data.name))
+
+
+def fitted(opened: Checkpoint) -> Fitted:
+    """The data set of a checkpoint in its item numbers; ``FameError`` where it has none."""
+    return _fitted(opened.hash, version(opened.data.name), opened)
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _with_new_items(checkpoint_hash: str, version: int, _opened: Checkpoint) -> Checkpoint:
+    return add_new_items(_opened, dataset(_opened.data.name))
+
+
+def with_new_items(opened: Checkpoint) -> Checkpoint:
+    """A checkpoint that ranks its set's new items, too; ``FameError`` where there is no set."""
+    return _with_new_items(opened.hash, version(opened.data.name), opened)
 
 
 @st.cache_resource(max_entries=16, show_spinner="Looking at the data set …")
+def _choice(name: str, version: int, model: str) -> Choice:
+    return choose_settings(dataset(name), {"model": model})
+
+
 def choice(name: str, model: str) -> Choice:
     """The settings that a data set without a recipe gets, and why."""
-    return choose_settings(dataset(name), {"model": model})
+    return _choice(name, version(name), model)
 
 
 # --- one history; keyed by what the model reads and by what the desk does to it ------------------
@@ -876,7 +903,9 @@ def _estimating(
 
     def work() -> None:
         try:
-            under_way.found = estimate(_dataset(data), model, training, device, _paces)
+            under_way.found = estimate(
+                _dataset(data, version(data)), model, training, device, _paces
+            )
         except FameError as error:
             under_way.error = str(error)
         except Exception:

@@ -34,9 +34,9 @@ if TYPE_CHECKING:
     import numpy as np
 
     from fame.checkpoint import Checkpoint
-    from fame.data import Interactions
     from fame.experiments.variants import Variant
     from fame.facets.agreement import Agreement
+    from fame.grown import Fitted
     from fame.models.sequence_model import Intervention
     from fame.presentation.names import HeadNames
     from fame.survey import Facets
@@ -146,6 +146,25 @@ def data_show(name: SetName, as_json: AsJson = False) -> None:
     _describe(data.load(name, progress=StderrProgress()), as_json)
 
 
+UserColumn = Annotated[str | None, typer.Option("--user", help="The column of users.")]
+ItemColumn = Annotated[str | None, typer.Option("--item", help="The column of items.")]
+TimeColumn = Annotated[str | None, typer.Option("--time", help="The column of times.")]
+RatingColumn = Annotated[str | None, typer.Option("--rating", help="The column of ratings.")]
+EventColumn = Annotated[
+    str | None,
+    typer.Option("--event", help="The column of kinds of events, such as view or purchase."),
+]
+Separator = Annotated[
+    str | None,
+    typer.Option("--sep", help="What stands between columns: a character, '::' or tab."),
+]
+NoQuotes = Annotated[bool, typer.Option("--no-quotes", help="Quotes are letters as any other.")]
+Zone = Annotated[
+    str | None,
+    typer.Option("--timezone", help="Of dates that say none, like Europe/Paris. Default: UTC."),
+]
+
+
 @data_app.command("import")
 def data_import(
     path: Annotated[Path, typer.Argument(help="A table, sequences, or a folder; see above.")],
@@ -164,22 +183,14 @@ def data_import(
             "where at least 5 % of the test targets were chosen before.",
         ),
     ] = None,
-    user: Annotated[str | None, typer.Option(help="The column of users.")] = None,
-    item: Annotated[str | None, typer.Option(help="The column of items.")] = None,
-    time_column: Annotated[str | None, typer.Option("--time", help="The column of times.")] = None,
-    rating: Annotated[str | None, typer.Option(help="The column of ratings.")] = None,
-    event: Annotated[
-        str | None, typer.Option(help="The column of kinds of events, such as view or purchase.")
-    ] = None,
-    sep: Annotated[
-        str | None, typer.Option(help="What stands between columns: a character, '::' or tab.")
-    ] = None,
-    no_quotes: Annotated[
-        bool, typer.Option("--no-quotes", help="Quotes are letters as any other.")
-    ] = False,
-    timezone: Annotated[
-        str | None, typer.Option(help="Of dates that say none, like Europe/Paris. Default: UTC.")
-    ] = None,
+    user: UserColumn = None,
+    item: ItemColumn = None,
+    time_column: TimeColumn = None,
+    rating: RatingColumn = None,
+    event: EventColumn = None,
+    sep: Separator = None,
+    no_quotes: NoQuotes = False,
+    timezone: Zone = None,
     core: Annotated[
         int, typer.Option(help="Drop users and items with fewer interactions, until none is left.")
     ] = 0,
@@ -237,7 +248,7 @@ def data_import(
         time=time_column,
         rating=rating,
         event=event,
-        sep={"tab": "\t", "\\t": "\t"}.get(sep or "", sep),
+        sep=_separator(sep),
         quotes=not no_quotes,
         timezone=timezone,
         core=core,
@@ -259,6 +270,62 @@ def data_import(
         told=lambda text: typer.echo(text, err=True),
     )
     _describe(data.load(name), as_json)
+
+
+@data_app.command("append")
+def data_append(
+    name: SetName,
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="Newer clicks.")],
+    items: Annotated[
+        Path | None,
+        typer.Option(help="Titles and values of new items, or of known ones that changed."),
+    ] = None,
+    user: UserColumn = None,
+    item: ItemColumn = None,
+    time_column: TimeColumn = None,
+    rating: RatingColumn = None,
+    event: EventColumn = None,
+    sep: Separator = None,
+    no_quotes: NoQuotes = False,
+    timezone: Zone = None,
+    skip_bad: Annotated[
+        int | None, typer.Option(metavar="N", help="Drop up to N rows that cannot be read.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Adds newer clicks to an imported set, and says what became of every row.
+
+    The file is read by the columns and cleaned by the options of the import (core, min-rating,
+    events, session-gap, dedupe, in-order), so that the set is what importing all files at once
+    would give: the core is that of all rows, and lets earlier ones in that it had left out;
+    sessions are cut anew. Rows that the set has already (person, item and time) count once.
+    Histories stay in order of time; at equal times newer clicks stand last. The options here are
+    for a file that is written otherwise than the first one.
+    """
+    given = {
+        "user": user,
+        "item": item,
+        "time": time_column,
+        "rating": rating,
+        "event": event,
+        "sep": _separator(sep),
+        "quotes": False if no_quotes else None,
+        "timezone": timezone,
+        "skip_bad": skip_bad,
+    }
+    data.append_file(
+        path,
+        name,
+        items=items,
+        reading={key: value for key, value in given.items() if value is not None},
+        told=lambda text: typer.echo(text, err=True),
+    )
+    _describe(data.load(name), as_json)
+
+
+def _separator(text: str | None) -> str | None:
+    """A tab is hard to type."""
+    return {"tab": "\t", "\\t": "\t"}.get(text or "", text)
 
 
 def _listed(text: str | None, option: str) -> tuple[str, ...]:
@@ -499,7 +566,8 @@ def evaluate(
     if split not in ("test", "valid"):
         raise FameError(f"--split must be test or valid, not {split!r}.")
     loaded = _load_checkpoint(checkpoint, device)
-    histories = _histories(loaded, data_name)
+    loaded, found = _fitted(loaded, data_name)
+    histories = found.dataset.interactions
     if histories.repeats != loaded.data.repeats:
         typer.echo(
             f"Note: {loaded.name} was trained on a set with repeats={loaded.data.repeats} and "
@@ -513,8 +581,9 @@ def evaluate(
         "split": split,
         **figures,
         "seconds": time.perf_counter() - started,
-        "fingerprint": histories.fingerprint,
+        "fingerprint": found.fingerprint,
         "repeats": histories.repeats,
+        **_grown(found),
     }
     if as_json:
         print_json(answer)
@@ -587,7 +656,7 @@ def trace(
     asked = _asked_items(user, items, item)
     loaded = _load_checkpoint(checkpoint, "cpu")
     made_of = None if new is None else values_named(new, loaded.value_names)
-    history, held_out, _ = _history(loaded, user, asked)
+    loaded, history, held_out, found = _history(loaded, user, asked)
     for left_out in without or []:
         history = leave_out(history, loaded.item_index(left_out))
     traced = trace_history(
@@ -605,7 +674,7 @@ def trace(
         value_names=loaded.value_names,
         new=made_of,
         names=_head_names(loaded).names,
-    )
+    ) | _grown(found)
     if as_json:
         print_json(answer)
     else:
@@ -639,7 +708,7 @@ def report(
     check_file(out, overwrite=overwrite)
     asked = _asked_items(user, items, item)
     loaded = _load_checkpoint(checkpoint, "cpu")
-    history, held_out, histories = _history(loaded, user, asked)
+    loaded, history, held_out, found = _history(loaded, user, asked)
     subject = Subject(
         history=history,
         person=user,
@@ -648,7 +717,7 @@ def report(
         intervention=_intervention(gate, mute, solo),
         link=link,
     )
-    baselines = None if histories is None else CountingBaselines(histories)
+    baselines = None if found is None else CountingBaselines(found.dataset.interactions)
     content = gather(loaded, subject, k=top_k, baselines=baselines)
     write_report(out, content, datetime.now(UTC))
     typer.echo(f"The report is in {out}.", err=True)
@@ -695,7 +764,8 @@ def recommend(
         raise FameError(f"{out}: lists are written as Parquet; give it a name ending in .parquet.")
     check_file(out, overwrite=overwrite)
     loaded = _load_checkpoint(checkpoint, device)
-    histories = _histories(loaded, data_name)
+    loaded, found = _fitted(loaded, data_name)
+    histories = found.dataset.interactions
     started = time.perf_counter()
     people = people_known(histories, split) if users is None else people_in(users, histories)  # type: ignore[arg-type]
     rows = write_recommendations(
@@ -713,13 +783,15 @@ def recommend(
         "without_history": len(histories) - len(people) if users is None else 0,
         "rows": rows,
         "seconds": time.perf_counter() - started,
+        **_grown(found),
     }
     if as_json:
         print_json(answer)
         return
     typer.echo(f"{rows:,} rows for {len(people):,} people in {answer['seconds']:.1f} s: {out}")
     if answer["without_history"]:
-        typer.echo(f"{answer['without_history']:,} people have nothing before the {split} item.")
+        where = f"before the {split} item" if split else "that the model knows"
+        typer.echo(f"{answer['without_history']:,} people have nothing {where}.")
 
 
 @app.command()
@@ -810,7 +882,7 @@ def survey(
     from fame.survey import survey as run_survey
 
     loaded = _load_checkpoint(checkpoint, device)
-    histories = _histories(loaded, None)
+    histories = _fitted(loaded, None, place=False)[1].dataset.interactions
     people, faithfulness = run_survey(
         loaded, histories, sample=sample, seed=seed, on_progress=StderrProgress()
     )
@@ -869,7 +941,8 @@ def facets(
         return
     found = None
     try:
-        histories = _histories(loaded, None, offline=True)
+        held = _fitted(loaded, None, offline=True, place=False)[1]
+        histories = held.dataset.interactions
     except FameError as error:
         known, remedy = loaded.data.name, ""
         if known not in {info.name for info in data.list_sets()}:
@@ -1272,20 +1345,37 @@ def _load_checkpoint(path: Path, device: str) -> Checkpoint:
     return load_checkpoint(path, resolve_device(device))
 
 
-def _histories(
-    checkpoint: Checkpoint, data_name: str | None, *, offline: bool = False
-) -> Interactions:
-    """The histories to use with a checkpoint; another catalogue is refused, other ones are said."""
+def _fitted(
+    checkpoint: Checkpoint, data_name: str | None, *, offline: bool = False, place: bool = True
+) -> tuple[Checkpoint, Fitted]:
+    """The histories to use with a checkpoint, and the checkpoint with the items that it can add.
+
+    Another catalogue is refused; that a set has grown, or has other histories, is said.
+
+    Args:
+        place: Whether new items are ranked from their values, where they can be.
+    """
+    from fame.grown import fitted, with_new_items
+
     name = data_name or checkpoint.data.name
-    histories = data.load(name, offline=offline, progress=StderrProgress()).interactions
-    checkpoint.check_catalogue(histories)
-    if histories.fingerprint != checkpoint.data.fingerprint:
-        typer.echo(
-            f"Note: the histories of {histories.name} differ from those {checkpoint.name} was "
-            "trained on, so its figures are not the model card's.",
-            err=True,
-        )
-    return histories
+    dataset = data.load(name, offline=offline, progress=StderrProgress())
+    checkpoint = with_new_items(checkpoint, dataset) if place else checkpoint
+    found = fitted(checkpoint, dataset)
+    told = [] if found.growth is None else found.growth.sentences()
+    if found.other:
+        told = [
+            f"The histories of {name} differ from those {checkpoint.name} was trained on, so its "
+            "figures are not the model card's."
+        ]
+    for sentence in told:
+        typer.echo(f"Note: {sentence}", err=True)
+    return checkpoint, found
+
+
+def _grown(found: Fitted | None) -> dict[str, Any]:
+    """What a JSON answer says of a set that has grown; nothing of one that has not."""
+    growth = None if found is None else found.growth
+    return {} if growth is None else {"grown": growth.to_json()}
 
 
 def _asked_items(user: str | None, items: str | None, item: list[str] | None) -> list[str]:
@@ -1303,14 +1393,18 @@ def _asked_items(user: str | None, items: str | None, item: list[str] | None) ->
 
 def _history(
     checkpoint: Checkpoint, user: str | None, items: list[str]
-) -> tuple[np.ndarray, int | None, Interactions | None]:
-    """A history's item indices; of a user also the item held out behind it, and everybody's."""
+) -> tuple[Checkpoint, np.ndarray, int | None, Fitted | None]:
+    """A history's item indices; of a user also the item held out behind it, and everybody's.
+
+    Of a set that has grown the checkpoint comes with the new items that it can rank.
+    """
     import numpy as np
 
     if user is not None:
-        histories = _histories(checkpoint, None)
-        return *histories.split_user(histories.user_index(user)), histories
-    return np.array([checkpoint.item_index(item) for item in items]), None, None
+        checkpoint, found = _fitted(checkpoint, None)
+        histories = found.dataset.interactions
+        return checkpoint, *histories.split_user(histories.user_index(user)), found
+    return checkpoint, np.array([checkpoint.item_index(item) for item in items]), None, None
 
 
 def _intervention(gate: str | None, mute: list[str] | None, solo: list[str] | None) -> Intervention:

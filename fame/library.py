@@ -22,6 +22,7 @@ from fame.data.sequences import Split
 from fame.errors import ConfigError, FameError
 from fame.evaluate import evaluate
 from fame.facets.spaces import every_space
+from fame.grown import fitted, with_new_items
 from fame.head_names import read_head_names
 from fame.hub import SCHEME, load_from_hub
 from fame.lens.answer import trace_answer
@@ -196,6 +197,8 @@ class Model:
     def evaluate(self, data: Dataset | str | None = None, split: Split = "test") -> dict[str, Any]:
         """Leave-one-out figures over the whole catalogue, as ``python -m fame evaluate`` has them.
 
+        Of a set that has grown since, new items are as in :mod:`fame.grown`.
+
         Args:
             data: A data set or its name; by default the one that it was trained on.
             split: ``test`` or ``valid``.
@@ -206,8 +209,8 @@ class Model:
         if split not in ("test", "valid"):
             raise FameError(f"A split is test or valid, not {split!r}.")
         held = data if isinstance(data, Dataset) else load_data(data or self.checkpoint.data.name)
-        self.checkpoint.check_catalogue(held.interactions)
-        return evaluate(self.checkpoint.model, held.interactions, split)
+        checkpoint = with_new_items(self.checkpoint, held)
+        return evaluate(checkpoint.model, fitted(checkpoint, held).dataset.interactions, split)
 
     def _numbers(self) -> dict[str, int]:
         return {own: row for row, own in enumerate(self.checkpoint.items["item_id"].tolist(), 1)}

@@ -30,7 +30,7 @@ def people_known(data: Interactions, split: Split | None) -> list[int]:
         DataError: where nobody has one.
     """
     if split is None:
-        return list(range(len(data)))
+        return np.flatnonzero(np.diff(data.offsets)).tolist()
     people = held_out(data, split).users.tolist()
     if not people:
         raise DataError(f"Nobody in {data.name!r} has anything before the {split} item.")
@@ -87,9 +87,15 @@ def histories_of(
     """What each person is known by: everything, or what stands before the item of a split.
 
     Raises:
-        DataError: where somebody has nothing before that item.
+        DataError: where somebody has nothing, or nothing before that item.
     """
     if split is None:
+        for user in people:
+            if not len(data.sequence(user)):
+                raise DataError(
+                    f"User {data.user_ids[user]!r} of {data.name!r} clicked only items that the "
+                    "model does not know."
+                )
         return [data.sequence(user) for user in people]
     return [data.split_user(user, split)[0] for user in people]
 

@@ -12,6 +12,7 @@ import resources
 import tables
 from cards import Line
 from fame.errors import FameError
+from fame.grown import known_clicks
 from fame.lens.trace import fused_table
 from fame.presentation.names import OTHER_LISTS
 from fame.presentation.palette import NEUTRAL
@@ -64,7 +65,10 @@ def _lists(scene: Scene) -> tuple[dict[str, np.ndarray], list[str]]:
                 "the Train page makes one."
             )
         for name, baseline in trained.items():
-            traced = resources.trace(baseline, scene.history)
+            known = known_clicks(scene.history, baseline)
+            if not len(known):  # all of them new since it was trained
+                continue
+            traced = resources.trace(baseline, known)
             found[name] = fused_table(traced, scene.k)["item"].to_numpy()
     except FameError as error:
         missing.append(str(error))

@@ -192,7 +192,7 @@ def _mapped(scene: Scene) -> tuple[int, int]:
 
 
 def _show_maps(scene: Scene) -> None:
-    opened = scene.opened
+    opened = resources.checkpoint(scene.opened.path.name)  # new items are on no map
     try:
         projection = resources.projection(opened)
     except CheckpointError as error:
@@ -205,8 +205,8 @@ def _show_maps(scene: Scene) -> None:
     latest = set(scene.history[-_MARKED:].tolist())
     drawn = {
         item: mark
-        for item, mark in map_of.marks(opened, person, scene.k).items()
-        if mark != "History" or item in latest
+        for item, mark in map_of.marks(scene.opened, person, scene.k).items()
+        if item <= len(opened.items) and (mark != "History" or item in latest)
     }
     maps = [map_of.space(opened, projection, f"head_{head}", drawn) for head in _mapped(scene)]
     colouring = map_of.colouring(opened, next(iter(tables.colourings(opened.items))))

@@ -48,6 +48,7 @@ def main() -> None:
     opened = pickers.checkpoint_picker()
     person = pickers.person_picker(opened)
     badge(opened)
+    pickers.tell_growth(opened, stored=True)
     with st.sidebar:
         k = pickers.list_length()
         _choose_overlay()

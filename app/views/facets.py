@@ -64,6 +64,7 @@ def main() -> None:
     opened = pickers.checkpoint_picker()
     state.of_data(opened.data.name)
     badge(opened)
+    pickers.tell_growth(opened, stored=True)
     found = _stored(opened)
     if found is None:
         components.tell(place)

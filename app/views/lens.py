@@ -49,10 +49,11 @@ PARTS = {  # in the order of state.PARTS: what the button says, what draws it, w
 def main() -> None:
     state.begin("lens", (*state.PERSON_NAMES, *OWN))
     place = components.page_head(QUESTION)
-    opened = pickers.checkpoint_picker()
+    opened = pickers.with_new_items(pickers.checkpoint_picker())
     row = st.container(horizontal=True, vertical_alignment="center")
     with row:
         badge(opened)
+    pickers.tell_growth(opened)
     person = pickers.person_picker(opened)
     scene = set_up(opened, person, state.get("k"))
     if not state.presenting():

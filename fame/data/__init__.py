@@ -2,7 +2,7 @@
 
 from fame.data.catalogue import facet_columns, read_items, write_items
 from fame.data.dataset import Dataset, SetInfo, list_sets, load, read_log
-from fame.data.imports import Wishes, import_file
+from fame.data.imports import Wishes, append_file, import_file, version
 from fame.data.sequences import Interactions
 
 __all__ = [
@@ -10,11 +10,13 @@ __all__ = [
     "Interactions",
     "SetInfo",
     "Wishes",
+    "append_file",
     "facet_columns",
     "import_file",
     "list_sets",
     "load",
     "read_items",
     "read_log",
+    "version",
     "write_items",
 ]

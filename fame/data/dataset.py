@@ -271,4 +271,7 @@ def _load_imported(name: str) -> Dataset:
 
 def _own(data: Interactions, items: pd.DataFrame, about: imports.About) -> Dataset:
     assert about.repeats_by is not None, "who reads it makes up for it"
-    return Dataset(data, items, f"imported from {about.file}", about.repeats_by, about.report)
+    source = f"imported from {about.file}"
+    if later := len((about.report or {}).get("appended", ())):
+        source += f" and {later:,} later file{'s' * (later != 1)}"
+    return Dataset(data, items, source, about.repeats_by, about.report)

@@ -9,7 +9,7 @@ import tempfile
 import zoneinfo
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, get_args
@@ -20,10 +20,22 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from fame.data.catalogue import align, read_items, write_items
+from fame.data.append import (
+    ALREADY,
+    Appended,
+    already_there,
+    begins_anew,
+    grown_catalogue,
+    in_one_unit,
+    joined,
+    older_clicks,
+    taken,
+    text_ids,
+)
+from fame.data.catalogue import align, facet_columns, has_title, read_items, write_items
 from fame.data.columns import Roles, choose, listed, time_columns
 from fame.data.fetch import cache_folder
-from fame.data.histories import Ties, by_session, counted_histories
+from fame.data.histories import Ties, by_person_and_time, by_session, counted_histories
 from fame.data.opening import Opened, opened
 from fame.data.own_items import MISSING, OwnItems, own_items
 from fame.data.readers import Log, read_sequences
@@ -41,12 +53,13 @@ from fame.data.tables import OwnTable, Rows, parts_table, table_in
 from fame.data.texttables import is_sequences
 from fame.data.times import bad_times, read_times
 from fame.errors import DataError
-from fame.files import write_json
+from fame.files import locked, write_json
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 # From this share of titled items on, nothing is said of the others.
 _ENOUGH_TITLES = 0.9
 _SHOWN = 5  # rows before anything is kept
+_ROWS, _CATALOGUE = "rows.parquet", "catalogue.parquet"
 _GAP = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)\s*([smhd])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
@@ -130,6 +143,8 @@ class About:
         report: What the import did, as :class:`fame.data.report.ImportReport` has it.
 
     These four are ``None`` in a set that an earlier version kept: there the share decides.
+
+        second: How many of the kept times make a second; ``None`` where nobody knows.
     """
 
     file: str
@@ -141,6 +156,24 @@ class About:
     repeats_by: ChosenBy | None = None
     repeated_targets: float | None = None
     report: dict[str, Any] | None = None
+    second: int | None = None
+
+
+@dataclass(frozen=True)
+class _Made:
+    """What a set's folder holds.
+
+    Attributes:
+        rows: The interactions that were read and not dropped for what they say, by person and in
+            order: also those that the core leaves out, sessions uncut and duplicates there.
+        catalogue: As it was given, with items that nobody clicked.
+    """
+
+    data: Interactions
+    items: pd.DataFrame
+    about: About
+    rows: Log
+    catalogue: pd.DataFrame | None
 
 
 def import_file(
@@ -158,7 +191,7 @@ def import_file(
         DataError: where the name cannot be given, or a file cannot be read.
     """
     _check_name(name, replace)
-    _keep(*read_file(path, name, items, repeats, wishes, told))
+    _keep(_read(path, name, items, repeats, wishes, told))
 
 
 def read_file(
@@ -187,12 +220,28 @@ def read_file(
     Raises:
         DataError: where a file cannot be read.
     """
+    made = _read(path, name, items, repeats, wishes, told)
+    return made.data, made.items, made.about
+
+
+def _read(
+    path: Path,
+    name: str,
+    items: Path | None,
+    repeats: Repeats | None,
+    wishes: Wishes | None,
+    told: Callable[[str], None] | None,
+) -> _Made:
     wishes = wishes or Wishes()
     if wishes.facets and items is None:
         raise DataError("--facet names a column of a catalogue; give that with --items.")
     own = None if items is None else own_items(items, wishes.quotes, wishes.facets)
-    with _read_log(path, wishes, told or (lambda _: None)) as found:
+    with _read_log(path, wishes, told or _unheard) as found:
         return _ordered(name, path, found, wishes, own, repeats)
+
+
+def _unheard(text: str) -> None:
+    """Where nobody asked what the file was taken for."""
 
 
 def _ordered(
@@ -202,11 +251,10 @@ def _ordered(
     wishes: Wishes,
     own: OwnItems | None,
     repeats: Repeats | None,
-) -> tuple[Interactions, pd.DataFrame, About]:
+) -> _Made:
     """Makes histories of what was found, and a report."""
     catalogue = found.items if own is None else own.frame
     notes = () if own is None else own.notes
-    ties: Ties = "file" if wishes.in_order else "random"
     if found.log.times is None:
         if wishes.dedupe:
             raise DataError(f"--dedupe needs times, and {path} has none.")
@@ -216,9 +264,7 @@ def _ordered(
     else:
         order = "in order of time, equal times in a random order fixed by the set"
     filters = f"{_filters(wishes)}; {order}"
-    logged = found.log
-    if wishes.session_gap is not None:
-        logged = _sessions(found, path, wishes)
+    logged, ties = _sessions(found, path, wishes), _ties(wishes)
     data, counted = counted_histories(
         name, logged, core=wishes.core, filters=filters, ties=ties, dedupe=wishes.dedupe
     )
@@ -264,14 +310,228 @@ def _ordered(
         repeats_by="given" if repeats else "share",
         repeated_targets=share,
         report=report.to_json(),
+        second=found.second,
     )
     assert about.repeats is not None, "it was just chosen"
-    return dataclasses.replace(data, repeats=about.repeats), described, about
+    return _Made(
+        dataclasses.replace(data, repeats=about.repeats),
+        described,
+        about,
+        taken(log, by_person_and_time(logged, ties)),
+        catalogue,
+    )
+
+
+def append_file(
+    path: Path,
+    name: str,
+    items: Path | None = None,
+    reading: Mapping[str, Any] | None = None,
+    told: Callable[[str], None] | None = None,
+) -> None:
+    """Adds newer clicks to an imported set; the set is then what all files together give.
+
+    The file is read and cleaned by the options that the set was imported with, and each of them is
+    done again over the rows of all files: the core may let rows of earlier files in that it had
+    left out, and sessions are cut anew. Rows that the set has already, by person, item and time,
+    are dropped. Equal times stand in their former order, and newer clicks behind them. Whatever
+    fails leaves the set as it was.
+
+    Args:
+        path: The file.
+        name: The set.
+        items: A catalogue of new items, and of known ones of which it says something else.
+        reading: How to read this file, where it is otherwise than in the set's options:
+            ``user``, ``item``, ``time``, ``rating``, ``event``, ``sep``, ``quotes``, ``timezone``
+            and ``skip_bad`` of :class:`Wishes`.
+        told: Given what the file was taken for, with its first rows, before anything is kept.
+
+    Raises:
+        DataError: where the set is a published one, none, or of an earlier version, which kept no
+            rows; where the file has other columns, or cannot be read.
+    """
+    if name in SETS:
+        raise DataError(
+            f"{name!r} is a published data set and stays as it is; import your own clicks under a "
+            "name of their own."
+        )
+    if name not in names():
+        there = f"there are {', '.join(names())}" if names() else "none is there"
+        raise DataError(
+            f"There is no imported set {name!r} to append to; {there}. Bring it in with "
+            "`python -m fame data import`."
+        )
+    with _held(name):
+        former = _stored(name)
+        report = former.about.report
+        assert report is not None, "who keeps rows keeps a report"
+        options: dict[str, Any] = {
+            key: tuple(own) if isinstance(own, list) else own
+            for key, own in report["options"].items()
+        }
+        wishes = dataclasses.replace(Wishes(**options), **(reading or {}))
+        own = None
+        if items is not None:
+            known = () if former.catalogue is None else tuple(facet_columns(former.catalogue))
+            own = own_items(items, wishes.quotes, known=known)
+        before = {
+            role: column
+            for role, column in report["columns"].items()
+            if column is not None and getattr(wishes, role) is None and _is_read(role, wishes)
+        }
+        with _read_log(path, wishes, told or _unheard, _Before(name, before)) as found:
+            grown = _grown(former, path, found, wishes, own)
+        _keep(grown, lock=False)
+
+
+def _is_read(role: str, wishes: Wishes) -> bool:
+    """Whether what a set is depends on a column."""
+    asked = {"rating": wishes.min_rating is not None, "event": bool(wishes.events)}
+    return asked.get(role, True)
+
+
+def _grown(former: _Made, path: Path, found: _Found, wishes: Wishes, own: OwnItems | None) -> _Made:
+    """A set and what was found, as one set."""
+    name, about, report = former.data.name, former.about, former.about.report
+    assert report is not None
+    added = found.log
+    if (added.times is None) != (former.rows.times is None):
+        has, lacks = (path, f"the set {name!r}") if added.times is not None else (name, path)
+        raise DataError(
+            f"{path} does not fit: {has} has times and {lacks} has none; give them all times, or "
+            f"import everything anew with --name {name} --replace."
+        )
+    second = about.second
+    stored = former.rows
+    if stored.times is not None and added.times is not None:
+        forms = [own["form"] for own in (report["times"], found.times) if own]
+        if None in (found.second, second) and (found.second != second or len(set(forms)) > 1):
+            raise DataError(
+                f"{path} does not fit: its times are {forms[-1]}, and those of {name!r} are "
+                f"{forms[0]}; write them alike."
+            )
+        before, after, second = in_one_unit(stored.times, second, added.times, found.second)
+        stored = dataclasses.replace(stored, times=before)
+        added = dataclasses.replace(added, times=after)
+    order = by_person_and_time(added, _ties(wishes))
+    at = order if found.kept is None else found.kept[order]
+    dropped = dict(found.dropped)
+    many = len(stored.users)
+    whole = joined(_with_text_ids(stored), _with_text_ids(taken(added, order)))
+    notes = [*found.notes, *(own.notes if own else ())]
+    if whole.times is not None:
+        again = already_there(whole, many)
+        if again.any():
+            dropped[ALREADY] = np.sort(at[again])
+            whole = taken(whole, np.append(np.ones(many, bool), ~again).nonzero()[0])
+            at = at[~again]
+    elif people := begins_anew(whole, many):
+        raise DataError(
+            f"{path} begins, for all {people:,} people whom it shares with {name!r}, with what the "
+            "set has of them, so it seems to hold those clicks once more, and without times nobody "
+            "can tell; leave them out of the file, or import it with "
+            f"--name {name} --replace."
+        )
+    else:
+        notes.append("without times nobody can tell whether the set had these clicks already")
+    # Rows of the set stand in their order already, which equal times keep.
+    logged = whole
+    if wishes.session_gap is not None:
+        logged = by_session(whole, _gap(second, found, path, wishes))
+    data, counted = counted_histories(
+        name,
+        logged,
+        core=wishes.core,
+        filters=about.filters,
+        ties="file",
+        dedupe=wishes.dedupe,
+    )
+    is_kept = np.ones(len(whole.users), dtype=bool)
+    for reason, rows in counted.dropped.items():
+        is_kept[rows] = False
+        if len(rows := rows[rows >= many]):
+            dropped[reason] = np.sort(at[rows - many])
+    kept = int(is_kept[many:].sum())
+    returned = int(is_kept[:many].sum()) - about.interactions
+    assert found.rows == kept + sum(map(len, dropped.values())), "rows in are rows out"
+    assert returned >= 0 and len(data.items) == about.interactions + returned + kept
+    ids = data.item_ids[1:].tolist()
+    newer = own
+    if newer is None and found.items is not None:
+        newer = OwnItems(str(path), found.items, ())
+    catalogue, changed, told = grown_catalogue(former.catalogue, newer, former.data.item_ids[1:])
+    described, titles = align(catalogue, ids), None
+    if catalogue is not None:
+        titles, _ = _match(catalogue, ids, str(path) if newer is None else newer.label)
+        titles["titled"] = titled(described)
+    known = set(former.data.item_ids.tolist())
+    is_new = np.array([item not in known for item in ids])
+    share = repeated_share(data)
+    repeats = about.repeats if about.repeats_by == "given" else repeats_by_share(share)
+    assert repeats is not None
+    if repeats != about.repeats:
+        notes.append(repeats_sentence(repeats, share, "share"))
+    own_report = Appended(
+        file=path.name,
+        form=found.form,
+        rows=found.rows,
+        kept=kept,
+        dropped=found.told(dropped),
+        returned=returned,
+        columns=found.columns,
+        ignored=found.ignored,
+        times=found.times,
+        older=None if whole.times is None else older_clicks(whole, many, is_kept[many:]),
+        people=len(set(data.user_ids.tolist()) - set(former.data.user_ids.tolist())),
+        items=int(is_new.sum()),
+        untitled=int((~has_title(described).to_numpy()[is_new]).sum()),
+        changed=changed,
+        was=former.data.fingerprint,
+        notes=[*notes, *told],
+    )
+    interactions = len(data.items)
+    untimed = whole.times is None
+    return _Made(
+        dataclasses.replace(data, repeats=repeats),
+        described,
+        dataclasses.replace(
+            about,
+            users=len(data),
+            items=data.num_items,
+            interactions=interactions,
+            repeats=repeats,
+            repeated_targets=share,
+            second=second,
+            report={
+                **report,
+                "tied": None if untimed else counted.tied / interactions,
+                "duplicates": None if untimed else counted.duplicates,
+                "sparsity": 1 - interactions / (len(data) * data.num_items),
+                "titles": titles,
+                "facets": facets_known(described),
+                "appended": [*report.get("appended", ()), own_report.to_json()],
+            },
+        ),
+        taken(whole, by_person_and_time(logged, "file")),
+        catalogue,
+    )
+
+
+def _with_text_ids(log: Log) -> Log:
+    return Log(text_ids(log.users), text_ids(log.items), log.times)
 
 
 def names() -> list[str]:
     """The names of all imported sets."""
     return sorted(path.parent.name for path in _home().glob("*/about.json"))
+
+
+def version(name: str) -> int:
+    """Changes whenever an imported set is written; 0 for what is none."""
+    try:
+        return (_home() / name / "about.json").stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 def describe(name: str) -> str:
@@ -335,8 +595,41 @@ def read(name: str) -> tuple[Interactions, pd.DataFrame, About]:
     return dataclasses.replace(data, repeats=repeats), items, about
 
 
+def _stored(name: str) -> _Made:
+    """All that a set's folder holds, also what no history needs.
+
+    Raises:
+        DataError: where it is damaged, or of an earlier version, which kept no rows.
+    """
+    data, items, about = read(name)
+    folder, catalogue = _home() / name, None
+    if not (folder / _ROWS).is_file() or about.report is None:
+        raise DataError(
+            f"{name!r} was imported by an earlier version, which did not keep what appending needs;"
+            " import all of its clicks once more with --replace."
+        )
+    try:
+        table = pq.read_table(folder / _ROWS, read_dictionary=["user", "item"])
+        times = table["time"].to_numpy() if "time" in table.column_names else None
+        rows = Log(table["user"], table["item"], times)
+        if (folder / _CATALOGUE).is_file():
+            catalogue = read_items(folder / _CATALOGUE)
+    except (OSError, ValueError, KeyError, pa.ArrowException) as error:
+        raise DataError(
+            f"{folder} is damaged; import {name!r} once more with --replace."
+        ) from error
+    return _Made(data, items, about, rows, catalogue)
+
+
 def _home() -> Path:
     return cache_folder() / "imported"
+
+
+@contextmanager
+def _held(name: str) -> Iterator[None]:
+    """Keeps others from writing a set, which an append reads and then replaces."""
+    with locked(cache_folder() / "locks" / f"{name}.lock", wait=True):
+        yield
 
 
 def _about(name: str) -> About:
@@ -369,30 +662,48 @@ def _check_name(name: str, replace: bool) -> None:
         )
 
 
-def _keep(data: Interactions, items: pd.DataFrame, about: About) -> None:
+def _keep(made: _Made, *, lock: bool = True) -> None:
     """Writes the set's folder under a temporary name and renames it.
 
     ``interactions.parquet`` has one row a person, with item indices in order: to open a set again,
     nothing has to be sorted or numbered. Row ``i`` of ``items.parquet`` describes index ``i + 1``.
+    ``rows.parquet`` and ``catalogue.parquet`` are for :func:`append_file` alone.
+
+    Args:
+        lock: Whether to keep others from writing it; not where the caller does already.
     """
+    data, name, home = made.data, made.data.name, _home()
     histories = pa.table(
         {
             "user": pa.array(data.user_ids, pa.string()),
             "items": pa.LargeListArray.from_arrays(data.offsets, data.items),
         }
     )
-    home, name = _home(), data.name
+    rows = pa.table({"user": text_ids(made.rows.users), "item": text_ids(made.rows.items)})
+    if made.rows.times is not None:
+        rows = rows.append_column("time", pa.array(made.rows.times))
     try:
         home.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=home, prefix=".") as temporary:
-            folder = Path(temporary) / "new"
+        with ExitStack() as stack:
+            if lock:
+                stack.enter_context(_held(name))
+            temporary = stack.enter_context(tempfile.TemporaryDirectory(dir=home, prefix="."))
+            folder, old = Path(temporary) / "new", Path(temporary) / "old"
             folder.mkdir()
             pq.write_table(histories, folder / "interactions.parquet")
-            write_items(items, folder / "items.parquet")
-            write_json(folder / "about.json", asdict(about))
+            pq.write_table(rows, folder / _ROWS)
+            write_items(made.items, folder / "items.parquet")
+            if made.catalogue is not None:
+                write_items(made.catalogue, folder / _CATALOGUE)
+            write_json(folder / "about.json", asdict(made.about))
             if (home / name).exists():
-                (home / name).replace(Path(temporary) / "old")
-            folder.replace(home / name)
+                (home / name).replace(old)
+            try:
+                folder.replace(home / name)
+            except OSError:
+                if old.exists():
+                    old.replace(home / name)
+                raise
     except OSError as error:
         raise DataError(f"{home / name} cannot be written ({error.strerror}).") from error
 
@@ -439,37 +750,67 @@ def _filters(wishes: Wishes) -> str:
     return ", ".join(parts) or "none"
 
 
+def _ties(wishes: Wishes) -> Ties:
+    return "file" if wishes.in_order else "random"
+
+
 def _sessions(found: _Found, path: Path, wishes: Wishes) -> Log:
+    """What was found, with a user for every session where that was asked for."""
+    if wishes.session_gap is None:
+        return found.log
     if found.log.times is None:
         raise DataError(f"--session-gap needs times, and {path} has none.")
-    if found.second is None:
+    return by_session(found.log, _gap(found.second, found, path, wishes))
+
+
+def _gap(second: int | None, found: _Found, path: Path, wishes: Wishes) -> float:
+    """The gap between two sessions in the unit of the times, of which so many make a second."""
+    if second is None:
         form = found.times["form"] if found.times else "numbers of no known unit"
         raise DataError(
             f"--session-gap needs times of a known unit, and those of {path} are {form}; write "
             "them as dates, or as seconds since 1970."
         )
-    return by_session(found.log, wishes.gap_seconds * found.second)
+    return wishes.gap_seconds * second
+
+
+@dataclass(frozen=True)
+class _Before:
+    """The columns, by role, that a file has to have because the set was imported with them."""
+
+    name: str
+    columns: Mapping[str, str]
+
+    def told(self) -> str:
+        own = " and ".join(f"{role} = {column}" for role, column in self.columns.items())
+        return f"the set {self.name!r} was imported with {own}"
+
+
+_FREE = _Before("", {})
 
 
 @contextmanager
-def _read_log(path: Path, wishes: Wishes, told: Callable[[str], None]) -> Iterator[_Found]:
+def _read_log(
+    path: Path, wishes: Wishes, told: Callable[[str], None], before: _Before = _FREE
+) -> Iterator[_Found]:
     """What a file or folder holds; lines can be told as long as it is open."""
     if path.is_dir():
         if form := _movielens(path):
-            yield _read_folder(path, form, wishes, told)
+            _no_columns(str(path), wishes, before)
+            yield _read_folder(path, form, told)
         else:
-            yield _read_table(parts_table(path), wishes, told)
+            yield _read_table(parts_table(path), wishes, told, before)
         return
     with opened(path) as file:
         if file.kind == "text" and wishes.sep is None and is_sequences(file):
-            yield _read_sequences(file, wishes, told)
+            _no_columns(file.label, wishes, before)
+            yield _read_sequences(file, told)
         else:
-            yield _read_table(table_in(file, wishes.sep, wishes.quotes), wishes, told)
+            yield _read_table(table_in(file, wishes.sep, wishes.quotes), wishes, told, before)
 
 
-def _read_sequences(file: Opened, wishes: Wishes, told: Callable[[str], None]) -> _Found:
+def _read_sequences(file: Opened, told: Callable[[str], None]) -> _Found:
     told(f"{file.label}: a line 'user item item ...' for every user, oldest first")
-    _no_columns(file.label, wishes)
     with file.path.open("rb") as stream:
         log = read_sequences(stream, file.label)
     form = f"lines of sequences, {file.how}"
@@ -483,7 +824,9 @@ def _rows_told(
     return lambda rows: dropped_rows(rows, unit, lambda own: [row + 1 for row in own])
 
 
-def _no_columns(label: str, wishes: Wishes) -> None:
+def _no_columns(label: str, wishes: Wishes, before: _Before) -> None:
+    if before.columns:
+        raise DataError(f"{label} has no named columns, and {before.told()}; give such a table.")
     for name in ("user", "item", "time", "rating", "event", "min_rating", "events"):
         if getattr(wishes, name) not in (None, ()):
             raise DataError(f"{label} has no columns that --{name.replace('_', '-')} could name.")
@@ -497,9 +840,8 @@ def _movielens(folder: Path) -> Format | None:
     return next((form for form in forms if (folder / form.log).is_file()), None)
 
 
-def _read_folder(folder: Path, form: Format, wishes: Wishes, told: Callable[[str], None]) -> _Found:
+def _read_folder(folder: Path, form: Format, told: Callable[[str], None]) -> _Found:
     told(f"{folder}: MovieLens, its {form.log} and {form.items}")
-    _no_columns(str(folder), wishes)
     items = None
     try:
         with (folder / form.log).open("rb") as stream:
@@ -529,7 +871,9 @@ def _times_told(form: str, span: tuple[str, str] | None) -> dict[str, Any]:
     return {"form": form, "first": first, "last": last}
 
 
-def _read_table(table: OwnTable, wishes: Wishes, told: Callable[[str], None]) -> _Found:
+def _read_table(
+    table: OwnTable, wishes: Wishes, told: Callable[[str], None], before: _Before
+) -> _Found:
     label = table.label
 
     def fault(what: str) -> DataError:
@@ -538,11 +882,18 @@ def _read_table(table: OwnTable, wishes: Wishes, told: Callable[[str], None]) ->
             f"{listed(table.columns)}."
         )
 
-    given = {role: getattr(wishes, role) for role in ("user", "item", "time", "rating", "event")}
+    roles_of = ("user", "item", "time", "rating", "event")
+    given = {role: getattr(wishes, role) or before.columns.get(role) for role in roles_of}
     if not table.columns:
         raise DataError(f"{label} is empty: it holds no interactions.")
     if len(table.columns) < 2:
         raise fault("there is one column, and a user and an item are needed; give --sep")
+    for role, column in before.columns.items():
+        if column not in table.columns:
+            raise fault(
+                f"there is no column {column[:40]!r}, and {before.told()}; say with --{role} which "
+                "one it is here"
+            )
     roles = choose(
         table.columns,
         table.sample,

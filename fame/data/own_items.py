@@ -45,7 +45,9 @@ class OwnItems:
     notes: tuple[str, ...]
 
 
-def own_items(path: Path, quotes: bool = True, facets: Collection[str] = ()) -> OwnItems:
+def own_items(
+    path: Path, quotes: bool = True, facets: Collection[str] = (), known: Collection[str] = ()
+) -> OwnItems:
     """Reads a catalogue: ``item_id``, ``title`` and any facet columns.
 
     A column of numbers is a number. One in which ``|`` separates values, or in which all values are
@@ -55,16 +57,17 @@ def own_items(path: Path, quotes: bool = True, facets: Collection[str] = ()) -> 
     Args:
         quotes: Whether ``"`` holds a value together in text.
         facets: Columns that are facets whatever they hold.
+        known: Facets by the names that they have; those of them that are there are facets likewise.
 
     Raises:
         DataError: where a column is lacking, or an id is missing or stands there twice with
             something else beside it.
     """
     with open_table(path, quotes) as table:
-        return _catalogue(table, facets)
+        return _catalogue(table, facets, known)
 
 
-def _catalogue(table: OwnTable, facets: Collection[str]) -> OwnItems:
+def _catalogue(table: OwnTable, facets: Collection[str], known: Collection[str]) -> OwnItems:
     label = table.label
     names = list(table.columns)
     item = _first_of(names, _ID_NAMES) or next((n for n in names if is_known(n, "item")), None)
@@ -122,7 +125,8 @@ def _catalogue(table: OwnTable, facets: Collection[str]) -> OwnItems:
         facet = _facet_name(name, labels, notes)
         frame[facet] = _facet(values[name], seq=name.endswith("_seq") and ":" in name)
         kind = facet_columns(frame[["item_id", facet]])[facet]
-        why = None if name in facets else why_no_facet(name, frame[facet], kind)
+        taken = name in facets or facet in known
+        why = None if taken else why_no_facet(name, frame[facet], kind)
         if why is not None:
             none.setdefault(why, []).append(name)
             frame = frame.drop(columns=facet)

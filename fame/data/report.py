@@ -37,6 +37,9 @@ class ImportReport:
         facets: By facet ``{"kind", "values", "items"}``: distinct values, items that have one.
         options: What was asked for, without what is usual.
         notes: Sentences on what else was done.
+        appended: What each later file brought, as of :class:`fame.data.append.Appended`; order,
+            ties, duplicates, sparsity, titles and facets are then those of the whole set, all
+            else is that of the first file.
     """
 
     form: str
@@ -54,6 +57,7 @@ class ImportReport:
     facets: Mapping[str, Mapping[str, Any]]
     options: Mapping[str, Any]
     notes: Sequence[str]
+    appended: Sequence[Mapping[str, Any]] = ()
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -98,18 +102,8 @@ def chosen(roles: Roles, form: str | None) -> str:
 
 def report_lines(report: Mapping[str, Any]) -> dict[str, str]:
     """A stored report as lines for a person, by label."""
-    gone = sum(own["rows"] for own in report["dropped"].values())
-    lines = {
-        "read as": report["form"],
-        "rows": f"{report['rows']:,} read, {report['kept']:,} kept, {gone:,} dropped",
-    }
-    for reason, own in report["dropped"].items():
-        first = ", ".join(f"{number:,}" for number in own["first"])
-        more = ", ..." if own["rows"] > len(own["first"]) else ""
-        unit = own["unit"]
-        if own["rows"] > 1:
-            unit = "entries" if unit == "entry" else f"{unit}s"
-        lines[f"  {reason}"] = f"{own['rows']:,} ({unit} {first}{more})"
+    lines = {"read as": report["form"], "rows": _rows(report)}
+    lines |= {f"  {reason}": _dropped(own) for reason, own in report["dropped"].items()}
     columns = [f"{role} = {name or 'none'}" for role, name in report["columns"].items()]
     if columns:
         lines["columns"] = ", ".join(columns)
@@ -138,4 +132,62 @@ def report_lines(report: Mapping[str, Any]) -> dict[str, str]:
         lines["asked for"] = ", ".join(asked)
     for number, note in enumerate(report["notes"], start=1):
         lines["note" if number == 1 else f"note {number}"] = note
+    for number, own in enumerate(report.get("appended", ()), start=1):
+        lines |= _append_lines(own, f"append {number}")
     return lines
+
+
+def _append_lines(own: Mapping[str, Any], label: str) -> dict[str, str]:
+    """What a later file brought, by labels that begin with its own."""
+    told = [_rows(own)]
+    for many, what in ((own["people"], "history"), (own["items"], "item")):
+        if many:
+            several = {"history": "histories", "item": "items"}[what]
+            told.append(f"{many:,} new {what if many == 1 else several}")
+    lines = {label: f"{own['file']}: {'; '.join(told)}"}
+    lines |= {f"  {reason}, {label}": _dropped(gone) for reason, gone in own["dropped"].items()}
+    if (older := own["older"]) and older["rows"]:
+        people = "one person" if older["people"] == 1 else f"{older['people']:,} people"
+        lines[f"  older, {label}"] = (
+            f"{older['rows']:,}, of {people}: from before their last click that was known, and put "
+            "in their place by time"
+        )
+    if own["returned"]:
+        lines[f"  came back, {label}"] = (
+            f"{own['returned']:,} interactions of earlier files that the core had left out"
+        )
+    if own["untitled"]:
+        lines[f"  no title, {label}"] = (
+            f"{own['untitled']:,} of the new items; --items FILE brings titles and values"
+        )
+    if many := own["changed"]["items"]:
+        first = "; ".join(
+            f"{one['column']} of {one['item']!r} was {_said(one['from'])} and is {_said(one['to'])}"
+            for one in own["changed"]["first"]
+        )
+        more = "; ..." if many > len(own["changed"]["first"]) else ""
+        lines[f"  changed, {label}"] = f"{many:,} known item{'s' * (many != 1)}: {first}{more}"
+    for number, note in enumerate(own["notes"], start=1):
+        lines[f"  note {number}, {label}"] = note
+    return lines
+
+
+def _said(value: Any) -> str:
+    if value is None:
+        return "unknown"
+    return "|".join(value) if isinstance(value, list) else str(value)[:40]
+
+
+def _rows(report: Mapping[str, Any]) -> str:
+    gone = sum(own["rows"] for own in report["dropped"].values())
+    return f"{report['rows']:,} read, {report['kept']:,} kept, {gone:,} dropped"
+
+
+def _dropped(own: Mapping[str, Any]) -> str:
+    """How many rows were dropped, and where the first of them stand."""
+    first = ", ".join(f"{number:,}" for number in own["first"])
+    more = ", ..." if own["rows"] > len(own["first"]) else ""
+    unit = own["unit"]
+    if own["rows"] > 1:
+        unit = "entries" if unit == "entry" else f"{unit}s"
+    return f"{own['rows']:,} ({unit} {first}{more})"

@@ -17,7 +17,6 @@ import dataclasses
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -28,16 +27,14 @@ from torch import Tensor
 
 from fame.checkpoint import Checkpoint
 from fame.data import Dataset
-from fame.data.attributes import ItemAttributes
-from fame.data.head_values import head_values
 from fame.data.sequences import HeldOut, held_out_batches
 from fame.errors import FameError
 from fame.evaluate import default_batch
 from fame.experiments.reproduce import data_key, trained
 from fame.experiments.results import Results, RunKey
 from fame.experiments.variants import Variant
+from fame.grown import values_of_new
 from fame.metrics import gains, hits, target_ranks
-from fame.models.item_values import ValueIndex
 from fame.models.registry import build_model, made_of_values
 from fame.models.sequence_model import SequenceModel
 from fame.ranking import only_candidates
@@ -171,7 +168,7 @@ def placed_items(checkpoint: Checkpoint, split: ColdSplit, *, seed: int = 0) -> 
         for placed in (None, split.cold)
         if training.item_start == "catalogue"
     ]
-    values = _values_of_cold(checkpoint, split.cold) if made_of_values(config) else None
+    values = values_of_new(checkpoint, split.cold) if made_of_values(config) else None
     torch.manual_seed(seed)
     new = build_model(config, len(split.cold), values).eval()
     with torch.no_grad():
@@ -185,29 +182,6 @@ def placed_items(checkpoint: Checkpoint, split: ColdSplit, *, seed: int = 0) -> 
         new.item_embedding.weight.zero_()
         alone = new.item_table
     return {"values": alone, "own": with_own}
-
-
-def _values_of_cold(checkpoint: Checkpoint, cold: pd.DataFrame) -> ValueIndex:
-    """Which cold item has which of the values that a model knows."""
-    both = pd.concat([checkpoint.items, cold])  # a column of the few alone might say nothing
-    shares = checkpoint.model_config.facet_shares
-    made = head_values(ItemAttributes.of(both), shares, len(both))
-    number_of = {
-        name: number for number, name in enumerate(chain.from_iterable(checkpoint.value_names))
-    }
-    number = np.array([number_of.get(name, -1) for name in chain.from_iterable(made.names)])
-    named = sum(map(bool, shares))
-    first = len(checkpoint.items) + 1
-    value: list[int] = []
-    start = [0]
-    for group in range(named):
-        bags = made.start[group * (len(both) + 1) : (group + 1) * (len(both) + 1) + 1]
-        # The padding has none, then come the cold items, which stand behind the others.
-        for begin, end in ((0, 0), *zip(bags[first:-1], bags[first + 1 :], strict=True)):
-            own = number[made.value[begin:end]]
-            value += own[own >= 0].tolist()
-            start.append(len(value))
-    return ValueIndex.of(tuple(map(len, checkpoint.value_names)), value, start)
 
 
 def _regressed(model: SequenceModel, split: ColdSplit, warm_VD: Tensor, cold_CD: Tensor) -> Tensor:

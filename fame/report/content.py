@@ -18,6 +18,7 @@ from fame.baselines import CountingBaselines, baselines_beside
 from fame.checkpoint import Checkpoint, load_checkpoint
 from fame.errors import CheckpointError, FameError
 from fame.evaluate import protocol
+from fame.grown import known_clicks
 from fame.head_names import read_head_names
 from fame.lens.account import ItemAccount, item_account
 from fame.lens.answer import every_name, named_parts, trace_answer
@@ -184,7 +185,10 @@ def gather(
         notices.append(_NAMES_LEFT_ASIDE)
     others = {} if baselines is None else baselines.lists(history, k, repeats=repeats)
     for name, path in baselines_beside(checkpoint).items():
-        traced = trace_history(load_checkpoint(path).model, history, repeats=repeats)
+        beside = load_checkpoint(path)
+        if not len(known := known_clicks(history, beside)):
+            continue
+        traced = trace_history(beside.model, known, repeats=repeats)
         others[name] = fused_table(traced, k)["item"].to_numpy()
     items = fused["item"].to_numpy()
     held_out = subject.held_out

@@ -192,3 +192,22 @@ def test_wishes_that_cannot_be_met_are_one_sentence(
     assert (result.exit_code, result.stdout) == (2, "")
     assert words in result.stderr
     assert result.stderr.count("\n") == 1
+
+
+def test_append_then_show(clicks: Path, tmp_path: Path) -> None:
+    run("import", str(clicks), "--name", "mine")
+    newer = tmp_path / "newer.tsv"
+    newer.write_text("who\titem\ttime\nann\ty\t20\nann\tw\t40\n")
+    refused = run("append", "mine", str(newer))
+    assert refused.exit_code == 2
+    assert "there is no column 'user'" in refused.stderr
+    assert "say with --user which one it is here" in refused.stderr
+    result = run("append", "mine", str(newer), "--user", "who", "--sep", "tab", "--json")
+    assert result.exit_code == 0, result.stderr
+    summary = json.loads(result.stdout)
+    assert summary == json.loads(run("show", "mine", "--json").stdout)
+    assert (summary["users"], summary["items"], summary["interactions"]) == (2, 4, 5)
+    own = summary["import"]["appended"][0]
+    assert (own["rows"], own["kept"], list(own["dropped"])) == (2, 1, ["in the set already"])
+    assert "newer.tsv: 2 read, 1 kept, 1 dropped; 1 new item" in run("show", "mine").stdout
+    assert run("append", "beauty", str(newer)).exit_code == 2
