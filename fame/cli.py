@@ -25,7 +25,7 @@ import typer
 from typer.core import TyperGroup
 
 from fame import data
-from fame.data.report import report_lines
+from fame.data.report import summary_lines
 from fame.errors import FameError
 from fame.files import check_file, disk_is_full
 from fame.models.registry import MODELS
@@ -324,24 +324,8 @@ def _describe(dataset: data.Dataset, as_json: bool) -> None:
     if as_json:
         print_json(summary)
         return
-    length, left_out = summary["sequence_length"], summary["users_excluded"]
-    facets = [f"{name} ({kind})" for name, kind in summary["facets"].items()]
-    lines = {
-        "source": summary["source"],
-        "users": f"{summary['users']:,}",
-        "items": f"{summary['items']:,}",
-        "interactions": f"{summary['interactions']:,}",
-        "sequence length": f"{length['min']} to {length['max']:,}, median {length['median']:g}",
-        "too short": f"{left_out['valid']:,} users for valid, {left_out['test']:,} for test",
-        "facets": ", ".join(facets) or "none",
-        "filters": summary["filters"],
-        "repeats": summary["repeats_reason"],
-        "fingerprint": summary["fingerprint"],
-    }
-    if report := summary.get("import"):
-        lines |= report_lines(report)
     typer.echo(summary["name"])
-    for label, value in lines.items():
+    for label, value in summary_lines(summary).items():
         typer.echo(f"  {label:<16} {value}")
 
 

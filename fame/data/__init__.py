@@ -2,18 +2,20 @@
 
 from fame.data.catalogue import facet_columns, read_items, write_items
 from fame.data.dataset import Dataset, SetInfo, list_sets, load, read_log
-from fame.data.imports import Wishes, import_file
+from fame.data.imports import Preview, Wishes, import_file, preview
 from fame.data.sequences import Interactions
 
 __all__ = [
     "Dataset",
     "Interactions",
+    "Preview",
     "SetInfo",
     "Wishes",
     "facet_columns",
     "import_file",
     "list_sets",
     "load",
+    "preview",
     "read_items",
     "read_log",
     "write_items",

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, get_args
 
@@ -21,7 +22,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from fame.data.catalogue import align, read_items, write_items
-from fame.data.columns import Roles, choose, listed, time_columns
+from fame.data.columns import ROLES, Roles, choose, guessed, listed, time_columns
 from fame.data.fetch import cache_folder
 from fame.data.histories import Ties, by_session, counted_histories
 from fame.data.opening import Opened, opened
@@ -47,6 +48,7 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 # From this share of titled items on, nothing is said of the others.
 _ENOUGH_TITLES = 0.9
 _SHOWN = 5  # rows before anything is kept
+_LONGEST_LINE = 200  # characters of them
 _GAP = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)\s*([smhd])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
@@ -56,7 +58,7 @@ class Wishes:
     """How a file is to be read and cleaned, where the file and what is usual do not decide.
 
     Attributes:
-        user, item, time, rating, event: Names of columns.
+        user, item, time, rating, event: Names of columns; an empty rating or event: no column.
         sep: What separates columns, and ``quotes`` whether ``"`` holds values together.
         timezone: The zone of dates that say none, like ``Europe/Paris``; otherwise UTC.
         core: Users and items with fewer interactions are dropped until none is left.
@@ -121,6 +123,14 @@ class Wishes:
 
 
 @dataclass(frozen=True)
+class Labels:
+    """What to call the files in all that is said of them; by default their paths."""
+
+    clicks: str | None = None
+    items: str | None = None
+
+
+@dataclass(frozen=True)
 class About:
     """What is kept about an imported set: its file's name, its size, and its order in words.
 
@@ -143,6 +153,67 @@ class About:
     report: dict[str, Any] | None = None
 
 
+@dataclass(frozen=True)
+class Preview:
+    """What a file is taken for, before anything is kept.
+
+    Attributes:
+        label: What to call the file.
+        form: What it is, in words.
+        columns: All its columns; empty where it has none that could be chosen.
+        rows: The first rows, with a value for each column, as text.
+        roles: By role the column, ``None`` where none is; of a file with a fault as far as names
+            decide.
+        guess: Which column is which, in one line; empty where there is a fault.
+        ignored: The columns that are not used.
+        fault: Why it cannot be brought in like this, in a sentence; empty where it can.
+    """
+
+    label: str
+    form: str
+    columns: tuple[str, ...] = ()
+    rows: tuple[tuple[str, ...], ...] = ()
+    roles: Mapping[str, str | None] = dataclasses.field(default_factory=dict)
+    guess: str = ""
+    ignored: tuple[str, ...] = ()
+    fault: str = ""
+
+    def __str__(self) -> str:
+        """For a terminal: the used columns of the first rows, and which is which."""
+        if not self.columns:
+            return f"{self.label}: {self.form}"
+        used = {name: place for place, name in enumerate(self.columns) if name not in self.ignored}
+        first = {
+            name: [row[used[name]][:24] for row in self.rows]
+            for name in self.roles.values()
+            if name is not None
+        }
+        frame = pd.DataFrame({name: pd.Series(own, dtype=object) for name, own in first.items()})
+        lines = [f"{self.label}: {self.form}", frame.to_string(index=False), self.guess]
+        if self.ignored:
+            lines.append(f"ignored: {listed(self.ignored)}")
+        return "\n".join(lines)
+
+
+def preview(path: Path, wishes: Wishes | None = None, label: str | None = None) -> Preview:
+    """What a file is taken for, with its first rows; nothing is kept.
+
+    Args:
+        label: What to call the file; by default its path.
+
+    Raises:
+        DataError: where it cannot be read; what is wrong with the columns stands in ``fault``.
+    """
+    wishes = wishes or Wishes()
+    if path.is_dir():
+        form = _movielens(path)
+        return _of_movielens(path, form) if form else _look(parts_table(path), wishes)[0]
+    with opened(path, label) as file:
+        if _has_sequences(file, wishes):
+            return _of_sequences(file)
+        return _look(table_in(file, wishes.sep, wishes.quotes), wishes)[0]
+
+
 def import_file(
     path: Path,
     name: str,
@@ -151,14 +222,15 @@ def import_file(
     repeats: Repeats | None = None,
     wishes: Wishes | None = None,
     told: Callable[[str], None] | None = None,
+    labels: Labels = Labels(),
 ) -> None:
     """Brings a file of interactions into the cache as the data set ``name``; see :func:`read_file`.
 
     Raises:
         DataError: where the name cannot be given, or a file cannot be read.
     """
-    _check_name(name, replace)
-    _keep(*read_file(path, name, items, repeats, wishes, told))
+    check_name(name, replace)
+    _keep(*read_file(path, name, items, repeats, wishes, told, labels))
 
 
 def read_file(
@@ -168,6 +240,7 @@ def read_file(
     repeats: Repeats | None = None,
     wishes: Wishes | None = None,
     told: Callable[[str], None] | None = None,
+    labels: Labels = Labels(),
 ) -> tuple[Interactions, pd.DataFrame, About]:
     """The histories in a file, the catalogue, and what there is to keep about them.
 
@@ -183,6 +256,7 @@ def read_file(
             repeated targets decides (:data:`fame.data.repeats.REPEATED_FROM`).
         wishes: Which columns to use, and what to drop.
         told: Given what the file was taken for, with its first rows, before anything is kept.
+        labels: What to call the files.
 
     Raises:
         DataError: where a file cannot be read.
@@ -190,14 +264,18 @@ def read_file(
     wishes = wishes or Wishes()
     if wishes.facets and items is None:
         raise DataError("--facet names a column of a catalogue; give that with --items.")
-    own = None if items is None else own_items(items, wishes.quotes, wishes.facets)
-    with _read_log(path, wishes, told or (lambda _: None)) as found:
-        return _ordered(name, path, found, wishes, own, repeats)
+    own = None
+    if items is not None:
+        own = own_items(items, wishes.quotes, wishes.facets, labels.items)
+    label = labels.clicks or str(path)
+    with _read_log(path, label, wishes, told or (lambda _: None)) as found:
+        return _ordered(name, path.name, label, found, wishes, own, repeats)
 
 
 def _ordered(
     name: str,
-    path: Path,
+    file: str,
+    label: str,
     found: _Found,
     wishes: Wishes,
     own: OwnItems | None,
@@ -209,7 +287,7 @@ def _ordered(
     ties: Ties = "file" if wishes.in_order else "random"
     if found.log.times is None:
         if wishes.dedupe:
-            raise DataError(f"--dedupe needs times, and {path} has none.")
+            raise DataError(f"--dedupe needs times, and {label} has none.")
         order = "lines in the order of the source file"
     elif wishes.in_order:
         order = "in order of time, equal times in the order of the source file"
@@ -218,7 +296,7 @@ def _ordered(
     filters = f"{_filters(wishes)}; {order}"
     logged = found.log
     if wishes.session_gap is not None:
-        logged = _sessions(found, path, wishes)
+        logged = _sessions(found, label, wishes)
     data, counted = counted_histories(
         name, logged, core=wishes.core, filters=filters, ties=ties, dedupe=wishes.dedupe
     )
@@ -230,7 +308,7 @@ def _ordered(
     ids = data.item_ids[1:].tolist()
     titles = None
     if catalogue is not None:
-        titles, warning = _match(catalogue, ids, str(path) if own is None else own.label)
+        titles, warning = _match(catalogue, ids, label if own is None else own.label)
         notes = (*notes, *([warning] if warning else []))
     described = align(catalogue, ids)
     if titles is not None:
@@ -255,7 +333,7 @@ def _ordered(
     )
     share = repeated_share(data)
     about = About(
-        file=path.name,
+        file=file,
         users=len(data),
         items=data.num_items,
         interactions=kept,
@@ -272,6 +350,14 @@ def _ordered(
 def names() -> list[str]:
     """The names of all imported sets."""
     return sorted(path.parent.name for path in _home().glob("*/about.json"))
+
+
+def kept_at(name: str) -> int:
+    """When a set was imported, in ns: what was made of another set of its name is stale; else 0."""
+    try:
+        return (_home() / name / "about.json").stat().st_mtime_ns if _NAME.fullmatch(name) else 0
+    except OSError:
+        return 0
 
 
 def describe(name: str) -> str:
@@ -355,7 +441,8 @@ def _about(name: str) -> About:
         raise DataError(f"{path} is damaged; import {name!r} once more with --replace.") from error
 
 
-def _check_name(name: str, replace: bool) -> None:
+def check_name(name: str, replace: bool = False) -> None:
+    """Raises ``DataError`` where no set can be called so, or one is and may not be replaced."""
     if not _NAME.fullmatch(name):
         raise DataError(
             f"{name!r} cannot name a data set: up to 64 small letters, digits, '-' and '_' make a "
@@ -439,20 +526,22 @@ def _filters(wishes: Wishes) -> str:
     return ", ".join(parts) or "none"
 
 
-def _sessions(found: _Found, path: Path, wishes: Wishes) -> Log:
+def _sessions(found: _Found, label: str, wishes: Wishes) -> Log:
     if found.log.times is None:
-        raise DataError(f"--session-gap needs times, and {path} has none.")
+        raise DataError(f"--session-gap needs times, and {label} has none.")
     if found.second is None:
         form = found.times["form"] if found.times else "numbers of no known unit"
         raise DataError(
-            f"--session-gap needs times of a known unit, and those of {path} are {form}; write "
+            f"--session-gap needs times of a known unit, and those of {label} are {form}; write "
             "them as dates, or as seconds since 1970."
         )
     return by_session(found.log, wishes.gap_seconds * found.second)
 
 
 @contextmanager
-def _read_log(path: Path, wishes: Wishes, told: Callable[[str], None]) -> Iterator[_Found]:
+def _read_log(
+    path: Path, label: str, wishes: Wishes, told: Callable[[str], None]
+) -> Iterator[_Found]:
     """What a file or folder holds; lines can be told as long as it is open."""
     if path.is_dir():
         if form := _movielens(path):
@@ -460,15 +549,26 @@ def _read_log(path: Path, wishes: Wishes, told: Callable[[str], None]) -> Iterat
         else:
             yield _read_table(parts_table(path), wishes, told)
         return
-    with opened(path) as file:
-        if file.kind == "text" and wishes.sep is None and is_sequences(file):
+    with opened(path, label) as file:
+        if _has_sequences(file, wishes):
             yield _read_sequences(file, wishes, told)
         else:
             yield _read_table(table_in(file, wishes.sep, wishes.quotes), wishes, told)
 
 
+def _has_sequences(file: Opened, wishes: Wishes) -> bool:
+    return file.kind == "text" and wishes.sep is None and is_sequences(file)
+
+
+def _of_sequences(file: Opened) -> Preview:
+    with file.path.open(encoding="utf-8", errors="replace") as stream:
+        lines = [line.strip()[:_LONGEST_LINE] for line in islice(stream, _SHOWN)]
+    form = "a line 'user item item ...' for every user, oldest first"
+    return Preview(file.label, form, rows=tuple((line,) for line in lines))
+
+
 def _read_sequences(file: Opened, wishes: Wishes, told: Callable[[str], None]) -> _Found:
-    told(f"{file.label}: a line 'user item item ...' for every user, oldest first")
+    told(str(_of_sequences(file)))
     _no_columns(file.label, wishes)
     with file.path.open("rb") as stream:
         log = read_sequences(stream, file.label)
@@ -497,8 +597,12 @@ def _movielens(folder: Path) -> Format | None:
     return next((form for form in forms if (folder / form.log).is_file()), None)
 
 
+def _of_movielens(folder: Path, form: Format) -> Preview:
+    return Preview(str(folder), f"MovieLens, its {form.log} and {form.items}")
+
+
 def _read_folder(folder: Path, form: Format, wishes: Wishes, told: Callable[[str], None]) -> _Found:
-    told(f"{folder}: MovieLens, its {form.log} and {form.items}")
+    told(str(_of_movielens(folder, form)))
     _no_columns(str(folder), wishes)
     items = None
     try:
@@ -530,17 +634,51 @@ def _times_told(form: str, span: tuple[str, str] | None) -> dict[str, Any]:
 
 
 def _read_table(table: OwnTable, wishes: Wishes, told: Callable[[str], None]) -> _Found:
-    label = table.label
+    look, roles = _look(table, wishes)
+    if roles is None:
+        raise DataError(look.fault)
+    told(str(look))
+    others = [name for name in (roles.time,) if name is not None]
+    if wishes.min_rating is not None and roles.rating is not None:
+        others.append(roles.rating)
+    if roles.event is not None:
+        others.append(roles.event)
+    read = table.read([roles.user, roles.item], others, wishes.skip_bad)
+    if not len(read.table):
+        raise DataError(f"{table.label} is empty: it holds no interactions.")
+    return _cleaned(table, read, roles, look.ignored, wishes)
 
+
+def _look(table: OwnTable, wishes: Wishes) -> tuple[Preview, Roles | None]:
+    """What a table is taken for, and which column is which where nothing is wrong with them."""
+    if not table.columns:
+        raise DataError(f"{table.label} is empty: it holds no interactions.")
+    given = {role: getattr(wishes, role) for role in ROLES}
+    rows = tuple(tuple(value[:_LONGEST_LINE] for value in row) for row in table.first)
+    look = Preview(table.label, table.form, table.columns, rows)
+    try:
+        roles = _roles(table, wishes, given)
+    except DataError as error:
+        found = guessed(table.columns, table.sample) if table.header else dict.fromkeys(ROLES)
+        named = {role: name if name in table.columns else None for role, name in given.items()}
+        likely = {role: named[role] or found[role] for role in ROLES}
+        return dataclasses.replace(look, roles=likely, fault=str(error)), None
+    text = None
+    if roles.time is not None:
+        text = next((f"like {own[:40]}" for own in table.sample[roles.time] if own), None)
+    ignored = tuple(name for name in table.columns if name not in roles.used)
+    guess = chosen(roles, text)
+    look = dataclasses.replace(look, roles=roles.named, guess=guess, ignored=ignored)
+    return look, roles
+
+
+def _roles(table: OwnTable, wishes: Wishes, given: Mapping[str, str | None]) -> Roles:
     def fault(what: str) -> DataError:
         return DataError(
-            f"{label}, {table.header_place}: {what}; read as {table.form}, it has "
+            f"{table.label}, {table.header_place}: {what}; read as {table.form}, it has "
             f"{listed(table.columns)}."
         )
 
-    given = {role: getattr(wishes, role) for role in ("user", "item", "time", "rating", "event")}
-    if not table.columns:
-        raise DataError(f"{label} is empty: it holds no interactions.")
     if len(table.columns) < 2:
         raise fault("there is one column, and a user and an item are needed; give --sep")
     roles = choose(
@@ -555,31 +693,7 @@ def _read_table(table: OwnTable, wishes: Wishes, told: Callable[[str], None]) ->
         raise fault("no column holds ratings for --min-rating; say with --rating which one does")
     if wishes.events and roles.event is None:
         raise fault("no column holds kinds of events for --events; say with --event which one does")
-    ignored = tuple(name for name in table.columns if name not in roles.used)
-    told(_shown(table, roles, ignored))
-    others = [name for name in (roles.time,) if name is not None]
-    if wishes.min_rating is not None and roles.rating is not None:
-        others.append(roles.rating)
-    if roles.event is not None:
-        others.append(roles.event)
-    read = table.read([roles.user, roles.item], others, wishes.skip_bad)
-    if not len(read.table):
-        raise DataError(f"{label} is empty: it holds no interactions.")
-    return _cleaned(table, read, roles, ignored, wishes)
-
-
-def _shown(table: OwnTable, roles: Roles, ignored: tuple[str, ...]) -> str:
-    """The first rows and which column is which, for a person to look at."""
-    first = {name: [own[:24] for own in table.sample[name][:_SHOWN]] for name in roles.used}
-    frame = pd.DataFrame({name: pd.Series(own, dtype=object) for name, own in first.items()})
-    text = None
-    if roles.time is not None:
-        text = next((f"like {own[:40]}" for own in table.sample[roles.time] if own), None)
-    lines = [f"{table.label}: {table.form}", frame.fillna("").to_string(index=False)]
-    lines.append(chosen(roles, text) if len(frame) else chosen(roles, None))
-    if ignored:
-        lines.append(f"ignored: {listed(ignored)}")
-    return "\n".join(lines)
+    return roles
 
 
 def _cleaned(

@@ -45,7 +45,9 @@ class OwnItems:
     notes: tuple[str, ...]
 
 
-def own_items(path: Path, quotes: bool = True, facets: Collection[str] = ()) -> OwnItems:
+def own_items(
+    path: Path, quotes: bool = True, facets: Collection[str] = (), label: str | None = None
+) -> OwnItems:
     """Reads a catalogue: ``item_id``, ``title`` and any facet columns.
 
     A column of numbers is a number. One in which ``|`` separates values, or in which all values are
@@ -55,12 +57,13 @@ def own_items(path: Path, quotes: bool = True, facets: Collection[str] = ()) -> 
     Args:
         quotes: Whether ``"`` holds a value together in text.
         facets: Columns that are facets whatever they hold.
+        label: What to call the file; by default its path.
 
     Raises:
         DataError: where a column is lacking, or an id is missing or stands there twice with
             something else beside it.
     """
-    with open_table(path, quotes) as table:
+    with open_table(path, quotes, label) as table:
         return _catalogue(table, facets)
 
 
