@@ -240,7 +240,8 @@ def base_of(info: SetInfo, model: ModelName) -> tuple[dict[str, Any], str]:
 
 
 def _label(info: SetInfo) -> str:
-    return info.title + (" (is fetched first)" if info.place == "remote" else "")
+    """A set's name, its size and what it lacks."""
+    return " · ".join(filter(None, (info.title, info.size, ", ".join(info.lacks))))
 
 
 def _about(info: SetInfo) -> str:

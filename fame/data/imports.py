@@ -371,6 +371,19 @@ def describe(name: str) -> str:
     )
 
 
+def lacks(name: str) -> tuple[str, ...]:
+    """What an imported set has not; nothing is said of one that kept no report, or is damaged."""
+    try:
+        report = _about(name).report
+    except DataError:
+        return ()
+    if report is None:
+        return ()
+    found = [] if (report["titles"] or {}).get("titled") else ["no titles"]
+    found += [] if report["facets"] else ["no facets"]
+    return (*found, *([] if report["times"] else ["no times"]))
+
+
 def describe_repeats(name: str) -> str:
     """How many of an imported set's targets repeat, and what is done about it; "" if damaged."""
     try:
