@@ -71,8 +71,9 @@ from fame.models.sequence_model import Intervention
 from fame.opening import OPENING, Opening, read_opening
 from fame.presentation.evidence import ItemFacts
 from fame.presentation.examples import offers
+from fame.presentation.item_names import item_names
 from fame.presentation.names import HeadNames
-from fame.presentation.text import one_line, shortened
+from fame.presentation.text import shortened
 from fame.projection import PROJECTION, Projection, read_projection, regions
 from fame.survey import (
     FACETS,
@@ -161,12 +162,13 @@ def item_index(opened: Checkpoint) -> dict[str, int]:
 
 @st.cache_resource(max_entries=6, show_spinner=False)
 def _title_by_id(checkpoint_hash: str, _opened: Checkpoint) -> dict[str, str]:
-    titles = map(one_line, _opened.items["title"])
-    return dict(zip(map(str, _opened.items["item_id"]), titles, strict=True))
+    names = item_names(_opened.items)
+    ids = map(str, _opened.items["item_id"])
+    return {own: names[item] for item, own in enumerate(ids, start=1)}
 
 
 def title_by_id(opened: Checkpoint) -> dict[str, str]:
-    """Titles by item id, in catalogue order."""
+    """What items are called by item id, in catalogue order; no two alike."""
     return _title_by_id(opened.hash, opened)
 
 
@@ -183,7 +185,8 @@ def item_facts(opened: Checkpoint) -> ItemFacts:
 @st.cache_resource(max_entries=6, show_spinner=False)
 def _map_hover(checkpoint_hash: str, _opened: Checkpoint) -> list[tuple[str, str]]:
     items = _opened.items
-    titles = [shortened(title, 90) for title in items["title"]]
+    names = item_names(items)
+    titles = [shortened(names.beside_facts(item), 90) for item in range(1, len(names) + 1)]
     facts = [shortened(known, 90) for known in item_facts_of_all(items)]
     return list(zip(titles, facts, strict=True))
 

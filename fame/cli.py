@@ -567,6 +567,7 @@ def trace(
     from fame.data.head_values import values_named
     from fame.lens.answer import trace_answer
     from fame.lens.trace import leave_out, trace_history
+    from fame.presentation.item_names import item_names
 
     asked = _asked_items(user, items, item)
     loaded = _load_checkpoint(checkpoint, "cpu")
@@ -593,7 +594,8 @@ def trace(
     if as_json:
         print_json(answer)
     else:
-        _print_trace(answer)
+        names = item_names(loaded.items)
+        _print_trace(answer, lambda own: names[loaded.item_index(own)])
 
 
 @app.command()
@@ -1331,7 +1333,8 @@ def _head_names(loaded: Checkpoint) -> HeadNames:
     return called
 
 
-def _print_trace(answer: dict[str, Any]) -> None:
+def _print_trace(answer: dict[str, Any], called: Callable[[str], str]) -> None:
+    """Prints an answer; ``called`` gives an item's name by its id."""
     from fame.lens.compare import NOTHING_LEFT
 
     seen = len(answer["history"]) - answer["seen_from"]
@@ -1343,11 +1346,11 @@ def _print_trace(answer: dict[str, Any]) -> None:
             shares = ", ".join(f"{expert:.0%}" for expert in answer["router"][head])
             typer.echo(f"  experts: {shares}")
         for row in ranking:
-            typer.echo(f"  {row['rank']:>3}  {row['score']:+8.3f}  {row['title']}")
+            typer.echo(f"  {row['rank']:>3}  {row['score']:+8.3f}  {called(row['item'])}")
     typer.echo(f"\nFused, with the {answer['ledger']} share of each head")
     for rank, row in enumerate(answer["fused"], 1):
         shares = "  ".join(f"{share:+.3f}" for share in row["by_head"])
-        typer.echo(f"  {rank:>3}  {row['score']:+8.3f} = {shares}  {row['title']}")
+        typer.echo(f"  {rank:>3}  {row['score']:+8.3f} = {shares}  {called(row['item'])}")
     if not answer["fused"]:
         typer.echo(NOTHING_LEFT)
     if held_out := answer["held_out"]:
@@ -1355,7 +1358,7 @@ def _print_trace(answer: dict[str, Any]) -> None:
         where = f"rank {held_out['rank']} (by head: {by_head})"
         if held_out["rank"] is None:
             where = "which is in the history and so in no list: it has no rank and counts as a miss"
-        typer.echo(f"\nWhat came next: {held_out['title']}, {where}")
+        typer.echo(f"\nWhat came next: {called(held_out['item'])}, {where}")
     if new := answer.get("new"):
         by_head = ", ".join(str(rank) for rank in new["rank_by_head"])
         typer.echo(
