@@ -89,6 +89,11 @@ button[data-variant][data-selected="true"] p, [data-testid="stSliderThumbValue"]
   border-radius: .3rem; }}
 .lens-figures {{ display: flex; flex-wrap: wrap; gap: .4rem 1.8rem; }}
 .lens-figures b {{ font-size: 1.25rem; font-variant-numeric: tabular-nums; }}
+.lens-facts {{ display: grid; grid-template-columns: max-content minmax(0, 1fr);
+  gap: .15rem 1.2rem; font-size: .92rem; line-height: 1.45; margin: .3rem 0; }}
+.lens-facts dt {{ opacity: .72; }}
+.lens-facts dt.part {{ padding-left: 1rem; }}
+.lens-facts dd {{ margin: 0; overflow-wrap: anywhere; font-variant-numeric: tabular-nums; }}
 .lens-step {{ font-size: 1.15rem; line-height: 1.55; max-width: 70rem; }}
 [data-testid="stPlotlyChart"] .modebar:focus-within > *
   {{ opacity: 1 !important; transition: none; }}
@@ -293,3 +298,13 @@ def figures(pairs: Sequence[tuple[str, str]]) -> None:
         for label, figure in pairs
     )
     st.html(f'<div class="lens-figures">{told}</div>')
+
+
+def facts(lines: Mapping[str, str]) -> None:
+    """Lines of a report; a label that begins with blanks is a part of the one above it."""
+    told = "".join(
+        f'<dt class="{"part" if label.startswith(" ") else ""}">{for_html(label)}</dt>'
+        f"<dd>{for_html(said)}</dd>"
+        for label, said in lines.items()
+    )
+    st.html(f'<dl class="lens-facts">{told}</dl>')

@@ -5,6 +5,7 @@ from pathlib import Path
 import streamlit as st
 
 import components
+import resources
 import state
 
 ASSETS = Path(__file__).parent / "assets"
@@ -26,6 +27,7 @@ page = st.navigation(
 )
 scripts = "".join((ASSETS / name).read_text(encoding="utf-8") for name in SCRIPTS)
 st.html(f"<script>{scripts}</script>", unsafe_allow_javascript=True)
+resources.upload_limit()  # before any page, so that a demonstration takes no file
 with components.guard():
     page.run()
 if not state.presenting():

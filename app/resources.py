@@ -11,20 +11,25 @@ import json
 import logging
 import math
 import os
+import re
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping
+import zoneinfo
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
 import streamlit as st
 import torch
+from streamlit import config
 
 import fame
 from fame.baselines import CountingBaselines, baselines_beside
@@ -39,8 +44,11 @@ from fame.checkpoint import (
 )
 from fame.comparison import Compared, compare_checkpoints, why_not
 from fame.config import ModelConfig, ModelName, TrainConfig
-from fame.data import Dataset, load, version
+from fame.data import Dataset, Preview, Wishes, import_file, load, preview, version
 from fame.data.catalogue import facet_columns, values_by_facet
+from fame.data.imports import Labels, check_name
+from fame.data.own_items import OwnItems, own_items
+from fame.data.sequences import Repeats
 from fame.errors import FameError
 from fame.experiments.choice import Choice, choose_settings
 from fame.experiments.compare_runs import baseline_ranks, gains_over, table_ranks
@@ -66,8 +74,9 @@ from fame.models.sequence_model import Intervention
 from fame.opening import OPENING, Opening, read_opening
 from fame.presentation.evidence import ItemFacts
 from fame.presentation.examples import offers
+from fame.presentation.item_names import item_names
 from fame.presentation.names import HeadNames
-from fame.presentation.text import one_line, shortened
+from fame.presentation.text import shortened
 from fame.projection import PROJECTION, Projection, read_projection, regions
 from fame.survey import (
     FACETS,
@@ -156,12 +165,13 @@ def item_index(opened: Checkpoint) -> dict[str, int]:
 
 @st.cache_resource(max_entries=6, show_spinner=False)
 def _title_by_id(checkpoint_hash: str, _opened: Checkpoint) -> dict[str, str]:
-    titles = map(one_line, _opened.items["title"])
-    return dict(zip(map(str, _opened.items["item_id"]), titles, strict=True))
+    names = item_names(_opened.items)
+    ids = map(str, _opened.items["item_id"])
+    return {own: names[item] for item, own in enumerate(ids, start=1)}
 
 
 def title_by_id(opened: Checkpoint) -> dict[str, str]:
-    """Titles by item id, in catalogue order."""
+    """What items are called by item id, in catalogue order; no two alike."""
     return _title_by_id(opened.hash, opened)
 
 
@@ -178,7 +188,8 @@ def item_facts(opened: Checkpoint) -> ItemFacts:
 @st.cache_resource(max_entries=6, show_spinner=False)
 def _map_hover(checkpoint_hash: str, _opened: Checkpoint) -> list[tuple[str, str]]:
     items = _opened.items
-    titles = [shortened(title, 90) for title in items["title"]]
+    names = item_names(items)
+    titles = [shortened(names.beside_facts(item), 90) for item in range(1, len(names) + 1)]
     facts = [shortened(known, 90) for known in item_facts_of_all(items)]
     return list(zip(titles, facts, strict=True))
 
@@ -239,6 +250,16 @@ def _choice(name: str, version: int, model: str) -> Choice:
 def choice(name: str, model: str) -> Choice:
     """The settings that a data set without a recipe gets, and why."""
     return _choice(name, version(name), model)
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _summary(name: str, version: int) -> dict[str, Any]:
+    return dataset(name).summary()
+
+
+def summary(name: str) -> dict[str, Any]:
+    """What there is to say about a data set that is at hand, as ``Dataset.summary`` has it."""
+    return _summary(name, version(name))
 
 
 # --- one history; keyed by what the model reads and by what the desk does to it ------------------
@@ -639,6 +660,130 @@ def start_fetch(name: str) -> None:
     _start(fetch_job(name), f"Fetching {name}", work)
 
 
+# --- a log of one's own --------------------------------------------------------------------------
+
+UPLOAD_MB = 200  # of one file: it is held in memory while somebody looks at it
+_UPLOAD_OPTION = "server.maxUploadSize"
+_SET_HERE = "app/resources.py"
+_NO_FILE_NAME = re.compile(r"[^\w.,()+ -]")
+_LONGEST_FILE_NAME = 100
+
+
+class Upload(Protocol):
+    """A file as Streamlit hands it over: in memory, under a name that a visitor chose."""
+
+    name: str
+    file_id: str
+
+    def getbuffer(self) -> memoryview: ...
+
+
+def upload_limit() -> int:
+    """How many MB an uploaded file may have; 0 where nothing may be uploaded.
+
+    Streamlit's server takes files from any open page, whether or not that page asks for one. So
+    its configuration allows none, and here the app allows them; never in a demonstration, and not
+    where whoever starts the server sets a limit of their own.
+    """
+    where = config.get_where_defined(_UPLOAD_OPTION)
+    if is_demo():
+        limit = 0
+    elif where == _SET_HERE or where.endswith("config.toml"):
+        limit = UPLOAD_MB
+    else:
+        limit = max(0, int(config.get_option(_UPLOAD_OPTION)))
+    if config.get_option(_UPLOAD_OPTION) != limit:
+        config.set_option(_UPLOAD_OPTION, limit, _SET_HERE)
+    return limit
+
+
+@contextmanager
+def _on_disk(*files: Upload | None) -> Iterator[list[Path]]:
+    """Copies of uploaded files, which are gone with the block; without those that are none.
+
+    The name of a file is a visitor's: of it only letters are kept that cannot lead elsewhere.
+    """
+    with tempfile.TemporaryDirectory(prefix="fame-upload-") as folder:
+        paths = []
+        for number, file in enumerate(filter(None, files)):
+            path = Path(folder, str(number), file_name(file.name))
+            try:
+                path.parent.mkdir()
+                path.write_bytes(file.getbuffer())
+            except OSError as error:
+                raise FameError(f"{path.name} cannot be kept here ({error.strerror}).") from error
+            paths.append(path)
+        yield paths
+
+
+def file_name(given: str) -> str:
+    """A plain file name out of what a browser says."""
+    last = given.replace("\\", "/").rpartition("/")[2]
+    return _NO_FILE_NAME.sub("_", last)[-_LONGEST_FILE_NAME:].lstrip(". ") or "upload"
+
+
+@st.cache_resource(max_entries=16, show_spinner="Looking into the file …")
+def _previewed(file_id: str, wishes: Wishes, _file: Upload) -> Preview:
+    with _on_disk(_file) as (path,):
+        return preview(path, wishes, path.name)
+
+
+def previewed(file: Upload, wishes: Wishes) -> Preview:
+    """What an uploaded file is taken for; ``DataError`` where it cannot be read."""
+    return _previewed(file.file_id, wishes, file)
+
+
+@st.cache_resource(max_entries=8, show_spinner="Looking into the catalogue …")
+def _catalogue(file_id: str, quotes: bool, facets: tuple[str, ...], _file: Upload) -> OwnItems:
+    with _on_disk(_file) as (path,):
+        return own_items(path, quotes, facets, label=path.name)
+
+
+def catalogue(file: Upload, wishes: Wishes) -> OwnItems:
+    """An uploaded catalogue as the importer reads it; ``DataError`` where it cannot be read."""
+    return _catalogue(file.file_id, wishes.quotes, wishes.facets, file)
+
+
+@cache
+def time_zones() -> list[str]:
+    """The names of all time zones."""
+    return sorted(zoneinfo.available_timezones())
+
+
+def import_job(name: str) -> str:
+    return f"import {name}"
+
+
+def start_import(
+    name: str,
+    clicks: Upload,
+    items: Upload | None,
+    wishes: Wishes,
+    repeats: Repeats | None,
+    replace: bool,
+) -> None:
+    """Brings uploaded files in as the data set ``name``, outside the script.
+
+    Raises:
+        FameError: where the name cannot be taken, or this is a demonstration.
+    """
+    if is_demo():
+        raise FameError(DEMO_UPLOADS)
+    check_name(name, replace)
+    called = file_name(clicks.name)
+
+    def work(job: Job) -> None:
+        def told(_: str) -> None:
+            job.message, job.share = f"Step 2 of 2: reading the rows of {called} into order", 0.5
+
+        with _on_disk(clicks, items) as (path, *catalogues):
+            beside = catalogues[0] if catalogues else None
+            labels = Labels(path.name, beside.name if beside else None)
+            import_file(path, name, beside, replace, repeats, wishes, told, labels)
+
+    _start(import_job(name), f"Step 1 of 2: looking into {called}", work)
+
+
 def project_job(path: Path) -> str:
     return f"project {path}"
 
@@ -681,6 +826,7 @@ def devices() -> dict[str, str]:
 
 
 DEMO = "This is a demonstration, in which nothing can be trained: install FAME Lens to train."
+DEMO_UPLOADS = "This is a demonstration, which takes no files: install FAME Lens to import."
 DEMO_NAMES = "This is a demonstration, in which heads keep their names."
 
 
@@ -893,6 +1039,7 @@ class _Estimating:
 @st.cache_resource(max_entries=64, show_spinner=False)
 def _estimating(
     data: str,
+    kept: int,
     model: ModelConfig,
     training: TrainConfig,
     device: str,
@@ -903,9 +1050,7 @@ def _estimating(
 
     def work() -> None:
         try:
-            under_way.found = estimate(
-                _dataset(data, version(data)), model, training, device, _paces
-            )
+            under_way.found = estimate(_dataset(data, kept), model, training, device, _paces)
         except FameError as error:
             under_way.error = str(error)
         except Exception:
@@ -923,7 +1068,7 @@ def estimated(
     """What a run will take, or why nobody can say; neither where it is still being looked at."""
     known = paces(device)
     going_by = tuple((pace.run, pace.epoch_seconds) for pace in known)
-    under_way = _estimating(data, model, training, device, going_by, known)
+    under_way = _estimating(data, version(data), model, training, device, going_by, known)
     assert under_way.thread is not None
     under_way.thread.join(0.3)
     return under_way.found, under_way.error

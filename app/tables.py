@@ -25,14 +25,21 @@ from fame.lens.faithfulness import DeletionCurve, MeasuredFaithfulness
 from fame.lens.steps import Steps
 from fame.lens.trace import SequenceTrace, fused_table, head_table, item_ranks, value_ledger
 from fame.presentation.facts import facet_text, item_facts_of_all
+from fame.presentation.item_names import item_names
 from fame.presentation.names import HeadNames, facet_label
 from fame.presentation.text import one_line
 from fame.presentation.values import OWN, ValueName
 from fame.training.runs import Status
 
 
-def item_title(items: pd.DataFrame, item: int) -> str:
-    return one_line(items["title"].iat[item - 1])
+def item_title(items: pd.DataFrame, item: int, *, beside_facts: bool = False) -> str:
+    """What an item is called, as no other one of its catalogue is.
+
+    Args:
+        beside_facts: Whether what is known of the item stands beside it anyway.
+    """
+    names = item_names(items)
+    return names.beside_facts(item) if beside_facts else names[item]
 
 
 def item_facts(items: pd.DataFrame, item: int) -> str:

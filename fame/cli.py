@@ -25,7 +25,7 @@ import typer
 from typer.core import TyperGroup
 
 from fame import data
-from fame.data.report import report_lines
+from fame.data.report import summary_lines
 from fame.errors import FameError
 from fame.files import check_file, disk_is_full
 from fame.models.registry import MODELS
@@ -391,24 +391,8 @@ def _describe(dataset: data.Dataset, as_json: bool) -> None:
     if as_json:
         print_json(summary)
         return
-    length, left_out = summary["sequence_length"], summary["users_excluded"]
-    facets = [f"{name} ({kind})" for name, kind in summary["facets"].items()]
-    lines = {
-        "source": summary["source"],
-        "users": f"{summary['users']:,}",
-        "items": f"{summary['items']:,}",
-        "interactions": f"{summary['interactions']:,}",
-        "sequence length": f"{length['min']} to {length['max']:,}, median {length['median']:g}",
-        "too short": f"{left_out['valid']:,} users for valid, {left_out['test']:,} for test",
-        "facets": ", ".join(facets) or "none",
-        "filters": summary["filters"],
-        "repeats": summary["repeats_reason"],
-        "fingerprint": summary["fingerprint"],
-    }
-    if report := summary.get("import"):
-        lines |= report_lines(report)
     typer.echo(summary["name"])
-    for label, value in lines.items():
+    for label, value in summary_lines(summary).items():
         typer.echo(f"  {label:<16} {value}")
 
 
@@ -652,6 +636,7 @@ def trace(
     from fame.data.head_values import values_named
     from fame.lens.answer import trace_answer
     from fame.lens.trace import leave_out, trace_history
+    from fame.presentation.item_names import item_names
 
     asked = _asked_items(user, items, item)
     loaded = _load_checkpoint(checkpoint, "cpu")
@@ -678,7 +663,8 @@ def trace(
     if as_json:
         print_json(answer)
     else:
-        _print_trace(answer)
+        names = item_names(loaded.items)
+        _print_trace(answer, lambda own: names[loaded.item_index(own)])
 
 
 @app.command()
@@ -1441,7 +1427,8 @@ def _head_names(loaded: Checkpoint) -> HeadNames:
     return called
 
 
-def _print_trace(answer: dict[str, Any]) -> None:
+def _print_trace(answer: dict[str, Any], called: Callable[[str], str]) -> None:
+    """Prints an answer; ``called`` gives an item's name by its id."""
     from fame.lens.compare import NOTHING_LEFT
 
     seen = len(answer["history"]) - answer["seen_from"]
@@ -1453,11 +1440,11 @@ def _print_trace(answer: dict[str, Any]) -> None:
             shares = ", ".join(f"{expert:.0%}" for expert in answer["router"][head])
             typer.echo(f"  experts: {shares}")
         for row in ranking:
-            typer.echo(f"  {row['rank']:>3}  {row['score']:+8.3f}  {row['title']}")
+            typer.echo(f"  {row['rank']:>3}  {row['score']:+8.3f}  {called(row['item'])}")
     typer.echo(f"\nFused, with the {answer['ledger']} share of each head")
     for rank, row in enumerate(answer["fused"], 1):
         shares = "  ".join(f"{share:+.3f}" for share in row["by_head"])
-        typer.echo(f"  {rank:>3}  {row['score']:+8.3f} = {shares}  {row['title']}")
+        typer.echo(f"  {rank:>3}  {row['score']:+8.3f} = {shares}  {called(row['item'])}")
     if not answer["fused"]:
         typer.echo(NOTHING_LEFT)
     if held_out := answer["held_out"]:
@@ -1465,7 +1452,7 @@ def _print_trace(answer: dict[str, Any]) -> None:
         where = f"rank {held_out['rank']} (by head: {by_head})"
         if held_out["rank"] is None:
             where = "which is in the history and so in no list: it has no rank and counts as a miss"
-        typer.echo(f"\nWhat came next: {held_out['title']}, {where}")
+        typer.echo(f"\nWhat came next: {called(held_out['item'])}, {where}")
     if new := answer.get("new"):
         by_head = ", ".join(str(rank) for rank in new["rank_by_head"])
         typer.echo(

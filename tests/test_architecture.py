@@ -286,6 +286,9 @@ OUR_OWN_WORDS = {
     ("pickers", "label"),  # of the buttons beside a click
     ("train_parts.fields", "does"),
     ("train_parts.fields", "name"),
+    ("train_parts.own_log", "does"),
+    ("train_parts.own_log", "option"),
+    ("train_parts.own_log", "role"),
     ("train_parts.form", "' '.join((spec.about for spec in MODELS.values()))"),
 }
 

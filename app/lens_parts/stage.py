@@ -29,7 +29,7 @@ from fame.presentation import sentences
 from fame.presentation.evidence import Fact, ItemFacts, Shared, Value
 from fame.presentation.names import expert_name, value_name
 from fame.presentation.palette import HELD_OUT, head_colour
-from fame.presentation.text import count, percent
+from fame.presentation.text import APART, count, percent
 from lens_parts import desk
 from lens_parts import scene as change
 from lens_parts.scene import Scene
@@ -188,7 +188,7 @@ class _Stage:
         )
 
     def _click(self, item: int, *, latest: bool) -> str:
-        title, item_id = tables.item_title(self.items, item), str(self.ids.iat[item - 1])
+        title, item_id = self._title(item), str(self.ids.iat[item - 1])
         out = item in self.scene.without
         if not self.shown.controls:
             button = ""
@@ -202,6 +202,10 @@ class _Stage:
             f'<span class="title" title="{for_html(title)}">{for_html(title)}</span>'
             f"{self._facts(item)}{button}</li>"
         )
+
+    def _title(self, item: int) -> str:
+        """What an item is called on the stage, where what is known of it stands below."""
+        return tables.item_title(self.items, item, beside_facts=True)
 
     def _facts(self, item: int) -> str:
         """What is known of an item; in bold what the history agrees with."""
@@ -306,8 +310,9 @@ class _Stage:
             mark = "◎ " if row.held_out else ""
             lines.append(
                 f'<li class="{"target" if row.held_out else ""}"><span class="rank">{row.rank}'
-                f'</span><span class="what" title="{for_html(row.title)}">{mark}'
-                f'{for_html(row.title)}</span><span class="place" title="{hint}">{place}</span>'
+                f'</span><span class="what" title="{for_html(row.title)}">'
+                f"{_cut_before_the_end(mark + row.title)}</span>"
+                f'<span class="place" title="{hint}">{place}</span>'
                 "</li>"
             )
         return f'<ol class="own">{"".join(lines)}</ol>'
@@ -337,8 +342,10 @@ class _Stage:
         mark = "◎ " if row.held_out else ""
         if tables.unseen(self.items, row.item):
             mark += "(unseen) "
-        title = f"{mark}{row.title}"
-        why = _button(title, {"do": "why", "item": item_id}, kind="plain title", hint=row.title)
+        name = self._title(row.item)
+        why = _button(
+            f"{mark}{name}", {"do": "why", "item": item_id}, kind="plain title", hint=name
+        )
         return (
             f'<li class="row{" target" if row.held_out else ""}" data-row="{row.rank}" '
             f'data-slide="item-{for_html(item_id)}" data-shares="{for_html(json.dumps(shares))}">'
@@ -373,7 +380,7 @@ class _Stage:
         if item is None or not self.shown.held_out:
             return ""
         rank, by_head, candidates = tables.held_out_ranks(trace, item)
-        title = tables.item_title(self.items, item)
+        title = self._title(item)
         if rank is None:
             figure = (
                 '<span class="count">– <small>it is in the history, and what is in the history is '
@@ -399,6 +406,12 @@ class _Stage:
             f'<b class="title" title="{for_html(title)}">{for_html(title)}</b>{self._facts(item)}'
             f"{figure}{alone}</div>"
         )
+
+
+def _cut_before_the_end(name: str) -> str:
+    """A name in a line that may be too short: what tells it from others of its title stays."""
+    title, apart, ending = name.partition(APART)
+    return f"<span>{for_html(title)}</span>" + f"<b>&nbsp;∙ {for_html(ending)}</b>" * bool(apart)
 
 
 def _split(value: str) -> Value:

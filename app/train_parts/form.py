@@ -26,6 +26,7 @@ from fame.training.event_files import check_tensorboard
 from fame.training.jobs import Job, train_arguments
 from fame.training.runs import name_problem
 from text import for_markdown
+from train_parts import import_report
 from train_parts.fields import Fields
 
 _QUICK = "ml-100k"
@@ -59,6 +60,9 @@ def new_run() -> None:
     )
     info = sets[data]
     components.quiet(_about(info))
+    if info.place == "imported":
+        with st.expander("What became of its rows"), components.guard():
+            import_report.draw(info.name)
     preset = _preset()
     st.session_state.setdefault(_MODEL, "fame")
     model = st.segmented_control(
@@ -149,6 +153,11 @@ def start_as(name: str) -> None:
             st.session_state[_DATA] = described.data.name
 
 
+def train_on(name: str) -> None:
+    """Lets the form start from a data set; called by a button."""
+    st.session_state[_DATA], st.session_state[_PRESET] = name, "recipe"
+
+
 @dataclass(frozen=True)
 class _Start:
     """What the fields start at.
@@ -231,7 +240,8 @@ def base_of(info: SetInfo, model: ModelName) -> tuple[dict[str, Any], str]:
 
 
 def _label(info: SetInfo) -> str:
-    return info.title + (" (is fetched first)" if info.place == "remote" else "")
+    """A set's name, its size and what it lacks."""
+    return " · ".join(filter(None, (info.title, info.size, ", ".join(info.lacks))))
 
 
 def _about(info: SetInfo) -> str:

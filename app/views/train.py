@@ -4,7 +4,7 @@ import streamlit as st
 
 import components
 import state
-from train_parts import compare, ended, form, watch
+from train_parts import compare, ended, form, own_log, watch
 
 QUESTION = "How well does a model learn this data?"
 LEDE = (
@@ -22,6 +22,7 @@ def main() -> None:
         form.new_run()
     with live:
         watch.chosen_run()
+    own_log.own_log()
     components.tell(place)
     compare.past_runs()
     ended.trash()

@@ -39,6 +39,8 @@ _KNOWN: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
          "behaviortype", "behaviourtype", "interaction", "interactiontype", "activity"),
     ),
 }  # fmt: skip
+ROLES = tuple(_KNOWN)
+_MAY_BE_NONE = ("rating", "event")  # with an empty name
 # Of two that say the same, the one that is meant.
 _RATHER = (("parentasin", "asin"), ("unixreviewtime", "reviewtime"), ("userid", "sessionid"))
 _MOST_EVENTS = 30  # of more than so many kinds it is no column of kinds
@@ -76,6 +78,16 @@ def has_roles(columns: Sequence[str]) -> bool:
     return all(_named(columns, role) for role in ("user", "item"))
 
 
+def guessed(columns: Sequence[str], sample: Mapping[str, Sequence[str]]) -> dict[str, str | None]:
+    """By role the one column whose name says so; ``None`` where none does, or several do.
+
+    A column of times is known by what it holds, too.
+    """
+    found = {role: _named(columns, role) for role in ROLES}
+    found["time"] = found["time"] or time_columns(columns, sample)
+    return {role: names[0] if len(names) == 1 else None for role, names in found.items()}
+
+
 def listed(names: Sequence[str]) -> str:
     """Names for a person, cut where they are long or many."""
     shown = [" ".join(name.split())[:40] for name in names[:8]]
@@ -101,7 +113,8 @@ def choose(
     Args:
         columns: All names.
         sample: First values of every column, as text.
-        given: By role, the name that somebody gave; it wins.
+        given: By role, the name that somebody gave; it wins. An empty one for rating or event says
+            that no column is.
         header: Whether the names are the file's own. Without a header, users stand first and items
             next, times in the one column that holds some, and ratings in the third.
         in_order: Whether the order of the lines was asked for, so that no time is looked for.
@@ -110,6 +123,8 @@ def choose(
     Raises:
         DataError: where user or item cannot be found, or a column of times would go unused.
     """
+    none = {role for role in _MAY_BE_NONE if given.get(role) == ""}
+    given = {role: None if role in none else name for role, name in given.items()}
     for role, name in given.items():
         if name is not None and name not in columns:
             raise fault(f"there is no column {name[:40]!r}, as --{role} says")
@@ -138,7 +153,7 @@ def choose(
     if time is None and not in_order:
         time = _time(rest, sample, header, fault)
     rating = given.get("rating")
-    if rating is None:
+    if rating is None and "rating" not in none:
         left = [name for name in rest if name != time]
         if header:
             found = _named(left, "rating")
@@ -146,7 +161,7 @@ def choose(
         elif time is not None and left and left[0] == columns[2]:
             rating = left[0]
     event = given.get("event")
-    if event is None and header:
+    if event is None and header and "event" not in none:
         found = _named([name for name in rest if name not in (time, rating)], "event")
         event = found[0] if len(found) == 1 and _few(sample[found[0]]) else None
     return Roles(user, item, time, rating, event)

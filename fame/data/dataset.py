@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -80,7 +81,8 @@ class SetInfo:
 
     ``place`` is ``local`` (a folder of ``FAME_DATA``), ``cached`` (fetched before), ``imported``
     (a person's own) or ``remote`` (yet to be fetched). ``repeats`` says whether what is in the
-    history may be recommended again, and why; it is empty where a set is damaged.
+    history may be recommended again, and why; it is empty where a set is damaged. ``lacks`` says
+    what a model or a page would want and the set has not, like ``no titles``.
     """
 
     name: str
@@ -88,6 +90,13 @@ class SetInfo:
     description: str
     place: Place
     repeats: str
+    lacks: tuple[str, ...] = ()
+
+    @property
+    def size(self) -> str:
+        """How large it is, such as ``1,234 ratings``; empty where a set is damaged."""
+        found = re.match(r"[\d,]+ \w+", self.description)
+        return found[0] if found else ""
 
 
 # Ratings and reviews: nobody has two of the same item in any of them.
@@ -97,10 +106,18 @@ _NAMED_REPEATS = repeats_sentence("exclude", 0.0, "set")
 def list_sets() -> list[SetInfo]:
     """All data sets there are: the named ones, then the imported ones."""
     named = [
-        SetInfo(s.name, s.title, s.description, _place(s), _NAMED_REPEATS) for s in SETS.values()
+        SetInfo(s.name, s.title, s.description, _place(s), _NAMED_REPEATS, _lacks(s))
+        for s in SETS.values()
     ]
     own = [
-        SetInfo(name, name, imports.describe(name), "imported", imports.describe_repeats(name))
+        SetInfo(
+            name,
+            name,
+            imports.describe(name),
+            "imported",
+            imports.describe_repeats(name),
+            imports.lacks(name),
+        )
         for name in imports.names()
     ]
     return named + own
@@ -175,6 +192,26 @@ def _place(named: NamedSet) -> Place:
     return "cached" if any(source.cached() for source in named.sources) else "remote"
 
 
+def _lacks(named: NamedSet) -> tuple[str, ...]:
+    """What a named set has not, as it lies here or as it is published."""
+    bundle: Bundle | None = _local(named)
+    for source in named.sources:
+        bundle = bundle or source.cached()
+    form = named.formats[0] if bundle is None else _format(named, bundle)
+    found = [] if bundle else ["not downloaded"]
+    # Published archives of films hold their catalogue; reviews come without, and it is shipped.
+    described = bundle.has(form.items) if bundle and form else form is not None and form.with_times
+    if not described and not _shipped_items(named).is_file():
+        found += ["no titles", "no facets"]
+    if form is not None and not form.with_times:
+        found.append("no times")
+    return tuple(found)
+
+
+def _shipped_items(named: NamedSet) -> Path:
+    return _CHECKPOINTS / named.name / "items.parquet"
+
+
 def _local(named: NamedSet) -> Folder | None:
     """The set's folder below the first entry of ``FAME_DATA`` that has it."""
     for root in _data_folders():
@@ -236,7 +273,7 @@ def _read(named: NamedSet, bundle: Bundle, source: str) -> Dataset:
         named.name, log, core=named.core, filters=named.filters, ties="file"
     )
     known = None
-    shipped = _CHECKPOINTS / named.name / "items.parquet"
+    shipped = _shipped_items(named)
     if bundle.has(form.items):
         with bundle.open(form.items) as stream:
             known = form.read_items(stream, f"{where}/{form.items}")

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, get_args
 
@@ -33,7 +34,7 @@ from fame.data.append import (
     text_ids,
 )
 from fame.data.catalogue import align, facet_columns, has_title, read_items, write_items
-from fame.data.columns import Roles, choose, listed, time_columns
+from fame.data.columns import ROLES, Roles, choose, guessed, listed, time_columns
 from fame.data.fetch import cache_folder
 from fame.data.histories import Ties, by_person_and_time, by_session, counted_histories
 from fame.data.opening import Opened, opened
@@ -53,13 +54,14 @@ from fame.data.tables import OwnTable, Rows, parts_table, table_in
 from fame.data.texttables import is_sequences
 from fame.data.times import bad_times, read_times
 from fame.errors import DataError
-from fame.files import locked, write_json
+from fame.files import locked, telling_of, write_json
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 # From this share of titled items on, nothing is said of the others.
 _ENOUGH_TITLES = 0.9
 _SHOWN = 5  # rows before anything is kept
 _ROWS, _CATALOGUE = "rows.parquet", "catalogue.parquet"
+_LONGEST_LINE = 200  # characters of them
 _GAP = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)\s*([smhd])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
@@ -69,7 +71,7 @@ class Wishes:
     """How a file is to be read and cleaned, where the file and what is usual do not decide.
 
     Attributes:
-        user, item, time, rating, event: Names of columns.
+        user, item, time, rating, event: Names of columns; an empty rating or event: no column.
         sep: What separates columns, and ``quotes`` whether ``"`` holds values together.
         timezone: The zone of dates that say none, like ``Europe/Paris``; otherwise UTC.
         core: Users and items with fewer interactions are dropped until none is left.
@@ -134,6 +136,14 @@ class Wishes:
 
 
 @dataclass(frozen=True)
+class Labels:
+    """What to call the files in all that is said of them; by default their paths."""
+
+    clicks: str | None = None
+    items: str | None = None
+
+
+@dataclass(frozen=True)
 class About:
     """What is kept about an imported set: its file's name, its size, and its order in words.
 
@@ -176,6 +186,67 @@ class _Made:
     catalogue: pd.DataFrame | None
 
 
+@dataclass(frozen=True)
+class Preview:
+    """What a file is taken for, before anything is kept.
+
+    Attributes:
+        label: What to call the file.
+        form: What it is, in words.
+        columns: All its columns; empty where it has none that could be chosen.
+        rows: The first rows, with a value for each column, as text.
+        roles: By role the column, ``None`` where none is; of a file with a fault as far as names
+            decide.
+        guess: Which column is which, in one line; empty where there is a fault.
+        ignored: The columns that are not used.
+        fault: Why it cannot be brought in like this, in a sentence; empty where it can.
+    """
+
+    label: str
+    form: str
+    columns: tuple[str, ...] = ()
+    rows: tuple[tuple[str, ...], ...] = ()
+    roles: Mapping[str, str | None] = dataclasses.field(default_factory=dict)
+    guess: str = ""
+    ignored: tuple[str, ...] = ()
+    fault: str = ""
+
+    def __str__(self) -> str:
+        """For a terminal: the used columns of the first rows, and which is which."""
+        if not self.columns:
+            return f"{self.label}: {self.form}"
+        used = {name: place for place, name in enumerate(self.columns) if name not in self.ignored}
+        first = {
+            name: [row[used[name]][:24] for row in self.rows]
+            for name in self.roles.values()
+            if name is not None
+        }
+        frame = pd.DataFrame({name: pd.Series(own, dtype=object) for name, own in first.items()})
+        lines = [f"{self.label}: {self.form}", frame.to_string(index=False), self.guess]
+        if self.ignored:
+            lines.append(f"ignored: {listed(self.ignored)}")
+        return "\n".join(lines)
+
+
+def preview(path: Path, wishes: Wishes | None = None, label: str | None = None) -> Preview:
+    """What a file is taken for, with its first rows; nothing is kept.
+
+    Args:
+        label: What to call the file; by default its path.
+
+    Raises:
+        DataError: where it cannot be read; what is wrong with the columns stands in ``fault``.
+    """
+    wishes = wishes or Wishes()
+    if path.is_dir():
+        form = _movielens(path)
+        return _of_movielens(path, form) if form else _look(parts_table(path), wishes)[0]
+    with opened(path, label) as file:
+        if _has_sequences(file, wishes):
+            return _of_sequences(file)
+        return _look(table_in(file, wishes.sep, wishes.quotes), wishes)[0]
+
+
 def import_file(
     path: Path,
     name: str,
@@ -184,14 +255,15 @@ def import_file(
     repeats: Repeats | None = None,
     wishes: Wishes | None = None,
     told: Callable[[str], None] | None = None,
+    labels: Labels = Labels(),
 ) -> None:
     """Brings a file of interactions into the cache as the data set ``name``; see :func:`read_file`.
 
     Raises:
         DataError: where the name cannot be given, or a file cannot be read.
     """
-    _check_name(name, replace)
-    _keep(_read(path, name, items, repeats, wishes, told))
+    check_name(name, replace)
+    _keep(_read(path, name, items, repeats, wishes, told, labels))
 
 
 def read_file(
@@ -201,6 +273,7 @@ def read_file(
     repeats: Repeats | None = None,
     wishes: Wishes | None = None,
     told: Callable[[str], None] | None = None,
+    labels: Labels = Labels(),
 ) -> tuple[Interactions, pd.DataFrame, About]:
     """The histories in a file, the catalogue, and what there is to keep about them.
 
@@ -216,11 +289,12 @@ def read_file(
             repeated targets decides (:data:`fame.data.repeats.REPEATED_FROM`).
         wishes: Which columns to use, and what to drop.
         told: Given what the file was taken for, with its first rows, before anything is kept.
+        labels: What to call the files.
 
     Raises:
         DataError: where a file cannot be read.
     """
-    made = _read(path, name, items, repeats, wishes, told)
+    made = _read(path, name, items, repeats, wishes, told, labels)
     return made.data, made.items, made.about
 
 
@@ -231,13 +305,17 @@ def _read(
     repeats: Repeats | None,
     wishes: Wishes | None,
     told: Callable[[str], None] | None,
+    labels: Labels,
 ) -> _Made:
     wishes = wishes or Wishes()
     if wishes.facets and items is None:
         raise DataError("--facet names a column of a catalogue; give that with --items.")
-    own = None if items is None else own_items(items, wishes.quotes, wishes.facets)
-    with _read_log(path, wishes, told or _unheard) as found:
-        return _ordered(name, path, found, wishes, own, repeats)
+    own = None
+    if items is not None:
+        own = own_items(items, wishes.quotes, wishes.facets, label=labels.items)
+    label = labels.clicks or str(path)
+    with _read_log(path, label, wishes, told or _unheard) as found:
+        return _ordered(name, path.name, label, found, wishes, own, repeats)
 
 
 def _unheard(text: str) -> None:
@@ -246,7 +324,8 @@ def _unheard(text: str) -> None:
 
 def _ordered(
     name: str,
-    path: Path,
+    file: str,
+    label: str,
     found: _Found,
     wishes: Wishes,
     own: OwnItems | None,
@@ -257,14 +336,14 @@ def _ordered(
     notes = () if own is None else own.notes
     if found.log.times is None:
         if wishes.dedupe:
-            raise DataError(f"--dedupe needs times, and {path} has none.")
+            raise DataError(f"--dedupe needs times, and {label} has none.")
         order = "lines in the order of the source file"
     elif wishes.in_order:
         order = "in order of time, equal times in the order of the source file"
     else:
         order = "in order of time, equal times in a random order fixed by the set"
     filters = f"{_filters(wishes)}; {order}"
-    logged, ties = _sessions(found, path, wishes), _ties(wishes)
+    logged, ties = _sessions(found, label, wishes), _ties(wishes)
     data, counted = counted_histories(
         name, logged, core=wishes.core, filters=filters, ties=ties, dedupe=wishes.dedupe
     )
@@ -276,7 +355,7 @@ def _ordered(
     ids = data.item_ids[1:].tolist()
     titles = None
     if catalogue is not None:
-        titles, warning = _match(catalogue, ids, str(path) if own is None else own.label)
+        titles, warning = _match(catalogue, ids, label if own is None else own.label)
         notes = (*notes, *([warning] if warning else []))
     described = align(catalogue, ids)
     if titles is not None:
@@ -301,7 +380,7 @@ def _ordered(
     )
     share = repeated_share(data)
     about = About(
-        file=path.name,
+        file=file,
         users=len(data),
         items=data.num_items,
         interactions=kept,
@@ -379,7 +458,7 @@ def append_file(
             for role, column in report["columns"].items()
             if column is not None and getattr(wishes, role) is None and _is_read(role, wishes)
         }
-        with _read_log(path, wishes, told or _unheard, _Before(name, before)) as found:
+        with _read_log(path, str(path), wishes, told or _unheard, _Before(name, before)) as found:
             grown = _grown(former, path, found, wishes, own)
         _keep(grown, lock=False)
 
@@ -437,7 +516,7 @@ def _grown(former: _Made, path: Path, found: _Found, wishes: Wishes, own: OwnIte
     # Rows of the set stand in their order already, which equal times keep.
     logged = whole
     if wishes.session_gap is not None:
-        logged = by_session(whole, _gap(second, found, path, wishes))
+        logged = by_session(whole, _gap(second, found, str(path), wishes))
     data, counted = counted_histories(
         name,
         logged,
@@ -527,9 +606,9 @@ def names() -> list[str]:
 
 
 def version(name: str) -> int:
-    """Changes whenever an imported set is written; 0 for what is none."""
+    """When a set was written, in ns: what was made of it before is stale; 0 for what is none."""
     try:
-        return (_home() / name / "about.json").stat().st_mtime_ns
+        return (_home() / name / "about.json").stat().st_mtime_ns if _NAME.fullmatch(name) else 0
     except OSError:
         return 0
 
@@ -543,6 +622,19 @@ def describe(name: str) -> str:
     return (
         f"{about.interactions:,} interactions with {about.items:,} items by {about.users:,} people"
     )
+
+
+def lacks(name: str) -> tuple[str, ...]:
+    """What an imported set has not; nothing is said of one that kept no report, or is damaged."""
+    try:
+        report = _about(name).report
+    except DataError:
+        return ()
+    if report is None:
+        return ()
+    found = [] if (report["titles"] or {}).get("titled") else ["no titles"]
+    found += [] if report["facets"] else ["no facets"]
+    return (*found, *([] if report["times"] else ["no times"]))
 
 
 def describe_repeats(name: str) -> str:
@@ -628,7 +720,10 @@ def _home() -> Path:
 @contextmanager
 def _held(name: str) -> Iterator[None]:
     """Keeps others from writing a set, which an append reads and then replaces."""
-    with locked(cache_folder() / "locks" / f"{name}.lock", wait=True):
+    lock = cache_folder() / "locks" / f"{name}.lock"
+    with telling_of(lock):
+        lock.parent.mkdir(parents=True, exist_ok=True)
+    with locked(lock, wait=True):
         yield
 
 
@@ -648,7 +743,8 @@ def _about(name: str) -> About:
         raise DataError(f"{path} is damaged; import {name!r} once more with --replace.") from error
 
 
-def _check_name(name: str, replace: bool) -> None:
+def check_name(name: str, replace: bool = False) -> None:
+    """Raises ``DataError`` where no set can be called so, or one is and may not be replaced."""
     if not _NAME.fullmatch(name):
         raise DataError(
             f"{name!r} cannot name a data set: up to 64 small letters, digits, '-' and '_' make a "
@@ -754,21 +850,21 @@ def _ties(wishes: Wishes) -> Ties:
     return "file" if wishes.in_order else "random"
 
 
-def _sessions(found: _Found, path: Path, wishes: Wishes) -> Log:
+def _sessions(found: _Found, label: str, wishes: Wishes) -> Log:
     """What was found, with a user for every session where that was asked for."""
     if wishes.session_gap is None:
         return found.log
     if found.log.times is None:
-        raise DataError(f"--session-gap needs times, and {path} has none.")
-    return by_session(found.log, _gap(found.second, found, path, wishes))
+        raise DataError(f"--session-gap needs times, and {label} has none.")
+    return by_session(found.log, _gap(found.second, found, label, wishes))
 
 
-def _gap(second: int | None, found: _Found, path: Path, wishes: Wishes) -> float:
+def _gap(second: int | None, found: _Found, label: str, wishes: Wishes) -> float:
     """The gap between two sessions in the unit of the times, of which so many make a second."""
     if second is None:
         form = found.times["form"] if found.times else "numbers of no known unit"
         raise DataError(
-            f"--session-gap needs times of a known unit, and those of {path} are {form}; write "
+            f"--session-gap needs times of a known unit, and those of {label} are {form}; write "
             "them as dates, or as seconds since 1970."
         )
     return wishes.gap_seconds * second
@@ -791,7 +887,11 @@ _FREE = _Before("", {})
 
 @contextmanager
 def _read_log(
-    path: Path, wishes: Wishes, told: Callable[[str], None], before: _Before = _FREE
+    path: Path,
+    label: str,
+    wishes: Wishes,
+    told: Callable[[str], None],
+    before: _Before = _FREE,
 ) -> Iterator[_Found]:
     """What a file or folder holds; lines can be told as long as it is open."""
     if path.is_dir():
@@ -801,16 +901,27 @@ def _read_log(
         else:
             yield _read_table(parts_table(path), wishes, told, before)
         return
-    with opened(path) as file:
-        if file.kind == "text" and wishes.sep is None and is_sequences(file):
+    with opened(path, label) as file:
+        if _has_sequences(file, wishes):
             _no_columns(file.label, wishes, before)
             yield _read_sequences(file, told)
         else:
             yield _read_table(table_in(file, wishes.sep, wishes.quotes), wishes, told, before)
 
 
+def _has_sequences(file: Opened, wishes: Wishes) -> bool:
+    return file.kind == "text" and wishes.sep is None and is_sequences(file)
+
+
+def _of_sequences(file: Opened) -> Preview:
+    with file.path.open(encoding="utf-8", errors="replace") as stream:
+        lines = [line.strip()[:_LONGEST_LINE] for line in islice(stream, _SHOWN)]
+    form = "a line 'user item item ...' for every user, oldest first"
+    return Preview(file.label, form, rows=tuple((line,) for line in lines))
+
+
 def _read_sequences(file: Opened, told: Callable[[str], None]) -> _Found:
-    told(f"{file.label}: a line 'user item item ...' for every user, oldest first")
+    told(str(_of_sequences(file)))
     with file.path.open("rb") as stream:
         log = read_sequences(stream, file.label)
     form = f"lines of sequences, {file.how}"
@@ -840,8 +951,12 @@ def _movielens(folder: Path) -> Format | None:
     return next((form for form in forms if (folder / form.log).is_file()), None)
 
 
+def _of_movielens(folder: Path, form: Format) -> Preview:
+    return Preview(str(folder), f"MovieLens, its {form.log} and {form.items}")
+
+
 def _read_folder(folder: Path, form: Format, told: Callable[[str], None]) -> _Found:
-    told(f"{folder}: MovieLens, its {form.log} and {form.items}")
+    told(str(_of_movielens(folder, form)))
     items = None
     try:
         with (folder / form.log).open("rb") as stream:
@@ -874,18 +989,54 @@ def _times_told(form: str, span: tuple[str, str] | None) -> dict[str, Any]:
 def _read_table(
     table: OwnTable, wishes: Wishes, told: Callable[[str], None], before: _Before
 ) -> _Found:
-    label = table.label
+    look, roles = _look(table, wishes, before)
+    if roles is None:
+        raise DataError(look.fault)
+    told(str(look))
+    others = [name for name in (roles.time,) if name is not None]
+    if wishes.min_rating is not None and roles.rating is not None:
+        others.append(roles.rating)
+    if roles.event is not None:
+        others.append(roles.event)
+    read = table.read([roles.user, roles.item], others, wishes.skip_bad)
+    if not len(read.table):
+        raise DataError(f"{table.label} is empty: it holds no interactions.")
+    return _cleaned(table, read, roles, look.ignored, wishes)
 
+
+def _look(table: OwnTable, wishes: Wishes, before: _Before = _FREE) -> tuple[Preview, Roles | None]:
+    """What a table is taken for, and which column is which where nothing is wrong with them."""
+    if not table.columns:
+        raise DataError(f"{table.label} is empty: it holds no interactions.")
+    asked = {role: getattr(wishes, role) for role in ROLES}  # "" says that no column is it
+    given = {role: before.columns.get(role) if own is None else own for role, own in asked.items()}
+    rows = tuple(tuple(value[:_LONGEST_LINE] for value in row) for row in table.first)
+    look = Preview(table.label, table.form, table.columns, rows)
+    try:
+        roles = _roles(table, wishes, given, before)
+    except DataError as error:
+        found = guessed(table.columns, table.sample) if table.header else dict.fromkeys(ROLES)
+        named = {role: name if name in table.columns else None for role, name in given.items()}
+        likely = {role: named[role] or found[role] for role in ROLES}
+        return dataclasses.replace(look, roles=likely, fault=str(error)), None
+    text = None
+    if roles.time is not None:
+        text = next((f"like {own[:40]}" for own in table.sample[roles.time] if own), None)
+    ignored = tuple(name for name in table.columns if name not in roles.used)
+    guess = chosen(roles, text)
+    look = dataclasses.replace(look, roles=roles.named, guess=guess, ignored=ignored)
+    return look, roles
+
+
+def _roles(
+    table: OwnTable, wishes: Wishes, given: Mapping[str, str | None], before: _Before
+) -> Roles:
     def fault(what: str) -> DataError:
         return DataError(
-            f"{label}, {table.header_place}: {what}; read as {table.form}, it has "
+            f"{table.label}, {table.header_place}: {what}; read as {table.form}, it has "
             f"{listed(table.columns)}."
         )
 
-    roles_of = ("user", "item", "time", "rating", "event")
-    given = {role: getattr(wishes, role) or before.columns.get(role) for role in roles_of}
-    if not table.columns:
-        raise DataError(f"{label} is empty: it holds no interactions.")
     if len(table.columns) < 2:
         raise fault("there is one column, and a user and an item are needed; give --sep")
     for role, column in before.columns.items():
@@ -906,31 +1057,7 @@ def _read_table(
         raise fault("no column holds ratings for --min-rating; say with --rating which one does")
     if wishes.events and roles.event is None:
         raise fault("no column holds kinds of events for --events; say with --event which one does")
-    ignored = tuple(name for name in table.columns if name not in roles.used)
-    told(_shown(table, roles, ignored))
-    others = [name for name in (roles.time,) if name is not None]
-    if wishes.min_rating is not None and roles.rating is not None:
-        others.append(roles.rating)
-    if roles.event is not None:
-        others.append(roles.event)
-    read = table.read([roles.user, roles.item], others, wishes.skip_bad)
-    if not len(read.table):
-        raise DataError(f"{label} is empty: it holds no interactions.")
-    return _cleaned(table, read, roles, ignored, wishes)
-
-
-def _shown(table: OwnTable, roles: Roles, ignored: tuple[str, ...]) -> str:
-    """The first rows and which column is which, for a person to look at."""
-    first = {name: [own[:24] for own in table.sample[name][:_SHOWN]] for name in roles.used}
-    frame = pd.DataFrame({name: pd.Series(own, dtype=object) for name, own in first.items()})
-    text = None
-    if roles.time is not None:
-        text = next((f"like {own[:40]}" for own in table.sample[roles.time] if own), None)
-    lines = [f"{table.label}: {table.form}", frame.fillna("").to_string(index=False)]
-    lines.append(chosen(roles, text) if len(frame) else chosen(roles, None))
-    if ignored:
-        lines.append(f"ignored: {listed(ignored)}")
-    return "\n".join(lines)
+    return roles
 
 
 def _cleaned(

@@ -59,13 +59,16 @@ class Opened:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[Opened]:
+def opened(path: Path, label: str | None = None) -> Iterator[Opened]:
     """Opens a file; what had to be written for that is gone afterwards.
+
+    Args:
+        label: What to call it; by default its path.
 
     Raises:
         DataError: where it cannot be read, is damaged, empty, or is neither text nor Parquet.
     """
-    label = str(path)
+    label = label or str(path)
     if path.suffix.lower() in _NO_TABLES:
         raise DataError(
             f"{label} is of no known kind; save it as a CSV, TSV, Parquet or JSON lines file."

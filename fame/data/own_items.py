@@ -46,7 +46,11 @@ class OwnItems:
 
 
 def own_items(
-    path: Path, quotes: bool = True, facets: Collection[str] = (), known: Collection[str] = ()
+    path: Path,
+    quotes: bool = True,
+    facets: Collection[str] = (),
+    known: Collection[str] = (),
+    label: str | None = None,
 ) -> OwnItems:
     """Reads a catalogue: ``item_id``, ``title`` and any facet columns.
 
@@ -58,12 +62,13 @@ def own_items(
         quotes: Whether ``"`` holds a value together in text.
         facets: Columns that are facets whatever they hold.
         known: Facets by the names that they have; those of them that are there are facets likewise.
+        label: What to call the file; by default its path.
 
     Raises:
         DataError: where a column is lacking, or an id is missing or stands there twice with
             something else beside it.
     """
-    with open_table(path, quotes) as table:
+    with open_table(path, quotes, label) as table:
         return _catalogue(table, facets, known)
 
 

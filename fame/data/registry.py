@@ -26,6 +26,11 @@ class Format:
     items: str
     read_items: Callable[[IO[bytes], str], pd.DataFrame]
 
+    @property
+    def with_times(self) -> bool:
+        """Whether it says when; lines of sequences say only what came after what."""
+        return self.read_log is not read_sequences
+
 
 @dataclass(frozen=True)
 class NamedSet:
@@ -34,7 +39,7 @@ class NamedSet:
     Args:
         name: What it is called on the command line.
         title: What it is called in the app.
-        description: One line about it.
+        description: One line about it, its size first.
         folder: Its folder below those that ``FAME_DATA`` lists.
         formats: The formats it is looked for in, the best one first.
         sources: Where it is published, in the order in which they are tried.

@@ -100,6 +100,26 @@ def chosen(roles: Roles, form: str | None) -> str:
     return ", ".join(f"{role} = {name}" for role, name in told.items())
 
 
+def summary_lines(summary: Mapping[str, Any]) -> dict[str, str]:
+    """What ``Dataset.summary`` says as lines for a person, by label."""
+    length, left_out = summary["sequence_length"], summary["users_excluded"]
+    facets = [f"{name} ({kind})" for name, kind in summary["facets"].items()]
+    lines = {
+        "source": summary["source"],
+        "users": f"{summary['users']:,}",
+        "items": f"{summary['items']:,}",
+        "interactions": f"{summary['interactions']:,}",
+        "sequence length": f"{length['min']} to {length['max']:,}, median {length['median']:g}",
+        "too short": f"{left_out['valid']:,} users for valid, {left_out['test']:,} for test",
+        "facets": ", ".join(facets) or "none",
+        "filters": summary["filters"],
+        "repeats": summary["repeats_reason"],
+        "fingerprint": summary["fingerprint"],
+    }
+    report = summary.get("import")
+    return lines | (report_lines(report) if report else {})
+
+
 def report_lines(report: Mapping[str, Any]) -> dict[str, str]:
     """A stored report as lines for a person, by label."""
     lines = {"read as": report["form"], "rows": _rows(report)}

@@ -22,6 +22,7 @@ from fame.data.texttables import TextTable, text_table
 from fame.errors import DataError
 
 _SAMPLE = 1_000
+_FIRST = 5  # rows that are shown
 _HEAD = 1 << 20
 # What a damaged Parquet or JSON file makes Arrow raise: its own errors, and Python's for bad text.
 _DAMAGE = (pa.ArrowException, OSError, ValueError, MemoryError, OverflowError, RecursionError)
@@ -69,6 +70,10 @@ class OwnTable(Protocol):
         """First values of every column, as text."""
 
     @property
+    def first(self) -> list[tuple[str, ...]]:
+        """The first rows, a value for each column, as text; where rows hold lists, events."""
+
+    @property
     def breaks(self) -> int:
         """How many lines end inside quotes."""
 
@@ -101,12 +106,12 @@ def parts_table(folder: Path) -> OwnTable:
 
 
 @contextmanager
-def open_table(path: Path, quotes: bool = True) -> Iterator[OwnTable]:
-    """The table of a file, or of a folder of Parquet parts."""
+def open_table(path: Path, quotes: bool = True, label: str | None = None) -> Iterator[OwnTable]:
+    """The table of a file, or of a folder of Parquet parts; see :func:`opened`."""
     if path.is_dir():
         yield parts_table(path)
         return
-    with opened(path) as file:
+    with opened(path, label) as file:
         yield table_in(file, quotes=quotes)
 
 
@@ -147,6 +152,10 @@ class _Text:
             name: [row[place] for row in self.table.sample]
             for place, name in enumerate(self.table.columns)
         }
+
+    @property
+    def first(self) -> list[tuple[str, ...]]:
+        return [tuple(row) for row in self.table.sample[:_FIRST]]
 
     def read(self, ids: Sequence[str], others: Sequence[str], skip_bad: int) -> Rows:
         wanted: dict[str, pa.DataType] = dict.fromkeys(ids, TEXT_IDS)
@@ -232,6 +241,7 @@ class _ParquetTable:
     form: str
     columns: tuple[str, ...]
     sample: Mapping[str, list[str]]
+    first: list[tuple[str, ...]]
     leaves: _Leaves
     texts: frozenset[str]
     header: bool = True
@@ -252,7 +262,7 @@ class _ParquetTable:
             rows = [] if batch is None else pa.Table.from_batches([batch]).to_pylist()
         columns = tuple(leaves.paths)
         sample = {name: _first(rows, leaves.paths[name]) for name in columns}
-        return cls(paths, label, form, columns, sample, leaves, texts)
+        return cls(paths, label, form, columns, sample, _events(rows, leaves), leaves, texts)
 
     def read(self, ids: Sequence[str], others: Sequence[str], skip_bad: int) -> Rows:
         names = [*ids, *others]
@@ -299,6 +309,7 @@ class _JsonTable:
     form: str
     columns: tuple[str, ...]
     sample: Mapping[str, list[str]]
+    first: list[tuple[str, ...]]
     leaves: _Leaves
     schema: pa.Schema
     header: bool = True
@@ -330,7 +341,8 @@ class _JsonTable:
         leaves = _Leaves.of(schema)
         columns = tuple(leaves.paths)
         sample = {name: _first(first, leaves.paths[name]) for name in columns}
-        return cls(rows, f"{rows.form}, {how}", columns, sample, leaves, schema)
+        events = _events(first, leaves)
+        return cls(rows, f"{rows.form}, {how}", columns, sample, events, leaves, schema)
 
     def read(self, ids: Sequence[str], others: Sequence[str], skip_bad: int) -> Rows:
         names = [*ids, *others]
@@ -391,6 +403,25 @@ def _first(rows: list[dict[str, Any]], path: tuple[str, ...]) -> list[str]:
             opened_.extend(own) if isinstance(own, list) else opened_.append(own)
         values = opened_
     return ["" if own is None else str(own) for own in values[:_SAMPLE]]
+
+
+def _events(rows: list[dict[str, Any]], leaves: _Leaves) -> list[tuple[str, ...]]:
+    """The first events as text; a row without lists is one, and others have as many as a list."""
+    found: list[tuple[str, ...]] = []
+    for row in rows[:_FIRST]:
+        cells = [_first([row], path) for path in leaves.paths.values()]
+        for place in range(max(map(len, cells), default=0)):
+            found.append(tuple(_at(own, place) for own in cells))
+            if len(found) == _FIRST:
+                return found
+    return found
+
+
+def _at(values: list[str], place: int) -> str:
+    """A value of a list, or the one that the events of its row share."""
+    if len(values) == 1:
+        return values[0]
+    return values[place] if place < len(values) else ""
 
 
 def _is_text(kind: pa.DataType) -> bool:

@@ -15,6 +15,10 @@ _FIGURES = re.compile(
     r"|(?<=@10) (?=\d)|(?<=SASRec) (?=\d)|(?<=-kNN) (?=\d)|(?<=opularity) (?=\d)"  # the badge
 )
 
+# Between a title that several items have and what differs. It looks like a middle dot and is
+# another sign, so that what follows it is known when a name is cut.
+APART = " ∙ "
+
 
 def one_line(text: str) -> str:
     return " ".join(str(text).split())
@@ -29,10 +33,17 @@ def unbroken(text: str) -> str:
 
 
 def shortened(text: str, length: int) -> str:
-    """At most ``length`` characters, cut at a word where that costs little."""
+    """At most ``length`` characters, cut at a word where that costs little.
+
+    What tells a name from others of the same title stays (:data:`APART`), where there is room.
+    """
     text = one_line(text)
     if len(text) <= length:
         return text
+    title, apart, ending = text.partition(APART)
+    left = length - len(apart) - len(ending)
+    if apart and left >= length // 4:
+        return f"{shortened(title, left)}{apart}{ending}"
     cut = text[: length - 1]
     word = cut.rfind(" ")
     return (cut[:word] if word > length * 0.7 else cut).rstrip(" ,;:-(") + "…"

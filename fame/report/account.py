@@ -131,7 +131,7 @@ def history(content: Content) -> Html:
 
 
 def _card(content: Content, item: int, when: str, kind: str, replaced: int | None = None) -> Html:
-    title, k = content.names.title(item), len(content.fused)
+    title, k = content.names.beside_facts(item), len(content.fused)
     bar = None
     if replaced is not None:
         bar = element(

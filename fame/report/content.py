@@ -38,8 +38,8 @@ from fame.lens.trace import (
 from fame.lens.values import ByValue
 from fame.models.sequence_model import Intervention
 from fame.presentation.facts import item_facts_of_all
+from fame.presentation.item_names import item_names
 from fame.presentation.names import HeadNames
-from fame.presentation.text import one_line
 from fame.survey import Faithfulness, People, read_faithfulness, read_people
 
 FORMAT = "fame-lens report 1"
@@ -85,7 +85,7 @@ class Names:
 
     def __init__(self, items: pd.DataFrame) -> None:
         self._items = items
-        self._ids, self._titles = items["item_id"].to_numpy(), items["title"].to_numpy()
+        self._ids, self._names = items["item_id"].to_numpy(), item_names(items)
         self._counts = items["train_count"].to_numpy()
         self._facts: dict[int, str] = {}  # a frame takes its time, and items come again
 
@@ -93,7 +93,12 @@ class Names:
         return str(self._ids[item - 1])
 
     def title(self, item: int) -> str:
-        return one_line(self._titles[item - 1])
+        """What the item is called, as no other one of the catalogue is."""
+        return self._names[item]
+
+    def beside_facts(self, item: int) -> str:
+        """The same where :meth:`facts` stand beside it."""
+        return self._names.beside_facts(item)
 
     def facts(self, item: int) -> str:
         if item not in self._facts:

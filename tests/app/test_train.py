@@ -1,6 +1,7 @@
 """Train, walked through with AppTest; processes are not started here but recorded."""
 
 import json
+import re
 import time
 
 import pytest
@@ -329,3 +330,11 @@ def test_facets_forming_are_drawn_while_a_run_trains(open_app, run):
         assert_calm(app)
         assert charts_of(app) == ["validation", "loss", *charts]
         assert ("How do facets form?" in headings(app)) == bool(charts)
+
+
+def test_data_sets_are_offered_with_their_size_and_what_they_lack(open_app):
+    app = open_app(TRAIN)
+    offered = app.selectbox[0].options
+    assert "Amazon Beauty · 198,502 reviews · not downloaded, no times" in offered
+    (own,) = [one for one in offered if one.startswith(made_up.NAME)]
+    assert re.fullmatch(rf"{made_up.NAME} · \d+ interactions · no times", own)

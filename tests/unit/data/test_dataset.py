@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from fame.data import dataset as dataset_module
-from fame.data import list_sets, load
+from fame.data import import_file, list_sets, load
 from fame.data.catalogue import write_items
 from fame.data.dataset import Dataset
 from fame.data.fetch import Download
@@ -292,3 +292,58 @@ def test_the_real_ml_100k_can_be_fetched() -> None:
     assert by_id.loc["64", "title"] == "The Shawshank Redemption"
     assert by_id.loc["515"].tolist()[:2] == ["Das Boot", 1981]
     assert by_id["year"].notna().sum() >= len(by_id) - 1
+
+
+# --- what a set lacks, said before it is chosen --------------------------------------------------
+
+
+def lacks(name: str) -> tuple[str, ...]:
+    return next(info.lacks for info in list_sets() if info.name == name)
+
+
+def test_what_a_set_lacks_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FAME_DATA", str(tmp_path))
+    monkeypatch.setattr(dataset_module, "_CHECKPOINTS", tmp_path / "shipped")
+    assert lacks("ml-1m") == ("not downloaded",)
+    assert lacks("beauty") == ("not downloaded", "no titles", "no facets", "no times")
+    for folder, file in (("ml-1m", "ratings.dat"), ("amazon_beauty", "sequences.txt")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / file).touch()
+    assert lacks("ml-1m") == ("no titles", "no facets")
+    assert lacks("beauty") == ("no titles", "no facets", "no times")
+    (tmp_path / "ml-1m" / "movies.dat").touch()
+    assert lacks("ml-1m") == ()
+    (tmp_path / "shipped" / "beauty").mkdir(parents=True)
+    (tmp_path / "shipped" / "beauty" / "items.parquet").touch()
+    assert lacks("beauty") == ("no times",)
+
+
+def test_every_named_set_says_its_size() -> None:
+    sizes = {info.name: info.size for info in list_sets()}
+    assert sizes["ml-100k"] == "100,000 ratings"
+    assert all(sizes[name].split()[1] in ("ratings", "reviews") for name in SETS)
+
+
+@pytest.mark.parametrize(
+    ("columns", "catalogue", "lacking"),
+    [
+        ("user,item", None, ("no titles", "no facets", "no times")),
+        ("user,item,time", None, ("no titles", "no facets")),
+        ("user,item,time", "item_id,title\na,A\nb,B\n", ("no facets",)),
+        ("user,item,time", "item_id,title,kind\na,,x\nb,,y\n", ("no titles",)),
+        ("user,item,time", "item_id,title,kind\na,A,x\nb,B,y\n", ()),
+    ],
+)
+def test_what_an_own_set_lacks_is_said(
+    tmp_path: Path, cache: Path, columns: str, catalogue: str | None, lacking: tuple[str, ...]
+) -> None:
+    wide = columns.count(",") + 1
+    rows = [("u", "a", "1"), ("u", "b", "2")]
+    (tmp_path / "a").write_text(f"{columns}\n" + "".join(f"{','.join(r[:wide])}\n" for r in rows))
+    if catalogue is not None:
+        (tmp_path / "b").write_text(catalogue)
+    import_file(tmp_path / "a", "mine", items=None if catalogue is None else tmp_path / "b")
+    info = list_sets()[-1]
+    assert (info.name, info.size, info.lacks) == ("mine", "2 interactions", lacking)
+    (cache / "imported" / "mine" / "about.json").write_text("{}")
+    assert (list_sets()[-1].size, lacks("mine")) == ("", ())

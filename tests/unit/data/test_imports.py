@@ -14,8 +14,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fame.data import Wishes, import_file, list_sets, load
+from fame.data import Preview, Wishes, import_file, list_sets, load, preview
 from fame.data.dataset import Dataset
+from fame.data.imports import Labels
 from fame.data.report import report_lines
 from fame.errors import DataError
 
@@ -803,3 +804,73 @@ def test_a_list_of_objects_is_read_and_told_by_its_entries(tmp_path: Path) -> No
     assert report_of(data)["dropped"]["no user id"]["unit"] == "line"
     with pytest.raises(DataError, match=r"a.json is empty"):
         bring_in(tmp_path, "a.json", "[]")
+
+
+# --- what a file is taken for, before anything is kept -------------------------------------------
+
+
+def looked_at(folder: Path, content: str, wishes: Wishes | None = None) -> Preview:
+    path = folder / "p"
+    path.write_text(content)
+    return preview(path, wishes, "as it is called")
+
+
+def test_a_preview_says_what_would_be_used_and_keeps_nothing(tmp_path: Path, cache: Path) -> None:
+    rows = "".join(f"u{k},i{k},Sat Jun 1{k} 10:00:00 +0000 2012,{'x' * 300}\n" for k in range(7))
+    look = looked_at(tmp_path, "visitorId,POI_id,UTC_time,note\n" + rows)
+    assert (look.label, look.form) == ("as it is called", "text with ',' between columns, UTF-8")
+    assert look.columns == ("visitorId", "POI_id", "UTC_time", "note")
+    assert [row[0] for row in look.rows] == ["u0", "u1", "u2", "u3", "u4"]
+    assert {len(row[3]) for row in look.rows} == {200}
+    assert look.roles == {"user": "visitorId", "item": "POI_id", "time": "UTC_time", "rating": None}
+    assert look.guess.startswith("user = visitorId, item = POI_id, time = UTC_time (like Sat Jun")
+    assert (look.ignored, look.fault) == (("note",), "")
+    assert not (cache / "imported").exists()
+
+
+def test_a_preview_of_unknown_columns_says_what_is_wrong_and_what_is_likely(tmp_path: Path) -> None:
+    content = "a,b,when\n" + "".join(f"x{k},y{k},{1_500_000_000 + k}\n" for k in range(3))
+    look = looked_at(tmp_path, content)
+    assert look.guess == "" and "as it is called, line 1: " in look.fault
+    assert look.roles == {"user": None, "item": None, "time": "when", "rating": None, "event": None}
+    given = looked_at(tmp_path, content, Wishes(user="a", item="b"))
+    assert given.fault == "" and given.roles["time"] == "when"
+    half = looked_at(tmp_path, content, Wishes(user="a", item="nowhere"))
+    assert "no column 'nowhere'" in half.fault
+    assert (half.roles["user"], half.roles["item"]) == ("a", None)
+
+
+def test_the_rows_of_a_preview_are_events_where_rows_hold_lists(tmp_path: Path) -> None:
+    sessions = [
+        {"session": 7, "events": [{"aid": 1, "ts": 10}, {"aid": 2, "ts": 11}]},
+        {"session": 8, "events": [{"aid": 3, "ts": 12}]},
+    ]
+    look = looked_at(tmp_path, "".join(json.dumps(own) + "\n" for own in sessions))
+    at = [look.columns.index(name) for name in ("session", "aid", "ts")]
+    assert [tuple(row[place] for place in at) for row in look.rows] == [
+        *(("7", "1", "10"), ("7", "2", "11"), ("8", "3", "12"))
+    ]
+
+
+def test_an_empty_name_says_that_no_column_is_the_rating(tmp_path: Path) -> None:
+    content = "user,item,rating,event\nu,a,3,view\nu,b,4,buy\n"
+    assert looked_at(tmp_path, content).roles["rating"] == "rating"
+    look = looked_at(tmp_path, content, Wishes(rating="", event=""))
+    assert look.roles == {"user": "user", "item": "item", "time": None, "rating": None}
+    assert look.ignored == ("rating", "event")
+    assert "no column ''" in looked_at(tmp_path, content, Wishes(user="")).fault
+
+
+def test_files_are_called_as_somebody_says(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("user,item\nu,a\nu,b\n")
+    (tmp_path / "b").write_text("item_id,title\na,A\nc,C\nd,D\n")
+    labels = Labels("clicks.csv", "items.csv")
+    import_file(tmp_path / "a", "mine", items=tmp_path / "b", labels=labels)
+    report = load("mine", offline=True).report
+    assert report is not None and report["notes"][-1].startswith("items.csv knows 1 of the 2 items")
+    (tmp_path / "b").write_text("item_id,title\n,A\n")
+    with pytest.raises(DataError, match=r"^items\.csv, line 2 has no item_id"):
+        import_file(tmp_path / "a", "other", items=tmp_path / "b", labels=labels)
+    (tmp_path / "a").write_text("user,item,time\nu,a,1\nu,b,\n")
+    with pytest.raises(DataError, match=r"^clicks\.csv, line 3: column 'time'"):
+        import_file(tmp_path / "a", "other", labels=labels)
