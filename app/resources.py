@@ -35,7 +35,9 @@ import fame
 from fame.baselines import CountingBaselines, baselines_beside
 from fame.checkpoint import (
     CONFIG,
+    ITEMS,
     METRICS,
+    WEIGHTS,
     Checkpoint,
     Description,
     list_checkpoints,
@@ -67,7 +69,7 @@ from fame.grown import with_new_items as add_new_items
 from fame.head_names import NAMES, choose_names, read_head_names
 from fame.lens.experts import ExpertAccount, expert_account
 from fame.lens.faithfulness import DeletionCurve, Measure, deletion_curves
-from fame.lens.influence import Influence, history_influence
+from fame.lens.influence import Influence, because, history_influence
 from fame.lens.steps import Steps, history_steps
 from fame.lens.trace import SequenceTrace, trace_history
 from fame.models.sequence_model import Intervention
@@ -130,14 +132,20 @@ def checkpoint_names() -> list[str]:
 Stamp = tuple[tuple[str, int, int], ...]
 
 
-def _stamp(path: Path) -> Stamp:
-    """Name, time and size of every file of a folder: changes when any of them does."""
-    stats = [(file.name, file.stat()) for file in sorted(path.iterdir()) if file.is_file()]
-    return tuple((name, stat.st_mtime_ns, stat.st_size) for name, stat in stats)
+def _stamp_of_file(file: Path) -> Stamp:
+    """Name, time and size of a file: changes when it does; empty where there is none.
+
+    A page asks for some on every redraw, so no more than that file is looked at.
+    """
+    try:
+        stat = file.stat()
+    except OSError:
+        return ()
+    return ((file.name, stat.st_mtime_ns, stat.st_size),)
 
 
 def _stamp_of(opened: Checkpoint, file: str) -> Stamp:
-    return tuple(entry for entry in _stamp(opened.path) if entry[0] == file)
+    return _stamp_of_file(opened.path / file)
 
 
 @st.cache_resource(max_entries=6, show_spinner="Opening the checkpoint …")
@@ -148,9 +156,8 @@ def _checkpoint(path: Path, stamp: Stamp) -> Checkpoint:
 def checkpoint(name: str) -> Checkpoint:
     """A checkpoint by its folder's name; ``CheckpointError`` where it is missing or damaged."""
     path = checkpoint_root() / name
-    wanted = {"config.json", "model.safetensors", "items.parquet", "metrics.json"}
-    stamp = _stamp(path) if path.is_dir() else ()
-    return _checkpoint(path, tuple(entry for entry in stamp if entry[0] in wanted))
+    stamps = (_stamp_of_file(path / file) for file in (CONFIG, WEIGHTS, ITEMS, METRICS))
+    return _checkpoint(path, sum(stamps, ()))
 
 
 @st.cache_resource(max_entries=6, show_spinner=False)
@@ -266,7 +273,7 @@ def summary(name: str) -> dict[str, Any]:
 
 AS_IT_IS = Intervention()
 DeskKey = tuple[Any, ...]
-History = tuple[int, ...]
+History = bytes  # of int64: a key of numbers one by one costs more to make than a page's text
 
 
 def _desk_key(desk: Intervention) -> DeskKey:
@@ -274,11 +281,11 @@ def _desk_key(desk: Intervention) -> DeskKey:
 
 
 def _key(opened: Checkpoint, history: np.ndarray, desk: Intervention) -> tuple[Any, ...]:
-    return (opened.hash, tuple(history.tolist()), _desk_key(desk))
+    return (opened.hash, history.astype(np.int64).tobytes(), _desk_key(desk))
 
 
 def _array(history: History) -> np.ndarray:
-    return np.array(history, dtype=np.int64)
+    return np.frombuffer(history, dtype=np.int64).copy()
 
 
 @st.cache_resource(max_entries=256, show_spinner=False)
@@ -316,6 +323,21 @@ def influence(
 ) -> Influence:
     """What the model says without each click of a history."""
     return _influence(*_key(opened, history, desk), k, opened)
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def _causes(
+    checkpoint_hash: str, history: History, desk: DeskKey, k: int, _opened: Checkpoint
+) -> pd.DataFrame:
+    found = influence(_opened, _array(history), k, Intervention(*desk))
+    return because(_opened.model, found, found.fused)
+
+
+def causes(
+    opened: Checkpoint, history: np.ndarray, k: int, desk: Intervention = AS_IT_IS
+) -> pd.DataFrame:
+    """The clicks that every item of the fused list hangs on; see :func:`because`."""
+    return _causes(*_key(opened, history, desk), k, opened)
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
@@ -973,14 +995,6 @@ def _description(path: Path, stamp: Stamp) -> Description | None:
 def description(path: Path) -> Description | None:
     """What ``config.json`` of a folder says; ``None`` where there is none that can be read."""
     return _description(path, _stamp_of_file(path / CONFIG))
-
-
-def _stamp_of_file(file: Path) -> Stamp:
-    try:
-        stat = file.stat()
-    except OSError:
-        return ()
-    return ((file.name, stat.st_mtime_ns, stat.st_size),)
 
 
 @st.cache_resource(max_entries=256, show_spinner=False)

@@ -6,7 +6,9 @@ A catalogue is the frame of a checkpoint: row i is item index i + 1, with ``item
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import namedtuple
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -42,6 +44,23 @@ def item_title(items: pd.DataFrame, item: int, *, beside_facts: bool = False) ->
     return names.beside_facts(item) if beside_facts else names[item]
 
 
+def item_titles(items: pd.DataFrame, indices: Sequence[int] | pd.Series) -> list[str]:
+    """:func:`item_title` of many, at the price of one."""
+    rows = np.asarray(indices, dtype=np.int64) - 1
+    return [one_line(title) for title in items["title"].iloc[rows].tolist()]
+
+
+@lru_cache(maxsize=64)
+def _row_type(columns: tuple[str, ...]) -> Any:
+    return namedtuple("Row", columns)
+
+
+def rows_of(table: pd.DataFrame) -> Iterator[Any]:
+    """The rows by their columns' names, as of ``itertuples``, which takes several times as long."""
+    row = _row_type(tuple(table.columns))
+    return map(row._make, zip(*(table[name].tolist() for name in table.columns), strict=True))
+
+
 def item_facts(items: pd.DataFrame, item: int) -> str:
     """What is known of an item in one line: year or brand, then genres or the last category."""
     return item_facts_of_all(items.iloc[item - 1 : item])[0]
@@ -70,7 +89,7 @@ def fused_list(
 ) -> pd.DataFrame:
     """The fused list with its ledger: ``rank, item, title, score, head_0 .., held_out``."""
     table = fused_table(trace, k, raw=raw)
-    table.insert(2, "title", [item_title(items, item) for item in table["item"]])
+    table.insert(2, "title", item_titles(items, table["item"]))
     table["held_out"] = table["item"] == (held_out or 0)
     return table
 
@@ -105,7 +124,7 @@ def head_lists(
     """
     table = head_table(trace, k)
     fused = fused_table(trace, k).set_index("item")["rank"]
-    table["title"] = [item_title(items, item) for item in table["item"]]
+    table["title"] = item_titles(items, table["item"])
     table["fused_rank"] = table["item"].map(fused).astype("Int64")
     table["held_out"] = table["item"] == (held_out or 0)
     return table

@@ -15,7 +15,6 @@ import resources
 import state
 import tables
 from cards import Line
-from fame.lens.influence import because
 from fame.lens.trace import fused_scores, value_ledger
 from fame.presentation import sentences
 from fame.presentation.palette import NEUTRAL, head_colour
@@ -42,14 +41,12 @@ def lists(scene: Scene) -> None:
     with columns[0]:
         place = st.empty()
     _fused(scene, place, None, "…")
-    if heads:
-        table = tables.head_lists(scene.opened.items, scene.trace, scene.k, scene.person.held_out)
     for head, share in enumerate(scene.trace.gate[:heads]):
         if head and not head % (MOST_COLUMNS - 1):
             columns = st.columns(widths)
         with columns[1 + head % (MOST_COLUMNS - 1)]:
             remark = f"gate share {percent(share)}"
-            lines = _lines(scene, table[table["head"] == head])
+            lines = _lines(scene, scene.by_head[scene.by_head["head"] == head])
             name, why = scene.called.head(head), scene.called.why(head)
             cards.ranked_list(name, head_colour(head), remark, lines, why)
     _with_causes(scene, place)
@@ -57,37 +54,33 @@ def lists(scene: Scene) -> None:
 
 def _with_causes(scene: Scene, place: DeltaGenerator) -> None:
     """Draws the fused list again, with the clicks that each item hangs on below it."""
-    found = resources.influence(scene.opened, scene.history, scene.k, scene.desk)
-    table = because(scene.opened.model, found, found.fused)
+    table = resources.causes(scene.opened, scene.history, scene.k, scene.desk)
     clicks = table["cause"].unique().tolist()
     titles = told_apart([tables.item_title(scene.opened.items, item) for item in clicks], 30)
     named = table["cause"].map(dict(zip(clicks, titles, strict=True)))
     causes = table.assign(title=named).groupby("item")["title"].agg(list).to_dict()
-    _fused(scene, place, {int(item): causes.get(item, []) for item in found.fused})
+    _fused(scene, place, causes)
 
 
 def _fused(
     scene: Scene, place: DeltaGenerator, causes: dict[int, list[str]] | None, unknown: str = ""
 ) -> None:
     """The fused list, with its causes or what stands for them as long as they are not known."""
-    fused = tables.fused_list(
-        scene.opened.items, scene.trace, scene.k, scene.person.held_out, raw=False
-    )
     notes = {
         item: unknown if causes is None else sentences.because_line(causes.get(item, []))
-        for item in fused["item"]
+        for item in scene.fused["item"].tolist()
     }
     with place:
         cards.ranked_list(
             FUSED if scene.trace.heads > 1 else "The list",
             NEUTRAL,
             "after the changes" if scene.touched else "what the person gets",
-            _lines(scene, fused.assign(fused_rank=pd.NA), notes),
+            _lines(scene, scene.fused.assign(fused_rank=pd.NA), notes),
         )
 
 
 def _lines(scene: Scene, rows: pd.DataFrame, notes: dict[int, str] | None = None) -> list[Line]:
-    return [line(scene, row, (notes or {}).get(row.item, "")) for row in rows.itertuples()]
+    return [line(scene, row, (notes or {}).get(row.item, "")) for row in tables.rows_of(rows)]
 
 
 def line(scene: Scene, row, note: str = "") -> Line:
@@ -145,7 +138,11 @@ def ledger(scene: Scene) -> None:
             "Raw bars mean nothing by themselves: the model could add the same amount to every "
             "item without changing any list. Only differences between items count."
         )
-    fused = tables.fused_list(scene.opened.items, trace, scene.k, scene.person.held_out, raw=raw)
+    fused = scene.fused
+    if raw:
+        fused = tables.fused_list(
+            scene.opened.items, trace, scene.k, scene.person.held_out, raw=True
+        )
     shown = fused
     if against == "next":
         more = tables.fused_list(

@@ -190,15 +190,13 @@ def _sentence(account: ExpertAccount, scene: Scene, name: str) -> str:
 
 
 def _list(scene: Scene, table: pd.DataFrame, label: str, colour: str) -> None:
-    ranks = tables.fused_list(
-        scene.opened.items, scene.trace, scene.k, scene.person.held_out, raw=False
-    ).set_index("item")["rank"]
+    ranks = scene.fused.set_index("item")["rank"]
     rows = table.assign(
-        title=[tables.item_title(scene.opened.items, item) for item in table["item"]],
+        title=tables.item_titles(scene.opened.items, table["item"]),
         fused_rank=table["item"].map(ranks).astype("Int64"),
         held_out=table["item"] == (scene.person.held_out or 0),
     )
-    lines = [line(scene, row) for row in rows.itertuples()]
+    lines = [line(scene, row) for row in tables.rows_of(rows)]
     cards.ranked_list(label, colour, "intervention", lines)
 
 

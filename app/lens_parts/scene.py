@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
+import pandas as pd
 
 import resources
 import state
+import tables
 from fame.checkpoint import Checkpoint
 from fame.data.head_values import numbers_of
 from fame.errors import DataError, FameError
@@ -52,6 +55,18 @@ class Scene:
     def head_names(self) -> list[str]:
         """``[H]`` what the heads are called."""
         return self.called.heads(self.trace.heads)
+
+    @cached_property
+    def fused(self) -> pd.DataFrame:
+        """The fused list of :func:`tables.fused_list`, for all who show it; nobody changes it."""
+        return tables.fused_list(
+            self.opened.items, self.trace, self.k, self.person.held_out, raw=False
+        )
+
+    @cached_property
+    def by_head(self) -> pd.DataFrame:
+        """Each head’s own list of :func:`tables.head_lists`, likewise."""
+        return tables.head_lists(self.opened.items, self.trace, self.k, self.person.held_out)
 
     @property
     def edited(self) -> bool:

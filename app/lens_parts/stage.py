@@ -30,6 +30,7 @@ from fame.presentation.evidence import Fact, ItemFacts, Shared, Value
 from fame.presentation.names import expert_name, value_name
 from fame.presentation.palette import HELD_OUT, head_colour
 from fame.presentation.text import APART, count, percent
+from fame.survey import Facets
 from lens_parts import desk
 from lens_parts import scene as change
 from lens_parts.scene import Scene
@@ -98,31 +99,28 @@ class _Stage:
     # --- figures ---------------------------------------------------------------------------------
 
     @cached_property
-    def fused(self) -> pd.DataFrame:
-        return tables.fused_list(
-            self.items, self.scene.trace, self.scene.k, self.scene.person.held_out, raw=False
-        )
-
-    @cached_property
-    def by_head(self) -> pd.DataFrame:
-        return tables.head_lists(
-            self.items, self.scene.trace, self.scene.k, self.scene.person.held_out
-        )
-
-    @cached_property
     def evidence(self) -> list[Shared | None]:
         """``[H]`` the value that most of a head's list share, of its facet where it has one."""
         shares = self.scene.opened.model_config.facet_shares
         found = []
         for head in range(self.scene.trace.heads):
-            listed = self.by_head.loc[self.by_head["head"] == head, "item"].tolist()
+            lists = self.scene.by_head
+            listed = lists.loc[lists["head"] == head, "item"].tolist()
             own = self.known.columns_of(shares[head]) if shares and shares[head] else None
             found.append(self.known.shared(listed, own))
         return found
 
     @cached_property
+    def measured(self) -> Facets | None:
+        """What was measured of all heads and experts, where somebody has."""
+        try:
+            return resources.facets(self.scene.opened)
+        except CheckpointError:  # told where the names of heads are
+            return None
+
+    @cached_property
     def together(self) -> Shared | None:
-        return self.known.shared(self.fused["item"].tolist())
+        return self.known.shared(self.scene.fused["item"].tolist())
 
     @cached_property
     def comparison(self) -> Comparison:
@@ -292,19 +290,15 @@ class _Stage:
 
     def _serves(self, head: int, expert: int) -> Sequence[str]:
         """The values that an expert is named after, where somebody has measured them."""
-        try:
-            found = resources.facets(self.scene.opened)
-        except CheckpointError:  # told where the names of heads are
+        if self.measured is None:
             return ()
-        if found is None:
-            return ()
-        use = found.experts[head * self.scene.trace.experts + expert]
+        use = self.measured.experts[head * self.scene.trace.experts + expert]
         return use.named_after
 
     def _own_list(self, head: int) -> str:
-        rows = self.by_head[self.by_head["head"] == head]
-        lines = []
-        for row in rows.head(_OWN_ROWS.get(self.scene.trace.heads, 0)).itertuples():
+        lists, lines = self.scene.by_head, []
+        rows = lists[lists["head"] == head].head(_OWN_ROWS.get(self.scene.trace.heads, 0))
+        for row in tables.rows_of(rows):
             place = "" if pd.isna(row.fused_rank) else f"#{row.fused_rank}"
             hint = f"Rank {row.fused_rank} of the list on the right" if place else ""
             mark = "◎ " if row.held_out else ""
@@ -318,12 +312,13 @@ class _Stage:
         return f'<ol class="own">{"".join(lines)}</ol>'
 
     def _fused(self) -> str:
-        fused, trace = self.fused, self.scene.trace
+        fused, trace = self.scene.fused, self.scene.trace
         columns = tables.head_columns(fused)
         put_in = fused[columns].to_numpy(float) if trace.experts else fused[["score"]].to_numpy()
         up, down = (float(np.clip(s * put_in, 0, None).sum(1).max(initial=0)) for s in (1, -1))
         rows = "".join(
-            self._row(row, put_in[place], up, down) for place, row in enumerate(fused.itertuples())
+            self._row(row, put_in[place], up, down)
+            for place, row in enumerate(tables.rows_of(fused))
         )
         reset = ""
         if self.scene.desk != change.UNTOUCHED and self.shown.controls:

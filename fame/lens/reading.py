@@ -18,6 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from fame.lens.kept import item_table, item_vectors, mean_sub_embeddings, sub_embeddings
 from fame.models.sequence_model import Intervention, LastPosition, SequenceModel
 
 _POSITIONS = 32_768  # in one batch; bounds the memory, and is past where larger batches get faster
@@ -50,7 +51,7 @@ def read_histories(
     if not len(lengths) or lengths.min() < 1:
         raise ValueError("every history to read needs at least one item")
     order = np.argsort(lengths, kind="stable")  # alike lengths meet, so little is padding
-    parts, vectors_VD = [], model.item_vectors()
+    parts, vectors_VD = [], item_vectors(model)
     size = max(1, _POSITIONS // int(lengths.max()))
     for begin in range(0, len(order), size):
         chosen = order[begin : begin + size]
@@ -94,15 +95,13 @@ def read_steps(
 @torch.no_grad()
 def fused_scores(model: SequenceModel, readings: LastPosition) -> Tensor:
     """Raw fused scores ``P(v) = <x_v, q>`` as ``(n, V)``; padding ``-inf``."""
-    scores = readings.query @ model.padded_table().T
-    scores[:, 0] = -math.inf
-    return scores
+    return F.pad(readings.query @ item_table(model).T, (1, 0), value=-math.inf)
 
 
 @torch.no_grad()
 def head_scores(model: SequenceModel, readings: LastPosition) -> Tensor:
     """Raw scores of every head alone, ``P_h(v)`` as ``(H, n, V)``; padding ``-inf``."""
-    scores = readings.head_states.transpose(0, 1) @ model.sub_embeddings().mT
+    scores = readings.head_states.transpose(0, 1) @ sub_embeddings(model).mT
     return F.pad(scores, (1, 0), value=-math.inf)
 
 
@@ -112,8 +111,8 @@ def contributions(model: SequenceModel, readings: LastPosition, items: np.ndarra
 
     ``c_h(v) - mean c_h = g_h <x_v^h - mean x^h, F_h>``; sums over heads to the centred score.
     """
-    vectors = model.sub_embeddings()  # (H, V - 1, K)
+    vectors = sub_embeddings(model)  # (H, V - 1, K)
     index = torch.from_numpy(np.asarray(items, dtype=np.int64) - 1).to(vectors.device)
-    centred = vectors[:, index].double() - vectors.mean(1, keepdim=True, dtype=torch.float64)
+    centred = vectors[:, index].double() - mean_sub_embeddings(model)
     scores = torch.einsum("nhk,hmk->nmh", readings.head_states.double(), centred)
     return (readings.gate.double()[:, None] * scores).cpu().numpy()

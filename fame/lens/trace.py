@@ -16,6 +16,7 @@ import pandas as pd
 import torch
 
 from fame.errors import FameError
+from fame.lens.kept import item_table, item_vectors, sub_embeddings
 from fame.lens.values import ByValue, ValuePoints
 from fame.models.sequence_model import Intervention, SequenceModel
 from fame.ranking import Repeats, candidates, top_items
@@ -93,7 +94,13 @@ def trace_history(
     seen_from = max(0, len(history) - model.config.max_length)
     device = next(model.parameters()).device
     items = torch.from_numpy(history[seen_from:])[None].to(device)
-    traced = model.trace(items, intervention=intervention)
+    traced = model.trace(
+        items,
+        intervention=intervention,
+        vectors_VD=item_vectors(model),
+        table_VD=item_table(model),
+        seen_HVK=sub_embeddings(model),
+    )
 
     def array(tensor: torch.Tensor) -> np.ndarray:
         return tensor[0].double().cpu().numpy()

@@ -20,13 +20,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from fame.lens.kept import item_vectors, once
 from fame.models.item_values import ItemValues, ValueIndex
 from fame.models.sequence_model import SequenceModel
 
@@ -36,14 +36,12 @@ class _Composed:
     """What of the items does not depend on a history.
 
     Attributes:
-        made_of: The weights that it is made of, and how often each had been changed then.
         own_HVK: Own parts as the heads see them.
         length_V: ``|x_v|`` under cosine scores, else 1; 1 for the padding, which has none.
         seen_AK: Values' vectors as the head that knows each of them sees it.
         head_A: Which head that is.
     """
 
-    made_of: tuple[tuple[Tensor, int], ...]
     own_HVK: Tensor
     length_V: Tensor
     seen_AK: Tensor
@@ -51,39 +49,27 @@ class _Composed:
 
     @classmethod
     def of(cls, model: SequenceModel, values: ItemValues) -> _Composed:
-        """As composed for the last history, unless weights were changed since.
-
-        Kept here and not on the model, which many sessions may share.
-        """
-        weights = [values.vectors, model.item_embedding.weight, *model.parameters(recurse=False)]
-        made_of = tuple((weight, weight._version) for weight in weights)
-        known = _composed.get(model)
-        if known is not None and all(
-            a is b and before == now
-            for (a, before), (b, now) in zip(known.made_of, made_of, strict=True)
-        ):
-            return known
         own_VHK = values.own_parts(model.item_embedding.weight)
         length_V = torch.ones_like(own_VHK[:, 0, 0])
         if model.config.score != "dot":
-            length_V[1:] = torch.linalg.vector_norm(model.item_vectors(), dim=1)[1:]
+            length_V[1:] = torch.linalg.vector_norm(item_vectors(model), dim=1)[1:]
         H = len(values.index.counts)
         counts = torch.tensor(values.index.counts, device=values.vectors.device)
         head_A = torch.arange(H, device=counts.device).repeat_interleave(counts)
         in_slice_AHK = F.one_hot(head_A, H).to(values.vectors)[:, :, None] * values.vectors[:, None]
         seen_HAK = model.seen_by_heads(in_slice_AHK.flatten(1))
-        found = cls(
-            made_of,
+        return cls(
             model.seen_by_heads(own_VHK.flatten(1)),
             length_V,
             seen_HAK[head_A, torch.arange(len(head_A), device=head_A.device)],
             head_A,
         )
-        _composed[model] = found
-        return found
 
 
-_composed: WeakKeyDictionary[SequenceModel, _Composed] = WeakKeyDictionary()
+def _composed(model: SequenceModel, values: ItemValues) -> _Composed:
+    """As composed for the last history, unless weights were changed since."""
+    return once(model, "composed", lambda: _Composed.of(model, values))
+
 
 # [H] of (number of a value, or None for the item's own part; points).
 ByValue = list[list[tuple[int | None, float]]]
@@ -122,7 +108,7 @@ class ValuePoints:
         if model.values is None:
             return None
 
-        composed = _Composed.of(model, model.values)
+        composed = _composed(model, model.values)
         index, vectors_AK = model.values.index, model.values.vectors
         points_A = (composed.seen_AK * state_HK[composed.head_A]).sum(-1)
         own_HV = torch.einsum("hvk,hk->hv", composed.own_HVK, state_HK)
@@ -200,7 +186,7 @@ def value_rows(
     """
     if model.values is None:
         return None
-    composed, index = _Composed.of(model, model.values), model.values.index
+    composed, index = _composed(model, model.values), model.values.index
     state, gate = state_nHK.double().cpu().numpy(), gate_nH.double().cpu().numpy()
     seen = composed.seen_AK.double().cpu().numpy()
     head_A = composed.head_A.cpu().numpy()

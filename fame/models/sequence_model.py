@@ -326,8 +326,22 @@ class SequenceModel(nn.Module):
         raise NotImplementedError
 
     @torch.no_grad()
-    def trace(self, items_BT: Tensor, *, intervention: Intervention | None = None) -> FameTrace:
+    def trace(
+        self,
+        items_BT: Tensor,
+        *,
+        intervention: Intervention | None = None,
+        vectors_VD: Tensor | None = None,
+        table_VD: Tensor | None = None,
+        seen_HVK: Tensor | None = None,
+    ) -> FameTrace:
         """Everything about the last real position of every sequence, from one forward pass.
+
+        Args:
+            intervention: A change to gate or router.
+            vectors_VD: :meth:`item_vectors`, where the caller has them already.
+            table_VD: :attr:`item_table`, likewise.
+            seen_HVK: :meth:`sub_embeddings`, likewise.
 
         Raises:
             RuntimeError: in training mode, where dropout would make it random.
@@ -338,13 +352,17 @@ class SequenceModel(nn.Module):
         real_BT = items_BT != 0
         if not bool(real_BT.any(dim=1).all()):
             raise ValueError("a sequence to trace needs at least one item")
-        vectors_VD = self.item_vectors()
+        if vectors_VD is None:
+            vectors_VD = self.item_vectors()
+        if table_VD is None:
+            table_VD = self.as_ranked(vectors_VD[1:])
+        if seen_HVK is None:
+            seen_HVK = self.seen_by_heads(table_VD)
         s_BTD = self.backbone(items_BT, vectors_VD)
         encoding = self.encode(s_BTD, intervention=intervention)
         row, last = torch.arange(len(items_BT), device=items_BT.device), last_positions(items_BT)
         end = encoding.at(row, last)
-        table_VD = self.as_ranked(vectors_VD[1:])
-        head_scores = torch.einsum("bhk,hvk->bhv", end.head_states, self.seen_by_heads(table_VD))
+        head_scores = torch.einsum("bhk,hvk->bhv", end.head_states, seen_HVK)
         scores = end.query @ table_VD.T
         return FameTrace(
             gate=end.gate,

@@ -161,3 +161,13 @@ def test_a_real_other_is_not_our_own() -> None:
     assert tables.value_labels(items, "kind", None).tolist() == [
         "Other (in the catalogue)", "Not known (in the catalogue)", "Not known", "A"
     ]  # fmt: skip
+
+
+def test_rows_are_those_of_itertuples_and_titles_those_of_each_item(items, trace):
+    for table in (tables.head_lists(items, trace, 3, None), tables.head_lists(items, trace, 3, 7)):
+        ours = [tuple(row) for row in tables.rows_of(table)]
+        assert ours == [tuple(row) for row in table.itertuples(index=False)]
+        assert [row.title for row in tables.rows_of(table)] == [
+            tables.item_title(items, item) for item in table["item"]
+        ]
+    assert not list(tables.rows_of(table.head(0))) and not tables.item_titles(items, [])
