@@ -25,7 +25,6 @@ from fame.errors import CheckpointError, DataError, FameError
 from fame.models.registry import spec_of
 from fame.opening import best_opening
 from fame.presentation import sentences
-from fame.presentation.examples import offers
 from fame.survey import People
 from tables import item_title
 from text import for_html, for_markdown
@@ -206,7 +205,9 @@ def _own(opened: Checkpoint, data: Dataset | None) -> Person:
             state.notice(f"{error} So there is no real history to compare with.")
         else:
             return Person(f"{name}, from user {state.get('user')}", items, target, history)
-    elif origin == state.EXAMPLE and (offer := offers(opened.items).get(state.get("example"))):
+    elif origin == state.EXAMPLE and (
+        offer := resources.examples(opened).get(state.get("example"))
+    ):
         return Person(f"{name}, from “{offer.title}”", items, None, offer.history)
     state.settle("origin", "")
     return Person(name, items)
@@ -324,7 +325,7 @@ def _random_user(dataset: Dataset) -> None:
 
 
 def _example(opened: Checkpoint) -> Person:
-    found = offers(opened.items)
+    found = resources.examples(opened)
     name = state.get("example")
     if name not in found:
         opening = resources.opening(opened)

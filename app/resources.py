@@ -75,7 +75,7 @@ from fame.lens.trace import SequenceTrace, trace_history
 from fame.models.sequence_model import Intervention
 from fame.opening import OPENING, Opening, read_opening
 from fame.presentation.evidence import ItemFacts
-from fame.presentation.examples import offers
+from fame.presentation.examples import Offer, offers
 from fame.presentation.item_names import item_names
 from fame.presentation.names import HeadNames
 from fame.presentation.text import shortened
@@ -190,6 +190,16 @@ def _item_facts(checkpoint_hash: str, _opened: Checkpoint) -> ItemFacts:
 def item_facts(opened: Checkpoint) -> ItemFacts:
     """What is known of each item of the catalogue."""
     return _item_facts(opened.hash, opened)
+
+
+@st.cache_resource(max_entries=6, show_spinner=False)
+def _examples(checkpoint_hash: str, _opened: Checkpoint) -> dict[str, Offer]:
+    return offers(_opened.items)
+
+
+def examples(opened: Checkpoint) -> dict[str, Offer]:
+    """The example histories that the catalogue has the items for, by name."""
+    return _examples(opened.hash, opened)
 
 
 @st.cache_resource(max_entries=6, show_spinner=False)
@@ -541,7 +551,7 @@ def standing(opened: Checkpoint) -> Standing | None:
 @st.cache_resource(max_entries=8, show_spinner=False)
 def _opening(checkpoint_hash: str, stamp: Stamp, _opened: Checkpoint) -> Opening | None:
     opening = read_opening(_opened.path)
-    return opening if opening and opening.example in offers(_opened.items) else None
+    return opening if opening and opening.example in examples(_opened) else None
 
 
 def opening(opened: Checkpoint) -> Opening | None:

@@ -23,10 +23,19 @@ export default function (component) {
   if (focused) root.querySelector(`[data-key="${CSS.escape(focused)}"]`)?.focus();
   if (before.size && !calm()) slide(root, before);
   count(root, counts);
+  dismissStandIn();
   root.watcher?.disconnect();
   root.watcher = new ResizeObserver(() => streams(root));
   root.watcher.observe(root.firstElementChild);
   streams(root);
+}
+
+// The text that stood here until now: it goes as the stage comes, so that nothing moves. Its frame is
+// the page's own and is only hidden.
+function dismissStandIn() {
+  const first = document.querySelector(".stage-first-root");
+  first?.replaceChildren();
+  first?.closest('[data-testid="stElementContainer"]')?.style.setProperty("display", "none");
 }
 
 function listen(root) {

@@ -30,12 +30,12 @@ def new_item(scene: Scene) -> None:
     question = f"Where would a new {thing} stand in this list?"
     components.section(question, "Fused list", "Ledger", "Centred")
     components.quiet(
-        f"A {thing} that nobody has clicked rests on its values alone: it has no clicks, and no "
-        "vector of its own. A year brings its decade, and a level of a category those above it."
+        f"A new {thing}, that nobody has clicked, rests on its values alone: it has no clicks, and "
+        "no vector of its own. A year brings its decade, and a level of a category those above it."
     )
     _pickers(scene)
     if scene.new is None:
-        components.quiet(f"Pick at least one value to see where such a {thing} would stand.")
+        components.quiet(f"Pick at least one value to see where such a new {thing} would stand.")
         return
     _placed(scene, thing, placed_item(scene.trace, scene.new))
 

@@ -8,6 +8,7 @@ any chart is loaded.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -37,13 +38,15 @@ from lens_parts.scene import Scene
 from text import for_html
 
 _ASSETS = Path(__file__).resolve().parents[1] / "assets"
+_CSS = (_ASSETS / "stage.css").read_text(encoding="utf-8")
 _STAGE = st.components.v2.component(
     "fame-stage",
-    css=(_ASSETS / "stage.css").read_text(encoding="utf-8"),
+    css=_CSS,
     js=(_ASSETS / "stage.js").read_text(encoding="utf-8"),
     isolate_styles=False,
 )
 KEY = "stage"
+FIRST = "stage-first"  # the class of what stands in for the stage, and the mark that it has stood
 _CLICKS = 6  # shown; older ones are counted
 _OWN_ROWS = {1: 10, 2: 10, 3: 4, 4: 3}  # of each head's list, by the number of heads; else none
 _LEAST_SHOWN = 0.16  # a narrower expert has room for its number alone
@@ -75,8 +78,28 @@ def stage(scene: Scene, shown: Shown = EVERYTHING) -> None:
 
 
 def _mount(drawn: _Stage) -> None:
-    scene = drawn.scene
-    _STAGE(key=KEY, data={"html": drawn.markup()}, on_act_change=lambda: _acted(scene))
+    scene, markup = drawn.scene, drawn.markup()
+    _stand_in(markup)
+    _STAGE(key=KEY, data={"html": markup}, on_act_change=lambda: _acted(scene))
+
+
+def _stand_in(markup: str) -> None:
+    """Shows the first stage of a visit as mere text until the component has drawn it.
+
+    A browser fetches what runs components when it meets the first one, and runs it after all else
+    on the page: the list would be there for seconds and nobody could read it. ``stage.js`` takes
+    the text away as it draws; it has classes of its own, so that nothing takes it for the stage.
+    """
+    place = st.empty()
+    if st.session_state.get(FIRST):
+        return
+    st.session_state[FIRST] = True
+    still = markup.replace('<div class="stage', f'<div class="{FIRST}', 1)
+    still = re.sub(r' data-act="[^"]*"', "", still)
+    still = re.sub("<(button|input) ", r"<\1 disabled ", still)
+    style = _CSS.replace(".stage", f".{FIRST}")
+    st.html(f"<style>{style} .{FIRST} :disabled {{ opacity: 1 !important; }}</style>")
+    place.html(f'<div class="{FIRST}-root" aria-hidden="true">{still}</div>')
 
 
 class _Stage:
@@ -288,12 +311,19 @@ class _Stage:
             )
         return f'<div class="experts" role="group" aria-label="Experts">{"".join(drawn)}</div>'
 
+    @cached_property
+    def measured(self) -> Facets | None:
+        """What the facets' survey found; ``None`` where there is none that fits."""
+        try:
+            return resources.facets(self.scene.opened)
+        except CheckpointError:  # told where the names of heads are
+            return None
+
     def _serves(self, head: int, expert: int) -> Sequence[str]:
         """The values that an expert is named after, where somebody has measured them."""
         if self.measured is None:
             return ()
-        use = self.measured.experts[head * self.scene.trace.experts + expert]
-        return use.named_after
+        return self.measured.experts[head * self.scene.trace.experts + expert].named_after
 
     def _own_list(self, head: int) -> str:
         lists, lines = self.scene.by_head, []

@@ -56,14 +56,23 @@ def main() -> None:
     pickers.tell_growth(opened)
     person = pickers.person_picker(opened)
     scene = set_up(opened, person, state.get("k"))
-    if not state.presenting():
-        _sidebar(opened, person, scene)
-    elif not state.get("tour"):  # on a stage there is no sidebar
+    if state.presenting() and not state.get("tour"):  # on a stage there is no sidebar
         with row:
             tour.button(opened)
     components.tell(place)
     if state.get("source") == state.OWN and not state.get("tour"):
         pickers.own_history_editor(opened)
+    shown = _first_screen(scene)
+    if not state.presenting():  # below what the first screen waits for
+        _sidebar(opened, person, scene)
+    if shown is not None:
+        _closer(shown, bool(shown.trace.experts))
+    components.tell(place)
+    state.publish(_address())
+
+
+def _first_screen(scene: Scene | None) -> Scene | None:
+    """Draws the whole answer in one picture; gives what there is to look closer at."""
     if scene is None:
         components.quiet("Add an item to see what the model makes of it.")
     elif not scene.trace.candidates.any():
@@ -71,9 +80,9 @@ def main() -> None:
     elif state.get("tour"):
         tour.step(scene)
     else:
-        _story(scene)
-    components.tell(place)
-    state.publish(_address())
+        stage.told_stage(scene)
+        return scene
+    return None
 
 
 def _address() -> tuple[str, ...]:
@@ -90,12 +99,6 @@ def _sidebar(opened: Checkpoint, person: Person, scene: Scene | None) -> None:
             naming.names_of_heads(opened)
             if state.get("source") != state.OWN:
                 pickers.edit_button(opened, person.history if scene is None else scene.history)
-
-
-def _story(scene: Scene) -> None:
-    """First the whole answer in one picture; then one part looked at closer."""
-    stage.told_stage(scene)
-    _closer(scene, bool(scene.trace.experts))
 
 
 def _closer(scene: Scene, several: bool) -> None:

@@ -2,12 +2,16 @@
 
 import html
 import json
+import re
 import shutil
 
 import pytest
 
+import pickers
 from fame.checkpoint import load_checkpoint
 from fame.opening import FORMAT, OPENING
+from lens_parts import answer, stage
+from lens_parts.stage import FIRST
 from tests import made_up
 from tests.app.walk import (
     ATLAS,
@@ -16,6 +20,7 @@ from tests.app.walk import (
     headings,
     html_of,
     labelled,
+    press,
     query,
     warnings,
 )
@@ -31,6 +36,43 @@ def test_it_opens_on_a_real_person_without_a_click(open_app):
     page = html_of(app)
     assert page.count('<article class="head') == 3 and page.count('<li class="row') == 10
     assert "◎ Really chosen next" in page
+
+
+def test_mere_text_stands_in_for_the_stage_until_it_is_drawn(open_app):
+    app = open_app(checkpoint=made_up.NAME, user="u3")
+
+    def stand_ins():
+        return [one.proto.body for one in app.get("html") if FIRST in one.proto.body]
+
+    text, style = stand_ins()
+    drawn = html_of(app)
+    for kind in ('<li class="row', '<li class="click', '<article class="head'):
+        assert text.count(kind) == drawn.count(kind) > 0
+    titles = re.findall('class="title" title="([^"]*)"', text)
+    assert len(titles) > 3 and all(f'title="{title}"' in drawn for title in titles)
+    # Nothing in it can be pressed, and nothing takes it for the stage.
+    assert "data-act" not in text and 'aria-hidden="true"' in text
+    assert not re.search("<(button|input) (?!disabled)", text)
+    assert not re.search(r'class="stage[" ]', text) and not re.search(r"\.stage[ .{]", style)
+
+    press(app, do="mute", head=0)
+    assert_calm(app)
+    assert not stand_ins()
+
+
+def test_the_first_screen_goes_before_all_below_it(open_app, monkeypatch):
+    """What the browser waits for first must not wait for the rest."""
+    drawn = []
+    for module, name in ((stage, "told_stage"), (pickers, "list_length"), (answer, "lists")):
+        real = getattr(module, name)
+
+        def noted(*given, real=real, name=name):
+            drawn.append(name)
+            return real(*given)
+
+        monkeypatch.setattr(module, name, noted)
+    assert_calm(open_app(checkpoint=made_up.NAME, user="u3"))
+    assert drawn == ["told_stage", "list_length", "lists"]
 
 
 def test_tables_are_filled_when_they_are_opened(open_app):

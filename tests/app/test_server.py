@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 import time
+import tomllib
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -22,6 +23,9 @@ def test_the_settings_are_the_same_wherever_the_app_is_started():
     folders = (ROOT, MAIN.parent)
     first, second = ((folder / ".streamlit" / "config.toml").read_bytes() for folder in folders)
     assert first == second
+    # With a watcher every new visitor makes the server look up the files of all modules, deaf
+    # meanwhile to what the browser asks for: up to half of the wait for the first list.
+    assert tomllib.loads(first.decode())["server"]["fileWatcherType"] == "none"
 
 
 @pytest.fixture(scope="module")

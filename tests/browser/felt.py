@@ -1,8 +1,9 @@
 """How long things take as a person feels them, in Chromium: ``python -m tests.browser.felt``.
 
 It starts the app on the shipped checkpoints, warms it, and prints the median of several visits and
-their spread, in seconds, beside the goal. Every visit is a browser with nothing in its cache. On a
-busy machine the figures say little; no test reads them.
+their spread, in seconds, beside the goal. Every visit is a browser with nothing in its cache. First
+stands an app that says one letter: what Streamlit itself takes before anything of ours is shown. On
+a busy machine only how many times as long ours take says something; no test reads the figures.
 """
 
 from __future__ import annotations
@@ -25,14 +26,28 @@ GOALS = {  # seconds
     "a head muted": 0.8,
     "another head in the Atlas": 1.5,
 }
+EMPTY = "an empty app"
 SETTLED = '[data-testid="stApp"][data-test-script-state="notRunning"]'
 _PATIENCE = 120_000  # milliseconds
 
 
+def fresh(browser: Browser) -> Page:
+    """A page of a browser with nothing in its cache; its context is to be closed."""
+    return browser.new_context(viewport={"width": 1400, "height": 900}).new_page()
+
+
+def empty_visit(browser: Browser, url: str) -> float:
+    """Seconds until an app that says one letter has said it."""
+    page = fresh(browser)
+    said = '[data-testid="stMain"] [data-testid="stMarkdown"]'
+    took = _after(page, lambda: page.goto(url, wait_until="commit"), said)
+    page.context.close()
+    return took
+
+
 def visit(browser: Browser, url: str) -> dict[str, float]:
     """One visit: seconds until each thing was there."""
-    context = browser.new_context(viewport={"width": 1400, "height": 900})
-    page = context.new_page()
+    page = fresh(browser)
     took: dict[str, float] = {}
     start = time.perf_counter()
 
@@ -41,7 +56,7 @@ def visit(browser: Browser, url: str) -> dict[str, float]:
         took[name] = time.perf_counter() - start
 
     page.goto(url, wait_until="commit")
-    until("first readable list", ".stage .row")
+    until("first readable list", ":is(.stage, .stage-first) .row")
     until("first picture", ".stage svg.flow path")
     until("settled", SETTLED)
     took["a head muted"] = _after(
@@ -53,11 +68,11 @@ def visit(browser: Browser, url: str) -> dict[str, float]:
     page.wait_for_selector(f"{SETTLED} canvas", timeout=_PATIENCE)
     page.wait_for_timeout(2000)
     took["another head in the Atlas"] = _after(page, lambda: _another_head(page), SETTLED)
-    context.close()
+    page.context.close()
     return took
 
 
-def _after(page: Page, act: Callable[[], None], selector: str) -> float:
+def _after(page: Page, act: Callable[[], object], selector: str) -> float:
     start = time.perf_counter()
     act()
     page.wait_for_selector(selector, timeout=_PATIENCE, state="attached")
@@ -79,17 +94,27 @@ def main() -> None:
     visits = parser.parse_args().visits
     with tempfile.TemporaryDirectory() as home, sync_playwright() as playwright:
         here = {"HOME": home, "FAME_CHECKPOINTS": str(serving.ROOT / "checkpoints")}
+        letter = Path(home) / "empty.py"
+        letter.write_text('import streamlit as st\n\nst.write("x")\n', encoding="utf-8")
         browser = serving.launch(playwright)
-        with serving.served(Path(home) / "log", **here) as url:
-            visit(browser, url)  # warms the server
-            seen = [visit(browser, url) for _ in range(visits)]
+        seen, empty = [], []
+        with (
+            serving.served(Path(home) / "log", **here) as url,
+            serving.served(Path(home) / "log of the empty", letter, **here) as bare,
+        ):
+            visit(browser, url)  # warms the servers
+            empty_visit(browser, bare)
+            for _ in range(visits):  # by turns, so that both meet the same machine
+                empty.append(empty_visit(browser, bare))
+                seen.append(visit(browser, url))
         browser.close()
+    print(f"{EMPTY:<28} {_told(empty)}")
     for name, goal in GOALS.items():
-        took = [one[name] for one in seen]
-        print(
-            f"{name:<28} {statistics.median(took):5.2f} s  ({min(took):.2f} to {max(took):.2f}); "
-            f"goal {goal} s"
-        )
+        print(f"{name:<28} {_told([one[name] for one in seen])}; goal {goal} s")
+
+
+def _told(took: list[float]) -> str:
+    return f"{statistics.median(took):5.2f} s  ({min(took):.2f} to {max(took):.2f})"
 
 
 if __name__ == "__main__":

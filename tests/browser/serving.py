@@ -54,7 +54,7 @@ def served(log: Path, script: Path = APP, **environment: str) -> Iterator[str]:
             [
                 *(sys.executable, "-m", "streamlit", "run", str(script)),
                 *("--server.port", str(port), "--server.address", "127.0.0.1"),
-                *("--server.headless", "true", "--server.fileWatcherType", "none"),
+                *("--server.headless", "true"),
             ],
             cwd=ROOT,
             env={**os.environ, **environment},

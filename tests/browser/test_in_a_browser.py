@@ -179,6 +179,7 @@ def test_somebody_is_picked_and_the_address_brings_them_back(made_up_app, visit)
     here.settled()
     words = here.page.locator(".lens-words").text_content()
     latest = here.page.locator(".stage .click.latest").text_content()
+    here.expect(here.page.locator(".stage-first")).to_have_count(0)  # what stood in is gone
 
     here.page.reload()
     here.expect(field).to_have_value("u7")
