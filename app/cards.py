@@ -90,7 +90,8 @@ button[data-variant][data-selected="true"] p, [data-testid="stSliderThumbValue"]
 .lens-figures {{ display: flex; flex-wrap: wrap; gap: .4rem 1.8rem; }}
 .lens-figures b {{ font-size: 1.25rem; font-variant-numeric: tabular-nums; }}
 .lens-facts {{ display: grid; grid-template-columns: max-content minmax(0, 1fr);
-  gap: .15rem 1.2rem; font-size: .92rem; line-height: 1.45; margin: .3rem 0; }}
+  gap: .15rem 1.2rem; font-size: .92rem; line-height: 1.45; margin: .3rem 0 !important;
+  padding: 0 !important; }}
 .lens-facts dt {{ opacity: .72; }}
 .lens-facts dt.part {{ padding-left: 1rem; }}
 .lens-facts dd {{ margin: 0; overflow-wrap: anywhere; font-variant-numeric: tabular-nums; }}

@@ -311,14 +311,6 @@ class _Stage:
             )
         return f'<div class="experts" role="group" aria-label="Experts">{"".join(drawn)}</div>'
 
-    @cached_property
-    def measured(self) -> Facets | None:
-        """What the facets' survey found; ``None`` where there is none that fits."""
-        try:
-            return resources.facets(self.scene.opened)
-        except CheckpointError:  # told where the names of heads are
-            return None
-
     def _serves(self, head: int, expert: int) -> Sequence[str]:
         """The values that an expert is named after, where somebody has measured them."""
         if self.measured is None:

@@ -117,9 +117,11 @@ def own_log() -> None:
         f"is kept before you press Import. A file of more than {limit:,} MB, or a folder, goes in "
         f"in a terminal: {_COMMAND}"
     )
-    _, job = _job()
-    if job is not None and job.done and not job.error:
-        st.session_state[_ARRIVED] = st.session_state.pop(_STARTED)
+    # Looked at once: it may end while the page is being drawn, and that is told on the next run.
+    started, job = _job()
+    running = job is not None and not job.done
+    if job is not None and not running and not job.error:
+        job, st.session_state[_ARRIVED] = None, st.session_state.pop(_STARTED)
         st.session_state[_ROUND] += 1  # what was brought in need not be chosen any more
     turn = st.session_state.setdefault(_ROUND, 0)
     places = _Places()
@@ -137,7 +139,7 @@ def own_log() -> None:
         )
         places.add("items")
     if clicks is not None:
-        _offer(clicks, items, places)
+        _offer(clicks, items, places, started if running else "", job)
     elif items is not None:
         components.quiet("A catalogue alone says nothing of people: choose a file of clicks too.")
     elif arrived := st.session_state.get(_ARRIVED):
@@ -180,14 +182,24 @@ def _arrived(name: str) -> None:
 # --- its parts -----------------------------------------------------------------------------------
 
 
-def _offer(clicks: Upload, items: Upload | None, places: _Places) -> None:
-    """What the files are taken for, the options, and the button."""
+def _offer(
+    clicks: Upload,
+    items: Upload | None,
+    places: _Places,
+    running: str,
+    job: resources.Job | None,
+) -> None:
+    """What the files are taken for, the options, and the button.
+
+    Args:
+        running: The name of the import that is under way, and ``job`` the last one.
+    """
     rows, roles = st.container(), st.container()
     name, replacing = _name_fields(clicks, places)
     options = _more_fields(clicks.file_id, items is not None, places)
     button = st.container()
     problems = []
-    if said := _name_problem(name, replacing):
+    if not running and (said := _name_problem(name, replacing)):
         problems.append(places.tell(said, "name"))
     known, wishes = None, Wishes()
     try:
@@ -209,13 +221,11 @@ def _offer(clicks: Upload, items: Upload | None, places: _Places) -> None:
     except FameError as error:
         problems.append(places.tell(str(error), "clicks"))
     with button:
-        started, job = _job()
-        under_way = job is not None and not job.done
         if st.button(
             "Import",
             type="primary",
             icon=":material/upload:",
-            disabled=bool(problems) or under_way,
+            disabled=bool(problems or running),
             key="import",
         ):
             try:
@@ -227,8 +237,8 @@ def _offer(clicks: Upload, items: Upload | None, places: _Places) -> None:
             else:
                 st.session_state[_STARTED] = name
                 st.rerun()
-        if under_way:
-            _follow(started)
+        if running:
+            _follow(running)
         elif problems:
             components.quiet(f"It cannot be imported yet: {problems[0]}")
         elif job is not None and job.error:

@@ -283,6 +283,35 @@ def test_what_goes_wrong_on_the_way_leaves_nothing_and_keeps_what_was_said(
     assert "mine" in imported() and not app.error
 
 
+class EndsMeanwhile(resources.Job):
+    """An import that is under way at the first look, and has ended at the next."""
+
+    looks = 0
+
+    @property
+    def done(self):
+        self.looks += 1
+        return self.looks > 1
+
+    @done.setter
+    def done(self, _):
+        pass
+
+
+def test_an_import_that_ends_while_the_page_is_drawn_is_seen(open_app, monkeypatch):
+    app = choose(open_app(TRAIN))
+    app.button(key="import").click().run()
+    while not resources.job(resources.import_job("check-ins")).done:
+        time.sleep(0.05)
+    app = open_app(TRAIN)
+    app.session_state["import-started"] = "check-ins"
+    ending = EndsMeanwhile("Step 2 of 2")
+    monkeypatch.setattr(resources, "job", lambda _: ending)
+    choose(app, name="check-ins.csv")
+    assert_calm(app)
+    assert ending.looks > 1 and "check-ins is in." in html_of(app)
+
+
 @pytest.mark.parametrize(
     ("given", "kept"),
     [

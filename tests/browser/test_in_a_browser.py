@@ -345,12 +345,32 @@ def test_the_tour_on_a_stage(made_up_app, visit):
     here.settled()
 
 
-def test_a_model_is_trained_and_opened(made_up_app, visit):
+def _own_log() -> list[dict[str, object]]:
+    """Clicks and a catalogue, as a browser sends files."""
+    clicks = "visitorId,POI_id,UTC_time\n" + "".join(
+        f"v{person},p{(7 * person + 3 * place * place) % 20},2012-06-{16 + place:02d}\n"
+        for person in range(30)
+        for place in range(6)
+    )
+    places = "POI_id,title,kind\n" + "".join(f"p{k},Place {k},kind {k % 3}\n" for k in range(20))
+    return [
+        {"name": f"{name}.csv", "mimeType": "text/csv", "buffer": text.encode()}
+        for name, text in (("visits", clicks), ("places", places))
+    ]
+
+
+def test_a_log_of_ones_own_becomes_a_model_that_is_opened(made_up_app, visit):
     here = visit()
     here.open(f"{made_up_app}/train")
     page = here.page
-    page.get_by_label("Data set", exact=True).click()
-    page.get_by_role("option", name=made_up.NAME).click()
+    for place, file in enumerate(_own_log()):
+        page.get_by_test_id("stFileUploaderDropzoneInput").nth(place).set_input_files(file)
+        page.get_by_text(file["name"], exact=True).wait_for()
+        here.settled()
+    page.get_by_text("user = visitorId, item = POI_id, time = UTC_time").wait_for()
+    page.get_by_role("button", name="Import", exact=True).click()
+    page.get_by_role("button", name="Train on visits").click()
+    page.get_by_text("What became of its rows").wait_for()
     here.settled()
     page.get_by_text(re.compile("^Settings, ")).first.click()
     for label, value in (("Epochs, at most", "2"), ("Width", "8"), ("Clicks read", "8")):
