@@ -46,8 +46,8 @@ def item_title(items: pd.DataFrame, item: int, *, beside_facts: bool = False) ->
 
 def item_titles(items: pd.DataFrame, indices: Sequence[int] | pd.Series) -> list[str]:
     """:func:`item_title` of many, at the price of one."""
-    rows = np.asarray(indices, dtype=np.int64) - 1
-    return [one_line(title) for title in items["title"].iloc[rows].tolist()]
+    names = item_names(items)
+    return [names[int(item)] for item in indices]
 
 
 @lru_cache(maxsize=64)
@@ -202,7 +202,7 @@ def path_table(
     return pd.DataFrame(
         {
             "click": np.repeat(steps.clicks + 1, parts),
-            "title": np.repeat([item_title(items, item) for item in history[steps.clicks]], parts),
+            "title": np.repeat(item_titles(items, history[steps.clicks]), parts),
             "part": np.tile(np.arange(parts), clicks),
             "share": shares.ravel(),
             "listed": [found for found in listed for _ in range(parts)],
@@ -213,7 +213,7 @@ def path_table(
 def moves_table(items: pd.DataFrame, comparison: Comparison, held_out: int | None) -> pd.DataFrame:
     """What moved between two lists: ``item, title, rank_before, rank_after, listed, held_out``."""
     table = comparison.moves[["item", "rank_before", "rank_after", "change", "listed"]].copy()
-    table.insert(1, "title", [item_title(items, item) for item in table["item"]])
+    table.insert(1, "title", item_titles(items, table["item"]))
     table["held_out"] = table["item"] == (held_out or 0)
     return table
 
@@ -235,7 +235,7 @@ def influence_squares(items: pd.DataFrame, table: pd.DataFrame, rows: int) -> pd
         {
             "row": np.repeat(np.arange(len(shown)), parts),
             "item": np.repeat(shown["left_out"].to_numpy(), parts),
-            "title": np.repeat([item_title(items, item) for item in shown["left_out"]], parts),
+            "title": np.repeat(item_titles(items, shown["left_out"]), parts),
             "part": np.tile(np.arange(-1, parts - 1), len(shown)),
             "value": shown[values.columns].to_numpy(dtype=float).ravel(),
         }
@@ -247,7 +247,7 @@ def attention_table(items: pd.DataFrame, trace: SequenceTrace, weights: np.ndarr
     return pd.DataFrame(
         {
             "click": np.arange(trace.seen_from + 1, len(trace.history) + 1),
-            "title": [item_title(items, item) for item in trace.read],
+            "title": item_titles(items, trace.read),
             "share": weights,
         }
     )
@@ -432,7 +432,7 @@ def neighbour_table(
     table = pd.concat(tables, ignore_index=True)
     heads = table[table["space"] != "all"]
     table["found_in"] = table["item"].map(heads["item"].value_counts()).fillna(0).astype(int)
-    table["title"] = [item_title(items, found) for found in table["item"]]
+    table["title"] = item_titles(items, table["item"])
     return table
 
 
