@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import json
 import re
 from pathlib import Path
 
@@ -72,8 +73,18 @@ def test_lens_ranks_a_new_item_from_its_values(home: Path, open_app, valued: str
         assert "does not know" not in told
         assert_calm(app)
         assert "A new film" in told, "the click before the last one is on it"
+    tour = {}
     for step in map(str, range(1, 7)):
-        assert_calm(open_app(LENS, checkpoint=valued, source="person", user="u3", tour=step))
+        tour[step] = open_app(LENS, checkpoint=valued, source="person", user="u3", tour=step)
+        assert_calm(tour[step])
+        assert "another catalogue" not in text_of(tour[step])
+    # What is new is in the history and on no map.
+    documents = [json.loads(one.proto.json) for one in tour["4"].get("bidi_component")]
+    (drawn,) = [document for document in documents if "maps" in document]
+    known = len(load_checkpoint(home / "checkpoints" / valued).items)
+    assert len(drawn["items"]) == known
+    for one in drawn["maps"]:
+        assert max(place for place, _ in one["marks"]) < known
     other = open_app(LENS, checkpoint=valued, source="person", user="u5", k="41", part="lists")
     assert "A new film" in text_of(other), "it is in the list of whoever has not had it"
     assert_calm(other)
