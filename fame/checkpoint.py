@@ -6,6 +6,7 @@
 ``metrics.json``       figures with their protocol, for exactly these weights and configurations
 ``values.json``        where items are made of values: the names of each head's values
 ``choice.json``        where the data set had no recipe: what was chosen for it, and why
+``start.json``         where training started from another checkpoint: from which, and its figures
 ``projection.parquet`` UMAP of every head's sub-embeddings and of the whole embedding
 ``people.json``        people worth showing: user ids and figures (:mod:`fame.survey`)
 ``faithfulness.json``  whether explanations hold, over many people (:mod:`fame.survey`)
@@ -57,8 +58,13 @@ from fame.models.sequence_model import SequenceModel
 FORMAT = 4
 CONFIG, WEIGHTS, ITEMS = "config.json", "model.safetensors", "items.parquet"
 METRICS, CARD, VALUES = "metrics.json", "README.md", "values.json"
-CHOICE = "choice.json"
+CHOICE, START = "choice.json", "start.json"
 _CHOICE_FIELDS = {"settings": dict, "given": dict, "why": str, "like": str, "columns": list}
+# What was it called, whose weights and data, what was set otherwise, what went over, its figures.
+_START_FIELDS = {
+    **{"name": str, "weights": str, "data": str},
+    **{"given": dict, "taken_over": dict, "valid": dict},
+}
 _SEAL = "sha256"  # under which a JSON file holds the hash of the rest of its content
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _ATTEMPTS = 5  # to read a folder of which a training replaces a file meanwhile
@@ -277,14 +283,28 @@ def read_choice(path: Path) -> dict[str, Any] | None:
 
     ``None`` where nothing was chosen: the settings came from a recipe or from a person.
     """
-    file = path / CHOICE
+    return _read_sealed(path / CHOICE, _CHOICE_FIELDS)
+
+
+def write_start(path: Path, start: Mapping[str, Any]) -> None:
+    """Writes ``start.json``: the checkpoint that a training started from."""
+    _write_sealed(path / START, start)
+
+
+def read_start(path: Path) -> dict[str, Any] | None:
+    """What :func:`write_start` wrote; ``None`` where training started from nothing."""
+    return _read_sealed(path / START, _START_FIELDS)
+
+
+def _read_sealed(file: Path, kinds: Mapping[str, Any]) -> dict[str, Any] | None:
+    """A file beside the checkpoint that has exactly these fields; ``None`` where there is none."""
     if not file.is_file():
         return None
     document = _read_json(file)
-    _check_keys(document, {*_CHOICE_FIELDS, _SEAL}, str(file))
+    _check_keys(document, {*kinds, _SEAL}, str(file))
     _check_seal(file, document, "restore it from its source, or remove it")
     del document[_SEAL]
-    for name, kind in _CHOICE_FIELDS.items():
+    for name, kind in kinds.items():
         if not isinstance(document[name], kind):
             wanted = {dict: "a table", str: "text", list: "a list"}[kind]
             raise _wrong(f"{file}, field {name!r}", wanted, document[name])

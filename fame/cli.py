@@ -418,6 +418,15 @@ def train(
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:N.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the data at most.")] = None,
     seed: Annotated[int | None, typer.Option(help="Of initialisation, batches, dropout.")] = None,
+    start: Annotated[
+        Path | None,
+        typer.Option(
+            "--from",
+            metavar="CHECKPOINT",
+            help="Start from this trained model, with its settings: items go over by id, values by "
+            "name; new ones start as in any training.",
+        ),
+    ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with an interrupted run.")
     ] = False,
@@ -449,6 +458,7 @@ def train(
     from fame.experiments.recipes import build_configs, read_recipe
     from fame.training.train import stored_settings
     from fame.training.train import train as run_training
+    from fame.training.warm_start import Start, start_settings
 
     flags = {"model": model, "device": device, "epochs": epochs, "seed": seed}
     given = dict(parse_setting(setting) for setting in settings or [])
@@ -460,9 +470,15 @@ def train(
     def dataset() -> data.Dataset:
         return data.load(data_name, progress=StderrProgress())
 
-    choice = None
+    choice = begin = None
+    if start is not None:
+        begin = Start(_load_checkpoint(start, "cpu"), given)
     if config is not None:
         base, where = read_recipe(config, kind), str(config)
+        if begin is not None:
+            begin = Start(begin.checkpoint, {**base, **given})
+    elif begin is not None:
+        base, where = start_settings(begin.checkpoint), f"What {start} was trained with"
     else:
         stored = stored_settings(out) if resume else None
         base, where, choice = base_settings(data_name, given, dataset, stored)
@@ -483,6 +499,7 @@ def train(
             tensorboard=tensorboard,
             card=render_card,
             choice=None if choice is None else choice.to_dict(),
+            start=begin,
             on_step=on_step,
             on_phase=on_phase,
         )

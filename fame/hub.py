@@ -25,11 +25,13 @@ from fame.checkpoint import (
     CONFIG,
     ITEMS,
     METRICS,
+    START,
     VALUES,
     WEIGHTS,
     Checkpoint,
     load_checkpoint,
     read_choice,
+    read_start,
 )
 from fame.data.registry import SETS
 from fame.errors import FameError
@@ -44,7 +46,7 @@ from fame.survey import FACETS, FAITHFULNESS
 SCHEME = "hf://"
 SHARED = (
     CARD, CONFIG, WEIGHTS, ITEMS, VALUES, METRICS, CHOICE, PROJECTION, FACETS, FAITHFULNESS, NAMES,
-    OPENING,
+    OPENING, START,
 )  # fmt: skip
 LIBRARY = "fame-lens"
 TAGS = ("recommender-systems", "sequential-recommendation")
@@ -118,6 +120,7 @@ def stage(checkpoint: Checkpoint, repo_id: str, folder: Path) -> None:
         (folder / CARD).write_text(hub_card(checkpoint, repo_id), encoding="utf-8")
     copied = load_checkpoint(folder)
     read_choice(folder)
+    read_start(folder)
     if problems := read_head_names(copied).problems:
         raise FameError(f"{checkpoint.path} cannot be pushed: {problems[0]}")
 

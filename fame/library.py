@@ -264,6 +264,7 @@ def train(
     data: Dataset | str,
     out: Path | str,
     *,
+    start: Path | str | None = None,
     resume: bool = False,
     projection: bool = False,
     **settings: Any,
@@ -273,6 +274,7 @@ def train(
     Args:
         data: A data set, such as :func:`fame.read_log` reads one, or the name of one.
         out: The folder of the run and its checkpoint: a new or an empty one.
+        start: A checkpoint to start from, with its settings (:mod:`fame.training.warm_start`).
         resume: Go on with an interrupted run in that folder.
         projection: Make the maps of the Atlas, too.
         settings: What differs from the data set's recipe, or from what is chosen for a set without
@@ -292,10 +294,15 @@ def train(
     from fame.experiments.recipes import build_configs
     from fame.training.train import stored_settings
     from fame.training.train import train as run_training
+    from fame.training.warm_start import Start, start_settings
 
     held, out = data if isinstance(data, Dataset) else load_data(data), Path(out)
     stored = stored_settings(out) if resume else None
-    base, _, choice = base_settings(held.interactions.name, settings, lambda: held, stored)
+    begin = None if start is None else Start(load_checkpoint(start), settings)
+    if begin is None:
+        base, _, choice = base_settings(held.interactions.name, settings, lambda: held, stored)
+    else:
+        base, choice = start_settings(begin.checkpoint), None
     finished = run_training(
         held,
         *build_configs({**base, **settings}, "fame.train"),
@@ -304,6 +311,7 @@ def train(
         projection=projection,
         card=render_card,
         choice=None if choice is None else choice.to_dict(),
+        start=begin,
     )
     if not finished:
         raise ConfigError(f"The run in {out} was stopped; go on with resume=True.")

@@ -151,10 +151,9 @@ class About:
         repeats: Whether the history's items may be recommended again, and ``repeats_by``: who says.
         repeated_targets: Share of the test targets that stand in their history.
         report: What the import did, as :class:`fame.data.report.ImportReport` has it.
-
-    These four are ``None`` in a set that an earlier version kept: there the share decides.
-
         second: How many of the kept times make a second; ``None`` where nobody knows.
+
+    All of these are ``None`` in a set that an early version kept: there the share decides.
     """
 
     file: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fame.baselines import COUNTING
-from fame.checkpoint import Checkpoint, read_choice
+from fame.checkpoint import Checkpoint, read_choice, read_start
 from fame.config import ModelConfig, ModelName, TrainConfig
 from fame.data.registry import SETS
 from fame.data.repeats import repeats_sentence
@@ -36,12 +36,17 @@ def train_command(checkpoint: Checkpoint) -> str:
         **load_recipe(checkpoint.data.name, checkpoint.model_config.model),
     }
     settings = {**checkpoint.model_config.to_dict(), **checkpoint.train_config.to_dict()}
-    if not has_recipe(checkpoint.data.name):  # what is left out is chosen
+    start = read_start(checkpoint.path)
+    if start is not None:  # what was not given is as it was there
+        recipe = {**settings, **dict.fromkeys(start["given"])}
+    elif not has_recipe(checkpoint.data.name):  # what is left out is chosen
         choice = read_choice(checkpoint.path) or {"settings": {}, "given": recipe}
         recipe |= {**choice["settings"], **dict.fromkeys(choice["given"])}
     command = (
         f"python -m fame train --data {checkpoint.data.name} --out checkpoints/{checkpoint.name}"
     )
+    if start is not None:
+        command += f" --from checkpoints/{start['name']}"
     for key, value in settings.items():
         if value != recipe[key] and key != "device":
             flag = f"--{key}" if key in ("model", "seed", "epochs") else f"--set {key}="
@@ -115,6 +120,24 @@ def _made_of(model: ModelConfig) -> list[str]:
     ]
 
 
+def _from(checkpoint: Checkpoint) -> list[str]:
+    """The checkpoint that training started from."""
+    start = read_start(checkpoint.path)
+    if start is None:
+        return []
+    taken, valid = start["taken_over"], start["valid"]["NDCG@10"]
+    values = f" and {taken['values']:,} values" if taken["values"] else ""
+    kept = ""
+    if checkpoint.metrics is not None and not checkpoint.metrics["best_epoch"]:
+        kept = " No epoch was better, so these are its weights."
+    return [
+        "",
+        f"Training started from {start['name']} (data fingerprint `{start['data'][:12]}`): "
+        f"{taken['items']:,} items{values} were taken over, {taken['new_items']:,} items were new. "
+        f"Before the first epoch its validation NDCG@10 here was {valid:.4f}.{kept}",
+    ]
+
+
 def _choice(checkpoint: Checkpoint) -> list[str]:
     """What was chosen for a data set without a recipe."""
     choice = read_choice(checkpoint.path)
@@ -170,7 +193,8 @@ def _baseline_row(comparison: Comparison | None) -> list[str]:
 
 def _comparison(checkpoint: Checkpoint) -> Comparison | None:
     """A model by its recipe beside SASRec by its own, over the seeds in ``results.csv``; ``None``
-    for SASRec, a checkpoint with other settings than the recipe's, or without such rows."""
+    for SASRec, a checkpoint with other settings than the recipe's, one that started from another,
+    or without such rows."""
     data, model = DataKey.of(checkpoint.data), checkpoint.model_config.model
     code = checkpoint.code
 
@@ -178,7 +202,11 @@ def _comparison(checkpoint: Checkpoint) -> Comparison | None:
         return RunKey.of(data, name, *variant(name).configs(data.data), code)
 
     own = RunKey.of(data, model, checkpoint.model_config, checkpoint.train_config, code)
-    if model == BASELINE or own.settings != key(model).settings:
+    if (
+        model == BASELINE
+        or read_start(checkpoint.path) is not None
+        or own.settings != key(model).settings
+    ):
         return None
     return paired_comparison(Results(checkpoint.path.parent), own, key(BASELINE))
 
@@ -245,6 +273,7 @@ def render_card(checkpoint: Checkpoint) -> str:
         f"{metrics['device']}.",
         *_made_of(shape),
         *_start(shape, checkpoint.train_config),
+        *_from(checkpoint),
         *_choice(checkpoint),
         "",
         "## Data",

@@ -151,17 +151,21 @@ def new_state(
     *,
     item_vectors: Tensor | None = None,
     values: ValueIndex | None = None,
+    take_over: Callable[[SequenceModel], object] | None = None,
 ) -> TrainState:
-    """An untrained model and its optimizer, the same for the same seed on every device.
+    """A new model and its optimizer, the same for the same seed on every device.
 
     Args:
         item_vectors: ``(V - 1, D)``, what the items start from; by default from noise.
         values: Which item has which values, where the model makes items of them.
+        take_over: Gives the untrained model what another one has learned.
     """
     torch.manual_seed(train_config.seed)
     model = build_model(model_config, num_items, values)
     if item_vectors is not None:
         start_items(model, item_vectors)
+    if take_over is not None:
+        take_over(model)
     model.to(device)
     average = None
     if train_config.weight_average:

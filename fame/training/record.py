@@ -15,7 +15,7 @@ from typing import Any
 import psutil
 import torch
 
-from fame.checkpoint import write_choice, write_description, write_weights
+from fame.checkpoint import write_choice, write_description, write_start, write_weights
 from fame.config import ModelConfig, TrainConfig
 from fame.data import Dataset
 from fame.errors import FameError
@@ -63,6 +63,21 @@ class Record:
         if time.time() - status.updated >= _STATUS_EVERY:
             self.write_status()
         self.on_step(progress)
+
+    def started(self, state: TrainState, start: Mapping[str, Any]) -> None:
+        """Keeps what training starts from as the best so far, of epoch 0."""
+        write_weights(self.run.path, state.best_weights)
+        write_start(self.run.path, start)
+        self.status.best_score = state.best_score
+        taken = start["taken_over"]
+        logger.info(
+            "Started from %s: %s items and %s values taken over, %s and %s new; validation "
+            "NDCG@10 %.4f, HR@10 %.4f",
+            start["name"],
+            *(f"{taken[name]:,}" for name in ("items", "values", "new_items", "new_values")),
+            start["valid"]["NDCG@10"],
+            start["valid"]["HR@10"],
+        )
 
     def epoch(self, state: TrainState) -> None:
         row = state.history[-1]

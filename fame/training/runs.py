@@ -29,7 +29,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from fame.checkpoint import CARD, CHOICE, CONFIG, ITEMS, METRICS, WEIGHTS, is_own_folder
+from fame.checkpoint import CARD, CHOICE, CONFIG, ITEMS, METRICS, START, WEIGHTS, is_own_folder
 from fame.errors import FameError
 from fame.files import (
     MARK,
@@ -59,7 +59,7 @@ _TAIL = 1 << 16  # bytes of a log that are read for its end
 _STATE = "state.safetensors"
 # What only the process that trains writes; a survey or a projection may write beside it.
 _TRAININGS_OWN = (
-    *(STATUS, HISTORY, CONFIG, WEIGHTS, ITEMS, METRICS, CARD, CHOICE, RANKS),
+    *(STATUS, HISTORY, CONFIG, WEIGHTS, ITEMS, METRICS, CARD, CHOICE, START, RANKS),
     f"resume/{_STATE}",
 )
 
@@ -169,7 +169,7 @@ class RunFolder:
             self.check(resume=resume)  # another training may have come and gone meanwhile
             if not resume:
                 with telling_of(self.path):
-                    for name in (WEIGHTS, ITEMS, CHOICE, CONFIG):
+                    for name in (WEIGHTS, ITEMS, CHOICE, START, CONFIG):
                         (self.path / name).unlink(missing_ok=True)
                 self.drop_state()
             yield

@@ -8,6 +8,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -19,6 +21,7 @@ from fame.baselines import baseline_ranks
 from fame.checkpoint import (
     CARD,
     CONFIG,
+    START,
     Checkpoint,
     DataInfo,
     load_checkpoint,
@@ -37,6 +40,7 @@ from fame.facets.forming import FORMING, RECORD
 from fame.files import telling_of, write_text
 from fame.models.item_values import ValueIndex
 from fame.models.registry import made_of_values
+from fame.models.sequence_model import SequenceModel
 from fame.opening import write_opening
 from fame.presentation.names import head_name
 from fame.projection import project, write_projection
@@ -48,16 +52,19 @@ from fame.training.loop import (
     SELECTION,
     Progress,
     TrainState,
+    copy_of_weights,
     fit,
     ignore,
     new_state,
     resolve_device,
     resolve_precision,
     training_samples,
+    validate,
 )
 from fame.training.memory import check_memory, memory_need
 from fame.training.record import Record, recorded
 from fame.training.runs import Phase, RunFolder
+from fame.training.warm_start import Start, TakenOver, check_start, take_over
 from fame.training.workers import Workers, join
 
 logger = logging.getLogger(__name__)
@@ -96,6 +103,7 @@ def train(
     tensorboard: bool = False,
     card: Callable[[Checkpoint], str] | None = None,
     choice: Mapping[str, Any] | None = None,
+    start: Start | None = None,
     on_step: Callable[[Progress], None] = ignore,
     on_phase: Callable[[str], None] = ignore,
 ) -> bool:
@@ -122,6 +130,8 @@ def train(
             none.
         choice: What was chosen for a data set without a recipe, and why, to be kept beside the
             checkpoint (:func:`fame.checkpoint.write_choice`); a resumed run has it already.
+        start: A checkpoint whose weights are where training starts. It is validated before the
+            first epoch, and stays the best model where no epoch is better.
 
     Returns:
         Whether the run came to its end; ``False`` where it was interrupted.
@@ -133,16 +143,39 @@ def train(
     with telling_of(out):
         beginning = run.is_beginning()
     begins_again = beginning and (resume or run.status() is not None)
+    if resume and beginning and start is None and (out / START).is_file():
+        raise FameError(
+            f"The run in {out} started from another checkpoint, and none of its epochs had ended: "
+            "say with --from which one, and it begins again."
+        )
     resume = resume and not beginning
+    if start is not None:
+        if resume:
+            raise FameError(f"The run in {out} goes on with its own weights; leave --from away.")
+        check_start(start.checkpoint, model_config, out)
     item_vectors = None
     if train_config.item_start == "catalogue" and not resume:  # what is resumed has its items
+        # New items of a model that has learned start among its own, where those had started.
+        items, placed = dataset.items, None
+        if start is not None:
+            items, placed = start.checkpoint.items, dataset.items
         item_vectors = catalogue_vectors(
-            dataset.items, model_config.width, model_config.heads, train_config.start_facets
+            items,
+            model_config.width,
+            model_config.heads,
+            train_config.start_facets,
+            placed=placed,
         )
     attributes, values = ItemAttributes.of(dataset.items), None
+    value_names: tuple[tuple[str, ...], ...] = ()
     if made_of_values(model_config):
         made = head_values(attributes, model_config.facet_shares, data.num_items)
-        values = ValueIndex.of(made.counts, made.value, made.start)
+        values, value_names = ValueIndex.of(made.counts, made.value, made.start), made.names
+    taken_over: list[TakenOver] = []
+
+    def from_start(model: SequenceModel, checkpoint: Checkpoint) -> None:
+        taken_over.append(take_over(model, checkpoint, data.item_ids[1:].tolist(), value_names))
+
     workers = join(resolve_device(train_config.device))
     with ExitStack() as stack:
         # From here on, so that a stop while the data and the model are made ready is heard as well.
@@ -176,10 +209,17 @@ def train(
             workers.device,
             item_vectors=item_vectors,
             values=values,
+            take_over=None if start is None else partial(from_start, checkpoint=start.checkpoint),
         )
         if resume:
             run.load_state(state)
             logger.info("resumed after epoch %d", state.epoch)
+        if start is not None:
+            figures = validate(state.ranking_model, data, workers)
+            state.best_score = figures[SELECTION]
+            state.best_weights = copy_of_weights(state.ranking_model)
+            if record:
+                record.started(state, _start_document(start, taken_over[0], figures))
         if record:
             record.enter("training")
         finished = fit(
@@ -225,7 +265,7 @@ def _finish(
     A stop while it ranks leaves the projection for when the run goes on.
     """
     out = record.run.path
-    if not state.best_weights:
+    if not state.epoch:
         # Stopped within the first epoch: there is no model yet, and nothing to resume.
         record.status.message = "Stopped before the first epoch ended: there is nothing to keep."
         record.enter("stopped")
@@ -269,6 +309,19 @@ def _finish(
     record.status.message = " ".join(filter(None, said))
     record.enter("finished")
     return True
+
+
+def _start_document(start: Start, taken: TakenOver, figures: Mapping[str, float]) -> dict[str, Any]:
+    """What is kept of the checkpoint that a training started from."""
+    checkpoint = start.checkpoint
+    return {
+        "name": checkpoint.name,
+        "weights": checkpoint.weights_hash,
+        "data": checkpoint.data.fingerprint,
+        "given": dict(start.given),
+        "taken_over": asdict(taken),
+        "valid": dict(figures),
+    }
 
 
 Look = Callable[[Checkpoint, Dataset, Callable[[str, float | None], None]], str]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import json
 import re
 from pathlib import Path
 
@@ -39,7 +40,7 @@ def grow(home: Path) -> None:
 
 
 def test_the_pages_say_that_a_set_has_grown(home: Path, open_app, valued: str) -> None:
-    calm = open_app(LENS, checkpoint=made_up.NAME, source="person", user="u3")
+    calm = open_app(LENS, checkpoint=made_up.NAME, user="u3")
     assert "has grown" not in text_of(calm)
     before = load(made_up.NAME, offline=True).interactions
     grow(home)  # the page that is open sees it at its next redraw
@@ -65,15 +66,25 @@ def test_the_pages_say_that_a_set_has_grown(home: Path, open_app, valued: str) -
 def test_lens_ranks_a_new_item_from_its_values(home: Path, open_app, valued: str) -> None:
     grow(home)
     for part in ("lists", "ledger", "others", "clicks"):
-        app = open_app(LENS, checkpoint=valued, source="person", user="u3", k="41", part=part)
+        app = open_app(LENS, checkpoint=valued, user="u3", k="41", part=part)
         told = text_of(app)
         assert GROWN in told
         assert "One new item is ranked from what the catalogue says of it" in told
         assert "does not know" not in told
         assert_calm(app)
         assert "A new film" in told, "the click before the last one is on it"
+    tour = {}
     for step in map(str, range(1, 7)):
-        assert_calm(open_app(LENS, checkpoint=valued, source="person", user="u3", tour=step))
-    other = open_app(LENS, checkpoint=valued, source="person", user="u5", k="41", part="lists")
+        tour[step] = open_app(LENS, checkpoint=valued, user="u3", tour=step)
+        assert_calm(tour[step])
+        assert "another catalogue" not in text_of(tour[step])
+    # What is new is in the history and on no map.
+    documents = [json.loads(one.proto.json) for one in tour["4"].get("bidi_component")]
+    (drawn,) = [document for document in documents if "maps" in document]
+    known = len(load_checkpoint(home / "checkpoints" / valued).items)
+    assert len(drawn["items"]) == known
+    for one in drawn["maps"]:
+        assert max(place for place, _ in one["marks"]) < known
+    other = open_app(LENS, checkpoint=valued, user="u5", k="41", part="lists")
     assert "A new film" in text_of(other), "it is in the list of whoever has not had it"
     assert_calm(other)

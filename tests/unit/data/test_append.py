@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -358,8 +359,6 @@ def test_two_appends_at_once_lose_nothing(tmp_path: Path) -> None:
     kept(tmp_path, FIRST)
     order: list[str] = []
     with imports._held("mine"):
-        import threading
-
         thread = threading.Thread(
             target=lambda: (grown(tmp_path, [("ann", "d", 50)]), order.append("second"))
         )
