@@ -228,6 +228,23 @@ def base_rates(opened: Checkpoint) -> BaseRates:
     return _base_rates(opened.hash, opened)
 
 
+@st.cache_resource(max_entries=6, show_spinner=False)
+def _values_by_use(checkpoint_hash: str, _opened: Checkpoint) -> list[tuple[str, ...]]:
+    index = _opened.model.values.index
+    items = torch.bincount(index.value.cpu().long(), minlength=sum(index.counts)).tolist()
+    found, first = [], 0
+    for names in _opened.value_names:
+        own = dict(zip(names, items[first : first + len(names)], strict=True))
+        found.append(tuple(sorted(names, key=lambda name: -own[name])))
+        first += len(names)
+    return found
+
+
+def values_by_use(opened: Checkpoint) -> list[tuple[str, ...]]:
+    """``[H]`` the values of a checkpoint that is made of some, those of most items first."""
+    return _values_by_use(opened.hash, opened)
+
+
 @st.cache_resource(max_entries=4, show_spinner=False)
 def _dataset(name: str, version: int) -> Dataset:
     return load(name, offline=True)

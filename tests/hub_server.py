@@ -25,6 +25,8 @@ class Hub:
         commits: By repository its commits, oldest first: their hashes, messages and files.
         private: By repository whether only its owner sees it.
         asked: Method and path of every request.
+        xet: What it answers to who asks where large files go, a status and a body; ``None`` where
+            it takes all files in the commit itself.
     """
 
     def __init__(self) -> None:
@@ -32,6 +34,7 @@ class Hub:
         self.private: dict[str, bool] = {}
         self.asked: list[str] = []
         self.endpoint = ""
+        self.xet: tuple[int, dict[str, Any]] | None = None
 
     def commit(self, repo: str, message: str, files: Files) -> str:
         commits = self.commits[repo]
@@ -79,8 +82,9 @@ class _Answers(BaseHTTPRequestHandler):
             return self._send(200, {"errors": [], "warnings": []})
         repo, what = self._repo(path.removeprefix("/api/models/"))
         if what.startswith("preupload/"):
+            mode = "regular" if hub.xet is None else "lfs"
             files = [
-                {"path": file["path"], "uploadMode": "regular", "shouldIgnore": False}
+                {"path": file["path"], "uploadMode": mode, "shouldIgnore": False}
                 for file in json.loads(body)["files"]
             ]
             return self._send(200, {"files": files})
@@ -114,6 +118,8 @@ class _Answers(BaseHTTPRequestHandler):
         if found is None:
             return self._send(404, X_Error_Code="RevisionNotFound")
         sha, files = found
+        if kind == "xet-write-token" and hub.xet is not None:
+            return self._send(*hub.xet)
         if path.startswith("/api/models/") and kind in ("", "revision"):
             info = {"id": repo, "sha": sha, "private": hub.private[repo], "siblings": []}
             return self._send(200, info)

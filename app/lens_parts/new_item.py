@@ -8,6 +8,7 @@ import streamlit as st
 
 import cards
 import components
+import resources
 import state
 from fame.data.registry import thing_of
 from fame.lens.trace import NewItem, around
@@ -41,15 +42,16 @@ def new_item(scene: Scene) -> None:
 
 
 def _pickers(scene: Scene) -> None:
-    """A field with search for each head that knows values."""
+    """A field with search for each head that knows values, those of most items first."""
     names = scene.head_names
     shares = scene.opened.model_config.facet_shares
-    named = [head for head, known in enumerate(scene.opened.value_names) if known]
+    offered = resources.values_by_use(scene.opened)
+    named = [head for head, known in enumerate(offered) if known]
     columns = st.columns(_A_ROW)
     for place, head in enumerate(named):
         if place and not place % _A_ROW:
             columns = st.columns(_A_ROW)
-        known = scene.opened.value_names[head]
+        known = offered[head]
         facets = " and ".join(dict.fromkeys(map(facet_name, shares[head])))
         key = f"new-{head}"
         st.session_state[key] = [name for name in state.get("new") if name in set(known)]

@@ -159,6 +159,9 @@ def test_values_are_picked_searched_for_and_taken_back(open_app, valued):
         for_markdown("Era · Head 2"),
     ]
     assert "1960s" in app.multiselect[1].options
+    often = valued.items["genres"].explode().value_counts()  # the frequent ones are seen first
+    offered = [often[name] for name in app.multiselect[0].options]
+    assert len(offered) == len(often) and offered == sorted(offered, reverse=True)
     app.multiselect[1].set_value(["year=1960s"]).run()
     app.multiselect[0].set_value([PICKED[0]]).run()
     assert_calm(app)

@@ -218,6 +218,23 @@ def test_a_hub_that_is_not_there_is_one_sentence(
     assert done.exit_code == 2 and f"The Hub did not do it for {REPO}" in done.stderr
 
 
+@pytest.mark.parametrize("status", [401, 403, 404])
+def test_a_store_that_takes_no_large_files_is_one_sentence(
+    checkpoint: Path, hub: Hub, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    """The Hub keeps them in a store of its own (Xet), whose client raises errors of its own."""
+    pytest.importorskip("hf_xet")
+    constants = pytest.importorskip("huggingface_hub.constants")
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", False)
+    hub.xet = (status, {"error": "no"})
+    done = run("push", checkpoint, REPO)
+    assert done.exit_code == 2
+    assert any("xet-write-token" in asked for asked in hub.asked)
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith(f"Error: The Hub did not do it for {REPO}") and str(status) in last
+    assert [message for _, message, _ in hub.commits[REPO]] == ["initial commit"]
+
+
 @pytest.mark.parametrize(
     ("ask", "words"),
     [
