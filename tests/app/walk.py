@@ -23,7 +23,7 @@ def query(app: AppTest, name: str) -> str | None:
 def warnings(app: AppTest) -> str:
     """All warnings as somebody reads them."""
     told = " ".join(warning.value for warning in app.warning)
-    return told.replace("\\", "").replace("\u2060", "")
+    return told.replace("\\", "").replace("\u2060", "").replace("\u00a0", " ")
 
 
 def html_of(app: AppTest) -> str:
