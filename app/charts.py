@@ -695,6 +695,6 @@ def _curve(
             "showgrid": False,
             "dtick": 1 if len(history) <= 12 else None,
         },
-        y={"title": _title(title)},
+        y={"title": _title(title), "rangemode": "nonnegative"},
         **({"showlegend": False} | layout),
     )

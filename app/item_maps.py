@@ -116,12 +116,16 @@ class ItemMap:
 
 
 def document(
-    hover: Sequence[tuple[str, str]], colouring: Colouring, maps: Sequence[ItemMap]
+    hover: Sequence[tuple[str, str]],
+    colouring: Colouring,
+    maps: Sequence[ItemMap],
+    chosen: Sequence[int] = (),
 ) -> dict[str, Any]:
     """All that is drawn, as the component reads it.
 
     Args:
         hover: ``[V]`` title and facts of every item in catalogue order.
+        chosen: The items that are chosen before anybody draws around some.
     """
     used = {kind for one in maps for kind in one.marks.values()}
     marks = {name: mark for name, mark in MARKS.items() if name in used}
@@ -143,6 +147,7 @@ def document(
         "scale": scale,
         "marks": marks,
         "maps": [_map(one, colouring, list(marks)) for one in maps],
+        "chosen": list(chosen),
     }
 
 
@@ -179,6 +184,7 @@ def draw(
     """Draws the maps; gives the items that were drawn around.
 
     Args:
+        key: Under another one the maps begin anew: what is chosen, and how far they are zoomed.
         on_look: Called after a click on a point; :func:`looked_up` says which item it was.
     """
     mount = st.components.v2.component(
@@ -189,7 +195,7 @@ def draw(
     found = mount(
         key=key,
         data=drawn,
-        default={"chosen": []},
+        default={"chosen": drawn["chosen"]},
         on_looked_change=on_look,
         on_chosen_change=on_choose,
     )

@@ -184,6 +184,7 @@ CHOICES: dict[str, Choice] = {
     "colour": Choice("", _text),
     "value": Choice("", _text),
     "item": Choice("", _text),
+    "chosen": Choice((), _items, _write_items),  # points of a map
     "new": Choice((), _values, _write_values),
     "overlay": Choice("on", _among("on", "off")),
     "run": Choice("", _text),
@@ -202,7 +203,7 @@ CHOICES: dict[str, Choice] = {
 }
 
 _STORE, _ADDRESS, _NOTICES, _CHANGED = "choices", "address", "notices", "changed"
-_STARTS = "starts"
+_STARTS, _ADOPTED = "starts", "adopted"
 _PAGE = "page"  # the page that ran last
 _DATA = "data"  # the data set that the person, the example and the items are of
 _WHOSE = "whose"  # whose history the left-out clicks are of
@@ -249,7 +250,13 @@ def page() -> str:
     return st.session_state.get(_PAGE, "")
 
 
+def adopted() -> int:
+    """How many addresses that a person opened were taken over: after each, maps begin anew."""
+    return st.session_state.get(_ADOPTED, 0)
+
+
 def _adopt(address: dict[str, str], owned: tuple[str, ...]) -> None:
+    st.session_state[_ADOPTED] = adopted() + 1
     for mark in (_DATA, _WHOSE, _MODEL):
         st.session_state.pop(mark, None)
     for name in owned:
@@ -348,7 +355,7 @@ def of_data(name: str) -> None:
     before = st.session_state.get(_DATA)
     st.session_state[_DATA] = name
     if before is not None and before != name:
-        for choice in ("user", "example", "items", "item", "colour", "value", "new"):
+        for choice in ("user", "example", "items", "item", "colour", "value", "new", "chosen"):
             settle(choice, CHOICES[choice].default)
 
 

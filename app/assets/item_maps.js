@@ -110,9 +110,11 @@ class Atlas {
   }
 
   show(data, tell) {
+    const first = !this.data;
     this.data = data;
     this.tell = tell;
     this.place = new Map(data.items.map((item, place) => [item, place]));
+    if (first) this.chosen = new Set(data.chosen.map((item) => this.place.get(item)));
     this.chosen = new Set([...this.chosen].filter((place) => place < data.items.length));
     // Grey lies below: what is drawn last is seen.
     this.order = data.items.map((_, place) => place);

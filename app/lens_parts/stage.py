@@ -119,6 +119,11 @@ class _Stage:
         """Whether there are more heads than have room for lists of their own."""
         return self.scene.trace.heads > max(_OWN_ROWS)
 
+    @property
+    def by_part(self) -> bool:
+        """Whether scores are shown by the heads' parts: not before heads have been talked of."""
+        return self.scene.trace.experts > 0 and self.shown.heads
+
     # --- figures ---------------------------------------------------------------------------------
 
     @cached_property
@@ -178,13 +183,19 @@ class _Stage:
     # --- markup ----------------------------------------------------------------------------------
 
     def markup(self) -> str:
-        columns, several = [self._clicks()], self.scene.trace.experts > 0 and self.shown.heads
-        if several:
+        columns = [self._clicks()]
+        if self.by_part:
             columns.append(self._heads())
         if self.shown.fused:
             columns.append(self._fused())
         many = " many" if self.many else ""
-        kind = f"stage{many}" if several else "stage single" if self.shown.fused else "stage alone"
+        kind = (
+            f"stage{many}"
+            if self.by_part
+            else "stage single"
+            if self.shown.fused
+            else "stage alone"
+        )
         return (
             f'<div class="{kind}" style="--held-out: {HELD_OUT}">'
             f'<svg class="flow" aria-hidden="true"></svg>{"".join(columns)}</div>'
@@ -237,11 +248,18 @@ class _Stage:
             f"<b>{for_html(fact.text)}</b>" if fact.agrees else for_html(fact.text)
             for fact in facts
         ]
-        return f'<span class="facts" title="{for_html(_plain(facts))}">{" · ".join(told)}</span>'
+        return (
+            f'<span class="facts" title="{for_html(_plain(facts))}">{"&nbsp;· ".join(told)}</span>'
+        )
 
     def _heads(self) -> str:
-        articles = "".join(self._head(head) for head in range(self.scene.trace.heads))
-        return f'<section class="column heads" aria-label="The heads">{articles}</section>'
+        heads = self.scene.trace.heads
+        articles = "".join(self._head(head) for head in range(heads))
+        shares = f"{count(heads, 'head')} and their shares of the mix" if heads > 1 else "1 head"
+        return (
+            '<section class="column heads" aria-label="The heads">'
+            f"<header><h2>{shares}</h2></header>{articles}</section>"
+        )
 
     def _head(self, head: int) -> str:
         scene, trace = self.scene, self.scene.trace
@@ -264,12 +282,13 @@ class _Stage:
         parts = [round(share * float(part), 5) for part in trace.router[head]]
         seen = self.evidence[head]
         evidence = sentences.evidence_phrase(seen) if seen else "No value is known of its items"
+        short = sentences.evidence_label(seen) if seen and self.many else evidence
         return (
             f'<article class="head{" silent" if silent else ""}" data-head="{head}" '
             f'data-parts="{for_html(json.dumps(parts))}" style="--colour: {head_colour(head)}">'
             f'<header title="{for_html(scene.called.why(head))}"><i></i><b>{for_html(name)}</b>'
             f'<span class="share">{percent(share)}</span>{controls}</header>'
-            f'<div class="evidence" title="{for_html(evidence)}">{for_html(evidence)}</div>{fader}'
+            f'<div class="evidence" title="{for_html(evidence)}">{for_html(short)}</div>{fader}'
             f"{self._experts(head, name)}"
             f"{self._own_list(head)}</article>"
         )
@@ -318,9 +337,11 @@ class _Stage:
         return self.measured.experts[head * self.scene.trace.experts + expert].named_after
 
     def _own_list(self, head: int) -> str:
+        shown = _OWN_ROWS.get(self.scene.trace.heads, 0)
+        if state.presenting():  # where type is larger
+            shown = shown * 3 // 4
         lists, lines = self.scene.by_head, []
-        rows = lists[lists["head"] == head].head(_OWN_ROWS.get(self.scene.trace.heads, 0))
-        for row in tables.rows_of(rows):
+        for row in tables.rows_of(lists[lists["head"] == head].head(shown)):
             place = "" if pd.isna(row.fused_rank) else f"#{row.fused_rank}"
             hint = f"Rank {row.fused_rank} of the list on the right" if place else ""
             mark = "◎ " if row.held_out else ""
@@ -334,21 +355,23 @@ class _Stage:
         return f'<ol class="own">{"".join(lines)}</ol>'
 
     def _fused(self) -> str:
-        fused, trace = self.scene.fused, self.scene.trace
-        columns = tables.head_columns(fused)
-        put_in = fused[columns].to_numpy(float) if trace.experts else fused[["score"]].to_numpy()
+        fused = self.scene.fused
+        parts = tables.head_columns(fused) if self.by_part else ["score"]
+        put_in = fused[parts].to_numpy(float)
         up, down = (float(np.clip(s * put_in, 0, None).sum(1).max(initial=0)) for s in (1, -1))
         rows = "".join(
             self._row(row, put_in[place], up, down)
             for place, row in enumerate(tables.rows_of(fused))
         )
-        reset = ""
+        aside = ""
+        if self.by_part and not self.scene.touched:
+            aside = '<span class="small">each head’s part · score</span>'
         if self.scene.desk != change.UNTOUCHED and self.shown.controls:
-            reset = _button("Reset the desk", {"do": "reset"}, key="reset")
+            aside = _button("Reset the desk", {"do": "reset"}, key="reset")
         remark = "Recommended" + (", after the changes" if self.scene.touched else "")
         return (
             '<section class="column fused" aria-label="The list"><header>'
-            f"<h2>{remark}</h2>{reset}</header><ol>{rows}</ol></section>"
+            f"<h2>{remark}</h2>{aside}</header><ol>{rows}</ol></section>"
         )
 
     def _row(self, row: Any, put_in: np.ndarray, up: float, down: float) -> str:
@@ -379,13 +402,13 @@ class _Stage:
             width = abs(float(part)) / whole
             start = right if part >= 0 else left - width
             right, left = (right + width, left) if part >= 0 else (right, left - width)
-            colour = head_colour(head) if self.scene.trace.experts else "currentColor"
+            colour = head_colour(head) if self.by_part else "currentColor"
             drawn.append(
                 f'<i style="left: {100 * max(start, 0):.2f}%; width: {100 * width:.2f}%; '
                 f'background: {colour}"></i>'
             )
             told.append(f"{self.scene.called.head(head)} {part:+.2f}".replace("-", "−"))
-        hint = for_html(", ".join(told) if self.scene.trace.experts else "The score")
+        hint = for_html(", ".join(told) if self.by_part else "The score")
         return (
             f'<span class="bar" role="img" aria-label="{hint}" title="{hint}" '
             f'style="--zero: {100 * zero:.2f}%">{"".join(drawn)}</span>'

@@ -98,10 +98,12 @@ def _maps(scene: Scene) -> str:
 
 
 def _mute(scene: Scene) -> str:
-    return (
-        f"What if {scene.called.head(_largest(scene))} were silent? It has been muted. Move the "
-        "faders, mute another, and watch the rows."
+    head = _largest(scene)
+    muted = scene.trace.gate[head] == 0
+    done = (
+        "It has been muted. Move the faders, mute another" if muted else "Mute it, move the faders"
     )
+    return f"What if {scene.called.head(head)} were silent? {done}, and watch the rows."
 
 
 def _reveal(scene: Scene) -> str:
@@ -258,9 +260,9 @@ def step(scene: Scene) -> None:
     number = state.get("tour")
     now = STEPS[number - 1]
     with st.container(key="tour"):
-        components.section(f"{number} of {len(STEPS)} · {now.name}")
+        ways = components.section(f"{number} of {len(STEPS)} · {now.name}")
         components.step(now.says(scene))
-        with st.container(horizontal=True):
+        with ways.container(horizontal=True):
             for label, icon, to, key in (
                 ("Back", "arrow_back", number - 1, "Left"),
                 ("Next", "arrow_forward", number + 1, "Right"),

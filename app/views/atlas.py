@@ -35,9 +35,10 @@ LEDE = (
     "Every point is an item, near the items that a head treats alike: where two maps differ, two "
     "heads see the catalogue differently."
 )
-OWN = ("space", "beside", "colour", "value", "item", "overlay", "present")
+OWN = ("space", "beside", "colour", "value", "item", "chosen", "overlay", "present")
 NEAREST = 10
 MOST_COLUMNS = 5  # lists beside one another
+MOST_LINKED = 10  # chosen items that the address holds; more would make it long
 MOST_TOLD = 4  # values that chosen items have above the base rate
 
 
@@ -77,6 +78,7 @@ def _look(opened: Checkpoint, person: Person, projection: Projection, k: int) ->
         _maps(
             opened, person, projection, spaces, map_of.colouring(opened, colour, value), picked, k
         )
+        components.tell(place)
         if picked is not None:
             _neighbours(opened, picked)
         state.publish((*state.person_names(), *OWN))
@@ -223,9 +225,13 @@ def _maps(
             own |= dict.fromkeys(near["item"].tolist(), "Its nearest")
             own[picked] = "Looked up"
         maps.append(map_of.space(opened, projection, space, own))
-    key = f"maps-{opened.name}"
-    drawn = item_maps.document(resources.map_hover(opened), colouring, maps)
+    key = f"maps-{opened.name}-{state.adopted()}"
+    # Kept as it was at first, so that the maps are not sent anew with every choice.
+    start = st.session_state.setdefault(f"{key}-start", _linked(opened))
+    drawn = item_maps.document(resources.map_hover(opened), colouring, maps, start)
     chosen = item_maps.draw(drawn, key, lambda: _look_up(opened, key))
+    ids = opened.items["item_id"].to_numpy()[np.unique(chosen) - 1] if chosen else ()
+    state.settle("chosen", tuple(map(str, ids)) if len(ids) <= MOST_LINKED else ())
     _chosen(opened, chosen)
     trust = [
         sentences.trust_sentence(
@@ -241,6 +247,15 @@ def _maps(
         "groups mean nothing. A name on the map is of a value that at least half of the items "
         "around it have."
     )
+
+
+def _linked(opened: Checkpoint) -> list[int]:
+    """The items that the address says are chosen; ids that the catalogue does not have are told."""
+    index, ids = resources.item_index(opened), state.get("chosen")
+    for item in ids:
+        if item not in index:
+            state.notice(f"The catalogue of {opened.name!r} has no item {item!r}; it is left out.")
+    return [index[item] for item in ids if item in index]
 
 
 def _look_up(opened: Checkpoint, key: str) -> None:

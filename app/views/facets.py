@@ -24,7 +24,7 @@ from fame.checkpoint import METRICS, Checkpoint
 from fame.errors import CheckpointError
 from fame.facets.forming import FORMING, read_forming
 from fame.presentation import facet_sentences as sentences
-from fame.presentation.names import HeadNames, facet_label, head_name
+from fame.presentation.names import HeadNames, facet_label, grounds_told, head_name
 from fame.presentation.palette import head_colour
 from fame.presentation.sentences import goals_sentence
 from fame.survey import Facets, expert_goals_of
@@ -160,7 +160,7 @@ def names(seen: Seen) -> None:
         cards.head_line(title, head_colour(head.head))
         lacks = "facet" if head.name else "name"
         kept = "" if head.facet else f"No {lacks}: nothing beats every control. "
-        components.quiet(f"{kept}{head.why}")
+        components.quiet(f"{kept}{grounds_told(head.why, seen.names.__getitem__)}")
     components.quiet(
         "A head is called after a facet where its list leads every other head's, beats labels "
         "permuted, the turned embedding and a SASRec, and moves most when that facet changes in "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -72,7 +72,7 @@ class HeadNames:
         """On what the name rests; heads in it are called by their names too."""
         if head >= len(self.grounds):
             return "Nothing names this head, so it has its number."
-        return _NUMBERED.sub(lambda found: self.head(int(found[1]) - 1), self.grounds[head])
+        return grounds_told(self.grounds[head], self.head)
 
     @cached_property
     def names(self) -> tuple[str | None, ...]:
@@ -100,6 +100,24 @@ class HeadNames:
 
 
 _NUMBERED = re.compile(r"\bHead (\d{1,4})\b")
+
+
+_COLUMN = re.compile(r"\b[a-z]+_\d+\b")
+_INTERVAL = re.compile(r"(?<![(\d.])([+−][\d.]+), 95 % ([+−][\d.]+ to [+−][\d.]+)")
+
+
+def grounds_told(why: str, called: Callable[[int], str]) -> str:
+    """Stored grounds as a person reads them: names for heads, headings for columns.
+
+    Args:
+        why: :attr:`fame.facets.naming.NamedHead.why`.
+        called: What a head is called, by its number from 0.
+    """
+    told = _NUMBERED.sub(lambda found: called(int(found[1]) - 1), why)
+    told = _COLUMN.sub(lambda found: facet_label(found[0]), told)
+    told = re.sub(r"(?<=\d)%", " %", told)
+    told = re.sub(r"(?<![\w.])-(?=\d)", "−", told)
+    return _INTERVAL.sub(r"\1 (95 %: \2)", told)
 
 
 def _fit(name: str) -> str:

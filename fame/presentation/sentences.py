@@ -62,7 +62,15 @@ def evidence_phrase(shared: Shared) -> str:
     among = (
         f"all {shared.among}" if whole and shared.count > 1 else f"{shared.count} of {shared.among}"
     )
-    return f"{among} {verb} {shortened(shared.value, 40)}"
+    of_time = "from the " if shared.column == "year" else ""  # a decade
+    return f"{among} {verb} {of_time}{shortened(shared.value, 40)}"
+
+
+def evidence_label(shared: Shared) -> str:
+    """The same where there is little room: ``Konad: 9 of 10``."""
+    if shared.count == 1 < shared.among:
+        return "no two alike"
+    return f"{shortened(shared.value, 20)}: {shared.count} of {shared.among}"
 
 
 _TOLD = 3  # heads that one sentence can tell of

@@ -168,3 +168,47 @@ def test_a_job_that_failed_tells_its_sentence(open_app, home, monkeypatch):
 
 def test_headings_ask_questions(open_app):
     assert all(heading.endswith("?") for heading in headings(open_app(ATLAS)))
+
+
+def choose(app, items):
+    """Draws around items, by index, as a browser would tell."""
+    (one,) = app.get("bidi_component")
+    widgets = app._tree.get_widget_states()
+    told = widgets.widgets.add()
+    told.id = one.proto.id
+    told.json_value = json.dumps({"chosen": items})
+    return app._run(widgets)
+
+
+def test_a_few_chosen_points_are_in_the_address(open_app):
+    app = choose(open_app(ATLAS), [6, 5, 6])
+    assert_calm(app)
+    assert "2 items: " in html_of(app)
+    index = resources.item_index(resources.checkpoint(made_up.NAME))
+    ids = [item for item, place in index.items() if place in (5, 6)]
+    assert query(app, "chosen") == ",".join(ids)
+    before = drawn(app)["chosen"]
+    assert before == []  # the maps are not sent anew with every choice
+
+    other = open_app(ATLAS, chosen=",".join(ids))  # somebody else, with the address alone
+    assert_calm(other)
+    assert drawn(other)["chosen"] == [5, 6] and "2 items: " in html_of(other)
+    assert query(other, "chosen") == ",".join(ids)
+    assert "items: " not in html_of(choose(other, [])) and query(other, "chosen") is None
+
+    many = choose(open_app(ATLAS), list(range(1, 12)))  # more would make the address long
+    assert "11 items: " in html_of(many) and query(many, "chosen") is None
+
+
+def test_chosen_points_that_are_not_there_are_told_and_left_out(open_app):
+    app = open_app(ATLAS, chosen="nowhere,5")
+    assert "has no item 'nowhere'" in warnings(app)
+    assert len(drawn(app)["chosen"]) == 1 and query(app, "chosen") == "5"
+
+
+def test_another_address_is_another_choice(open_app):
+    app = choose(open_app(ATLAS, chosen="5"), [7])
+    app.query_params["chosen"] = "6"  # as somebody who goes back does
+    app.run()
+    index = resources.item_index(resources.checkpoint(made_up.NAME))
+    assert drawn(app)["chosen"] == [index["6"]] and query(app, "chosen") == "6"

@@ -114,6 +114,8 @@ def test_the_best_epoch_is_marked():
     assert list(figure.data[0].y) == [0.1, 0.3, 0.2]
     assert list(figure.data[1].x) == [2]
     assert list(charts.loss_curve(history).data[0].y) == [3, 2, 1]
+    # Of one epoch Plotly would draw an axis from a unit below the point to one above it.
+    assert figure.layout.yaxis.rangemode == "nonnegative"
 
 
 @pytest.mark.parametrize("heads", [1, 2, 9])

@@ -514,6 +514,9 @@ def test_the_guess_is_among_four_and_told_at_the_end(open_app):
     guess.set_value(target).run()
     for number in range(2, state.TOUR_STEPS + 1):
         app.button(key="tour-Next").click().run()
+        # The list comes without its heads' colours before there has been talk of heads.
+        assert ("each head’s part" in html_of(app)) == (number in (3, 6))
+        assert ('title="The score"' in html_of(app)) == (number == 2)
         assert ("Really chosen next" in html_of(app)) == (number == state.TOUR_STEPS)
     assert_calm(app)
     assert f"Guessed right: {for_html(title)}" in html_of(app)
@@ -533,10 +536,21 @@ def test_the_tour_says_before_the_reveal_where_the_mix_is_wrong(open_app):
     assert len(said) == 2  # or nothing was tested
 
 
+def test_the_tour_says_that_a_head_is_muted_only_where_it_is(open_app):
+    app = open_app(checkpoint=made_up.NAME, user="u3", tour="5")
+    assert "Mute it" in html_of(app) and "has been muted" not in html_of(app)
+    app = open_app(checkpoint=made_up.NAME, user="u3", tour="4")
+    app.button(key="tour-Next").click().run()
+    assert "It has been muted" in html_of(app) and "Mute it" not in html_of(app)
+
+
 def test_on_stage_there_are_fewer_controls(open_app):
     plain = open_app(checkpoint=made_up.NAME, user="u3")
     app = open_app(checkpoint=made_up.NAME, user="u3", present="on")
     assert_calm(app)
+    own, fewer = (re.findall('<ol class="own">.*?</ol>', html_of(page)) for page in (plain, app))
+    assert [rows.count("<li") for rows in own] == [4] * 3
+    assert [rows.count("<li") for rows in fewer] == [3] * 3  # type is larger
     assert len(app.button) < len(plain.button)
     assert not app.get("download_button") and plain.get("download_button")
     app.button(key="presenter-off").click().run()

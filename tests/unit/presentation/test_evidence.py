@@ -78,6 +78,9 @@ def test_evidence_is_said_with_its_numbers():
     assert sentences.evidence_phrase(Shared("brand", "Konad", 1, 10)) == (
         "no two have the same brand"
     )
+    assert sentences.evidence_label(Shared("year", "1980s", 6, 10)) == "1980s: 6 of 10"
+    assert sentences.evidence_label(Shared("brand", "Konad", 1, 10)) == "no two alike"
+    assert sentences.evidence_phrase(Shared("year", "1980s", 6, 10)) == "6 of 10 are from the 1980s"
     assert sentences.evidence_phrase(Shared("brand", "Konad", 10, 10)) == "all 10 are Konad"
     assert sentences.evidence_phrase(Shared("brand", "Konad", 1, 1)) == "1 of 1 is Konad"
 

@@ -4,7 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fame.presentation.names import UNNAMED, HeadNames, expert_name, facet_name, value_name
+from fame.presentation.names import (
+    UNNAMED,
+    HeadNames,
+    expert_name,
+    facet_name,
+    grounds_told,
+    value_name,
+)
 
 
 @pytest.mark.parametrize(
@@ -91,3 +98,16 @@ def test_grounds_call_heads_by_their_names():
 def test_no_heading_of_a_table_stands_there_twice():
     called = HeadNames(("Brand", "Era"))
     assert called.columns(3, ["Title", "brand"]) == ["Brand (head 1)", "Era", "Head 3"]
+
+
+def test_stored_grounds_are_told_as_figures_are_elsewhere():
+    stored = (
+        "24.8% of its list share a value of category_2; leads in points over Head 1 +4.9, 95 % "
+        "+2.9 to +7.1; over labels permuted +15.0, 95 % +12.1 to +18.0; no sure lead over Head 2 "
+        "(-3.7, 95 % -5.5 to -2.3); the others' by -0.094, 0.024; a self-made x-1."
+    )
+    assert grounds_told(stored, ["Brand", "Kind"].__getitem__) == (
+        "24.8 % of its list share a value of Category 2; leads in points over Brand +4.9 (95 %: "
+        "+2.9 to +7.1); over labels permuted +15.0 (95 %: +12.1 to +18.0); no sure lead over Kind "
+        "(−3.7, 95 % −5.5 to −2.3); the others' by −0.094, 0.024; a self-made x-1."
+    )
