@@ -240,7 +240,7 @@ def _array(history: History) -> np.ndarray:
     return np.frombuffer(history, dtype=np.int64).copy()
 
 
-@st.cache_resource(max_entries=256, show_spinner=False)
+@st.cache_resource(max_entries=128, show_spinner=False)
 def _trace(
     checkpoint_hash: str, history: History, desk: DeskKey, _opened: Checkpoint
 ) -> SequenceTrace:
