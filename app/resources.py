@@ -7,7 +7,6 @@ known yet.
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 import os
@@ -55,6 +54,7 @@ from fame.facets.above_base import BaseRates
 from fame.facets.agreement import Agreement, facet_agreement
 from fame.facets.estimates import items_among
 from fame.facets.spaces import space_vectors
+from fame.files import parse_json
 from fame.head_names import NAMES, choose_names, read_head_names
 from fame.lens.experts import ExpertAccount, expert_account
 from fame.lens.faithfulness import DeletionCurve, Measure, deletion_curves
@@ -953,7 +953,7 @@ def free_memory(device: str) -> int | None:
 def metrics(path: Path) -> dict[str, Any]:
     """A run's final figures, those that are some; empty where it has none yet."""
     try:
-        found = json.loads((path / METRICS).read_text(encoding="utf-8"))
+        found = parse_json((path / METRICS).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     if not isinstance(found, dict):
