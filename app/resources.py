@@ -7,7 +7,6 @@ known yet.
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 import os
@@ -63,6 +62,7 @@ from fame.facets.above_base import BaseRates
 from fame.facets.agreement import Agreement, facet_agreement
 from fame.facets.estimates import items_among
 from fame.facets.spaces import space_vectors
+from fame.files import parse_json
 from fame.grown import Fitted
 from fame.grown import fitted as fit_to
 from fame.grown import with_new_items as add_new_items
@@ -315,7 +315,7 @@ def _array(history: History) -> np.ndarray:
     return np.frombuffer(history, dtype=np.int64).copy()
 
 
-@st.cache_resource(max_entries=256, show_spinner=False)
+@st.cache_resource(max_entries=128, show_spinner=False)
 def _trace(
     checkpoint_hash: str, history: History, desk: DeskKey, _opened: Checkpoint
 ) -> SequenceTrace:
@@ -1154,7 +1154,7 @@ def free_memory(device: str) -> int | None:
 def metrics(path: Path) -> dict[str, Any]:
     """A run's final figures, those that are some; empty where it has none yet."""
     try:
-        found = json.loads((path / METRICS).read_text(encoding="utf-8"))
+        found = parse_json((path / METRICS).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     if not isinstance(found, dict):

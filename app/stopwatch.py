@@ -33,6 +33,8 @@ from streamlit.runtime.state.session_state import STREAMLIT_INTERNAL_KEY_PREFIX
 APP = Path(__file__).resolve().parent
 _WIDGET = re.compile(r"(Earlier)-\d+$")  # how the id of a widget that we press ends
 _FADER = re.compile(r'data-act="([^"]*weigh[^"]*)"')  # what a fader of the stage says
+_SLIDES = re.compile(r'data-slide="([^"]*)"')  # which click, or item of the list, a row shows
+LISTED = 10  # items of the list where nobody asked for another length
 STAGE = "fame-stage"  # the component of the first screen
 _RUNS_AGAIN = ForwardMsg.FINISHED_EARLY_FOR_RERUN
 _PATIENCE = 120.0  # seconds for one answer
@@ -54,6 +56,7 @@ class Visitor(SessionClient):
         self._widgets: list[tuple[str, str]] = []  # what each is for, and its id
         self._stage = ""  # the id of the first screen
         self._faders: list[dict[str, object]] = []  # what its faders say
+        self._slides: list[str] = []  # the rows of the first screen
         self._answered = asyncio.Event()
         self._fault = ""
         self._rng = random.Random(seed)
@@ -83,6 +86,7 @@ class Visitor(SessionClient):
             markup = json.loads(element.bidi_component.json)["html"]
             self._stage = element.bidi_component.id
             self._faders = [json.loads(html.unescape(act)) for act in _FADER.findall(markup)]
+            self._slides = [html.unescape(name) for name in _SLIDES.findall(markup)]
         elif kind == "exception":
             self._fault = element.exception.message
         elif kind == "alert" and element.alert.format == element.alert.ERROR:
@@ -113,6 +117,14 @@ class Visitor(SessionClient):
     async def hesitate(self, seconds: float) -> None:
         """Does nothing for about so long."""
         await asyncio.sleep(self._rng.uniform(0, 2 * seconds))
+
+    async def look(self, least: float, most: float) -> None:
+        """Looks at an answer for some seconds."""
+        await asyncio.sleep(self._rng.uniform(least, most))
+
+    def shown(self, kind: str) -> list[str]:
+        """The ids in the rows of the first screen that begin with ``click-`` or ``item-``."""
+        return [name.removeprefix(kind) for name in self._slides if name.startswith(kind)]
 
     def _any(self, name: str) -> str:
         widgets = [widget for key, widget in self._widgets if key == name]

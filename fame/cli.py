@@ -1248,8 +1248,8 @@ def bench(
     names: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[train|rank|loss|lens|data|faults|gpu]...",
-            help="Default: all but faults and gpu.",
+            metavar="[train|rank|loss|lens|data|faults|serve|gpu]...",
+            help="Default: all but faults, serve and gpu.",
         ),
     ] = None,
     data_name: Annotated[
@@ -1273,7 +1273,8 @@ def bench(
         list[str] | None, typer.Option(help="Measure this contender; may be repeated.")
     ] = None,
     checkpoints: Annotated[
-        list[Path] | None, typer.Option("--checkpoint", help="For lens; default: the shipped ones.")
+        list[Path] | None,
+        typer.Option("--checkpoint", help="For lens and serve; default: shipped ones."),
     ] = None,
     peer: Annotated[str | None, typer.Option(help="recbole: measure its SASRec beside ours.")] = (
         None
@@ -1284,11 +1285,15 @@ def bench(
     peer_repeats: Annotated[
         int, typer.Option(min=1, help="Epochs of the peer: they are long.")
     ] = 1,
+    sessions: Annotated[int, typer.Option(min=1, help="People at once, for serve.")] = 30,
+    seconds: Annotated[float, typer.Option(min=1, help="How long they click, for serve.")] = 120.0,
     as_json: AsJson = False,
 ) -> None:
     """Measures training, ranking, the loss and the lens; peers beside us where they are named.
 
-    "faults" counts what becomes of damaged and odd files, settings and names. "gpu" tries, in six
+    "faults" counts what becomes of damaged and odd files, settings and names. "serve" has many
+    people click at once on the app's real server, and holds what they see against the library.
+    "gpu" tries, in six
     minutes at most, all that is built for a GPU, and stands alone.
     """
     from fame.bench.benches import Options, run
@@ -1328,6 +1333,8 @@ def bench(
         only=only or (),
         peer=Peer(peer, peer_python, peer_repeats) if peer and peer_python else None,
         checkpoints=checkpoints or (),
+        sessions=sessions,
+        seconds=seconds,
     )
     machine, reports = run(options, lambda text: typer.echo(text, err=True))
     if as_json:

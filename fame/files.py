@@ -237,6 +237,18 @@ def read_json(path: Path) -> Any:
         raise ValueError("it nests too deeply") from None
 
 
+def parse_json(text: str) -> Any:
+    """``json.loads`` of what anybody may have edited.
+
+    Raises:
+        ValueError: where it is no JSON, or nests or counts beyond all measure.
+    """
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("it nests too deeply") from None
+
+
 def _each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):

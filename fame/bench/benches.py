@@ -15,6 +15,7 @@ from fame.bench.loss import bench_loss
 from fame.bench.measure import Report, Say
 from fame.bench.peers import Peer
 from fame.bench.rank import bench_rank
+from fame.bench.sessions import SECONDS, SESSIONS, bench_serve
 from fame.bench.train import bench_train
 from fame.bench.work import ML_20M_SHAPE, load_histories, shared_work
 from fame.errors import FameError
@@ -24,7 +25,8 @@ from fame.training.loop import resolve_device
 # The first three take the work that --data and --set describe.
 _ON_WORK = ("train", "rank", "loss")
 _USUAL = (*_ON_WORK, "lens", "data")
-BENCHES = (*_USUAL, "faults")  # which is no matter of speed, and runs where it is named
+# "faults" is no matter of speed, and "serve" takes the whole machine: where they are named.
+BENCHES = (*_USUAL, "faults", "serve")
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class Options:
     """What the command line can ask for.
 
     Args:
-        names: Out of ``BENCHES``; empty for all but ``faults``.
+        names: Out of ``BENCHES``; empty for all but ``faults`` and ``serve``.
         data: A named set, or ``synthetic:ml-20m``.
         scale: Size of a made-up set, or number of faulty inputs, as a share of the full one.
         settings: Of model and training, over the set's recipe.
@@ -40,7 +42,9 @@ class Options:
         budget: Seconds for one repeat of an epoch, see :func:`fame.bench.train.bench_train`.
         only: Contenders; empty for all.
         peer: Another library to measure beside ours.
-        checkpoints: For ``lens``; empty for the shipped ones.
+        checkpoints: For ``lens`` and ``serve``; empty for the shipped ones.
+        sessions: People at once, for ``serve``.
+        seconds: How long they click.
     """
 
     names: Sequence[str]
@@ -52,6 +56,8 @@ class Options:
     only: Sequence[str]
     peer: Peer | None
     checkpoints: Sequence[Path]
+    sessions: int
+    seconds: float
 
 
 def run(options: Options, say: Say) -> tuple[dict[str, Any], dict[str, Report]]:
@@ -94,6 +100,14 @@ def run(options: Options, say: Say) -> tuple[dict[str, Any], dict[str, Report]]:
         )
     if "faults" in wanted:
         reports["faults"] = bench_faults(scale=options.scale, only=options.only, say=say)
+    if "serve" in wanted:
+        reports["serve"] = bench_serve(
+            options.checkpoints,
+            sessions=options.sessions,
+            seconds=options.seconds,
+            only=options.only,
+            say=say,
+        )
     return about, reports
 
 
@@ -112,5 +126,9 @@ def _check(options: Options, wanted: Sequence[str]) -> None:
         )
     if options.peer and not {"train", "rank"} & set(wanted):
         raise FameError("--peer goes with `bench train` and `bench rank`; name one of them.")
-    if options.checkpoints and "lens" not in wanted:
-        raise FameError("--checkpoint goes with `bench lens`; name it too, or leave it away.")
+    if options.checkpoints and not {"lens", "serve"} & set(wanted):
+        raise FameError(
+            "--checkpoint goes with `bench lens` and `bench serve`; name one, or leave it away."
+        )
+    if (options.sessions, options.seconds) != (SESSIONS, SECONDS) and "serve" not in wanted:
+        raise FameError("--sessions and --seconds go with `bench serve`; name it.")

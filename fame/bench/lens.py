@@ -111,12 +111,8 @@ def influence_seconds(checkpoint: Checkpoint, people: People) -> dict[str, float
     return _quantiles(seconds)
 
 
-def start_page(checkpoint: Checkpoint, people: People) -> Process:
-    """The app's server in a process of its own, the page open before everybody who will click.
-
-    Raises:
-        NotMeasured: where there is no app to start, or the model has no desk.
-    """
+def needs_the_app(checkpoint: Checkpoint) -> None:
+    """``NotMeasured`` where there is no app to start, or the model has no desk."""
     if not STOPWATCH.is_file():
         raise NotMeasured("the app is not beside the library")
     if importlib.util.find_spec("streamlit") is None:
@@ -124,8 +120,17 @@ def start_page(checkpoint: Checkpoint, people: People) -> Process:
     spec = spec_of(checkpoint.model_config)
     if not spec.ranks_by_head(checkpoint.model_config):
         raise NotMeasured(f"{spec.title_of(checkpoint.model_config)} has no mixing desk")
+
+
+def start_page(checkpoint: Checkpoint, people: People) -> Process:
+    """The app's server in a process of its own, the page open before everybody who will click.
+
+    Raises:
+        NotMeasured: as of :func:`needs_the_app`.
+    """
+    needs_the_app(checkpoint)
     path = checkpoint.path.resolve()
-    composed = [{"items": _address_of(checkpoint, history)} for history in people.long]
+    composed = [{"items": address_of(checkpoint, history)} for history in people.long]
     one = composed[0] if people.patient is None else {"user": people.patient}
     crowd = [composed[visitor % len(composed)] for visitor in range(CROWD)]
     arguments = {
@@ -138,7 +143,7 @@ def start_page(checkpoint: Checkpoint, people: People) -> Process:
     return Process((sys.executable, str(STOPWATCH), "Redraws"), arguments, warm_up=warm_up)
 
 
-def _address_of(checkpoint: Checkpoint, history: np.ndarray) -> str:
+def address_of(checkpoint: Checkpoint, history: np.ndarray) -> str:
     """A history as the app's address holds it."""
     ids = checkpoint.items["item_id"].to_numpy()[history - 1]
     return ",".join(quote(str(item), safe="") for item in ids)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import re
 import tempfile
 import zoneinfo
@@ -54,7 +53,7 @@ from fame.data.tables import OwnTable, Rows, parts_table, table_in
 from fame.data.texttables import is_sequences
 from fame.data.times import bad_times, read_times
 from fame.errors import DataError
-from fame.files import locked, telling_of, write_json
+from fame.files import locked, parse_json, telling_of, write_json
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 # From this share of titled items on, nothing is said of the others.
@@ -729,7 +728,7 @@ def _held(name: str) -> Iterator[None]:
 def _about(name: str) -> About:
     path = _home() / name / "about.json"
     try:
-        about = About(**json.loads(path.read_text("utf-8")))
+        about = About(**parse_json(path.read_text("utf-8")))
         told = (about.repeats, about.repeats_by, about.repeated_targets)
         if told != (None, None, None) and (
             about.repeats not in get_args(Repeats)

@@ -38,6 +38,7 @@ from fame.files import (
     drop_unfinished,
     is_locked,
     locked,
+    parse_json,
     replacing,
     telling_of,
     write_json,
@@ -275,7 +276,7 @@ class RunFolder:
             ValueError: where it holds no status.
         """
         try:
-            values = json.loads((self.path / STATUS).read_text(encoding="utf-8"))
+            values = parse_json((self.path / STATUS).read_text(encoding="utf-8"))
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -404,7 +405,7 @@ class RunFolder:
         rows = []
         for line in lines:
             try:
-                row = json.loads(line)
+                row = parse_json(line)
             except ValueError:
                 continue
             # Figures are numbers; what is told by head may be a list of them.
@@ -472,7 +473,7 @@ class RunFolder:
         moments: dict[int, dict[str, torch.Tensor]] = {}
         try:
             with safe_open(file, framework="pt") as archive:
-                note = json.loads(archive.metadata()["state"])
+                note = parse_json(archive.metadata()["state"])
                 for name in archive.keys():  # noqa: SIM118 (an archive is no mapping)
                     kind, rest = name.split(".", 1)
                     tensor = archive.get_tensor(name)

@@ -289,6 +289,7 @@ def test_processes_of_their_own_and_a_table(process: CommandLine) -> None:
         (["data", "--scale", "nan"], "--scale must be above 0 and at most 10, not nan"),
         (["lens", "--checkpoint", "nowhere"], "nowhere"),
         (["rank", "--checkpoint", "nowhere"], "--checkpoint goes with `bench lens`"),
+        (["rank", "--sessions", "3"], "go with `bench serve`"),
         (["train", "--peer", "recbole"], "--peer and --peer-python go together"),
         (
             ["train", "--peer", "bert", "--peer-python", "python"],

@@ -404,6 +404,15 @@ def test_a_stop_heard_while_the_folder_is_taken_is_not_forgotten(tmp_path: Path)
         assert not RunFolder(tmp_path).is_stopping()
 
 
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"a":' * 100_000, "9" * 5_000])
+def test_files_of_a_run_beyond_all_measure_are_told_or_left_out(tmp_path: Path, text: str) -> None:
+    run = at_rest(tmp_path / "a")
+    (run.path / "metrics.jsonl").write_text('{"epoch": 1, "loss": 1.0}\n' + text + "\n")
+    assert run.read_history() == ([{"epoch": 1, "loss": 1.0}], 1)
+    (run.path / jobs.STATUS).write_text(text)
+    assert phase_of(run) == "damaged"
+
+
 # --- names, and the trash -----------------------------------------------------------------------
 
 
