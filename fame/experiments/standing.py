@@ -58,18 +58,19 @@ def standing(checkpoint: Checkpoint) -> Standing | None:
 
 
 def _baseline(checkpoint: Checkpoint) -> float | None:
-    """Of the baseline by its recipe, the mean over seeds in ``results.csv``; else of one that lies
-    beside the checkpoint and was trained on the same data."""
+    """Of the baseline by its recipe, the mean over seeds in ``results.csv``, or of the one from
+    clicks alone where that has no row; else of one that lies beside the checkpoint and was trained
+    on the same data."""
     data = DataKey.of(checkpoint.data)
-    try:
-        configs = variant(BASELINE).configs(data.data)
-        rows = Results(checkpoint.path.parent).select(
-            RunKey.of(data, BASELINE, *configs, checkpoint.code)
-        )
-    except FameError:  # a table of somebody's own that is damaged says nothing here
-        rows = None
-    if rows is not None and len(rows):
-        return float(rows[FIGURE].mean())
+    for name in (BASELINE, f"{BASELINE}-clicks"):
+        row, results = variant(name), Results(checkpoint.path.parent)
+        try:
+            key = RunKey.of(data, name, *row.configs(data.data), checkpoint.code)
+            rows = results.select(results.stored_as(key, row.formerly))
+        except FameError:  # a table of somebody's own that is damaged says nothing here
+            continue
+        if len(rows):
+            return float(rows[FIGURE].mean())
     path = baselines_beside(checkpoint).get(BASELINE)
     if path is None:
         return None

@@ -23,7 +23,7 @@ def test_without_popularity_nothing_is_called_weak():
 
 
 def test_shipped_checkpoints_stand_beside_the_rows_of_sasrec():
-    for name in ("beauty", "ml-100k"):
+    for name in ("beauty", "ml-100k", "ml-1m"):
         found = standing(load_checkpoint(f"checkpoints/{name}"))
         assert list(found.beside) == ["SASRec", "item-kNN", "popularity"]
         assert not found.weak
