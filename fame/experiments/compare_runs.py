@@ -50,10 +50,15 @@ def table_ranks(folder: Path, described: Description) -> np.ndarray | None:
 
 
 def baseline_ranks(folder: Path, described: Description) -> np.ndarray | None:
-    """The ranks of the baseline's row of the tables, on a checkpoint's data and with its seed."""
-    configs = variant(BASELINE).configs(described.data.name, seed=described.train_config.seed)
-    model, training = configs
-    return table_ranks(folder, replace(described, model_config=model, train_config=training))
+    """The ranks of the baseline's row of the tables, on a checkpoint's data and with its seed; of
+    the one from clicks alone where the recipe's own has no row."""
+    for name in (BASELINE, f"{BASELINE}-clicks"):
+        configs = variant(name).configs(described.data.name, seed=described.train_config.seed)
+        model, training = configs
+        row = replace(described, model_config=model, train_config=training)
+        if (found := table_ranks(folder, row)) is not None:
+            return found
+    return None
 
 
 def _configs(described: Description) -> tuple[Any, Any, int]:

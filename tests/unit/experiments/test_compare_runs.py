@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fame.checkpoint import DataInfo, Description
+from fame.checkpoint import DataInfo, Description, read_description
 from fame.config import ModelConfig, TrainConfig
-from fame.experiments.compare_runs import differing, gains_over, table_ranks
+from fame.experiments.compare_runs import baseline_ranks, differing, gains_over, table_ranks
 from fame.experiments.results import DataKey, Results, RunKey
 
 DATA = DataInfo("walks", "f", "none", 4, 9, 40, "exclude", "c")
@@ -56,3 +56,13 @@ def test_a_checkpoint_finds_the_ranks_of_its_row_and_of_no_other(tmp_path: Path)
     assert all(table_ranks(tmp_path, other) is None for other in others)
     (tmp_path / "results.csv").write_text("nonsense")
     assert table_ranks(tmp_path, ABOUT) is None
+
+
+@pytest.mark.parametrize("name", ["beauty", "ml-1m"])  # ml-1m's recipe has no row of SASRec yet
+def test_a_shipped_checkpoint_lies_beside_the_sasrec_of_the_tables(name: str) -> None:
+    folder = Path("checkpoints")
+    ranks = baseline_ranks(folder, read_description(folder / name))
+    assert ranks is not None
+    rows = Results(folder).rows()
+    rows = rows[(rows["data"] == name) & rows["model"].str.startswith("sasrec")]
+    assert (rows["HR@10"] - (ranks <= 10).mean()).abs().min() < 1e-12
