@@ -49,9 +49,11 @@ from fame.data.own_items import own_items
 from fame.data.sequences import Interactions
 from fame.errors import FameError
 from fame.experiments.recipes import build_configs
-from fame.files import check_file, write_text
+from fame.files import check_file, write_json, write_text
 from fame.models.item_values import ValueIndex
 from fame.models.registry import build_model
+from fame.training import jobs
+from fame.training.runs import HISTORY, RunFolder, Status
 
 ENDS = ("right", "sentence", "traceback", "hang", "silent")
 INPUTS = 3_000
@@ -408,6 +410,44 @@ def _change_value(document: Any, rng: random.Random) -> None:
         return
 
 
+def _runs(folder: Path) -> Callable[[random.Random], None]:
+    """A run that could not be started, which was trained before: what a page reads of it."""
+    run = RunFolder(folder / "run")
+
+    def make() -> None:
+        shutil.rmtree(run.path, ignore_errors=True)
+        with jobs.queue_held(folder):
+            jobs.enqueue(run.path, jobs.Job("faults", {"heads": 2}, "cpu"))
+        shutil.copy(run.path / jobs.QUEUED, run.path / jobs.TAKEN)
+        number = repr(jobs.read_job(run.path / jobs.QUEUED).submitted)
+        write_json(folder / jobs.QUEUE / jobs.REFUSED, {number: "It could not be written."})
+        run.write_status(Status("training", "faults", "fame", "CPU", 2**22 + 1, 1.0, 1.0))
+        run.write_history([{"epoch": 1, "loss": 1.0}])
+
+    make()
+    names = [path.name for path in run.path.iterdir()]
+
+    def try_one(rng: random.Random) -> None:
+        make()
+        files = [*(run.path / name for name in names), folder / jobs.QUEUE / jobs.REFUSED]
+        file = rng.choice(files)
+        if file.suffix == ".json" and rng.random() < 0.5:
+            document = json.loads(file.read_text("utf-8"))
+            _change_value(document, rng)
+            file.write_text(json.dumps(document), encoding="utf-8")
+        else:
+            file.write_bytes(rng.choice([_changed(file.read_bytes(), rng), b"[" * 100_000]))
+        status, (rows, broken) = run.status(), run.read_history()
+        if status is None or status.phase not in ("queued", "failed", "damaged", "lost"):
+            raise _Silent(f"the run is {status and status.phase}, and nobody trains it")
+        if file.name != HISTORY:
+            _hold((len(rows), broken), (1, 0), "epochs kept, and lines that are none")
+        for waits in jobs.waiting(folder):
+            jobs.read_job(waits / jobs.QUEUED)
+
+    return try_one
+
+
 def _settings(folder: Path) -> Callable[[random.Random], None]:
     keys = [own.name for config in (ModelConfig, TrainConfig) for own in fields(config)]
     values = (
@@ -467,6 +507,7 @@ KINDS: dict[str, Callable[[Path], Callable[[random.Random], None]]] = {
     "log": _logs,
     "catalogue": _catalogues,
     "checkpoint": _checkpoints,
+    "run": _runs,
     "setting": _settings,
     "file name": _file_names,
 }

@@ -37,7 +37,7 @@ QUEUED, TAKEN, JOB_LOCK, RUN_LOCK = "queued.json", "job.json", "job.lock", "run.
 STATUS, LAUNCH_LOG, STOP = "status.json", "launch.log", "stop"
 QUEUE = ".queue"  # below the folder of checkpoints
 _MUTEX, _RUNNER, _RUNNER_LOG = "mutex", "runner.lock", "runner.log"
-_REFUSED = "refused.json"  # what could not be started, and why; its own folder cannot be written
+REFUSED = "refused.json"  # what could not be started, and why; its own folder cannot be written
 _POLL = 0.5  # seconds between two looks at devices that were busy
 _CLOCK = 2.0  # seconds: what a correction of the clock can do to the start time of a process
 
@@ -132,7 +132,7 @@ def _number(job: Job) -> str:
 def _refused(root: Path) -> dict[str, str]:
     """Why jobs could not be started, by their numbers."""
     try:
-        found = read_json(root / QUEUE / _REFUSED)
+        found = read_json(root / QUEUE / REFUSED)
     except (OSError, ValueError):
         return {}
     told = found.items() if isinstance(found, dict) else ()
@@ -147,7 +147,7 @@ def _refuse(folder: Path, job: Job, why: str) -> None:
         with suppress(FameError):
             still_there.add(_number(read_job(file)))
     kept = {number: told for number, told in _refused(root).items() if number in still_there}
-    write_json(root / QUEUE / _REFUSED, kept | {_number(job): why})
+    write_json(root / QUEUE / REFUSED, kept | {_number(job): why})
 
 
 def waiting(root: Path) -> list[Path]:

@@ -331,7 +331,7 @@ def test_notes_of_what_was_refused_that_were_edited_by_hand_refuse_nothing(
     queue: Queue, text: str
 ) -> None:
     a = queue.add("a")
-    (queue.root / jobs.QUEUE / jobs._REFUSED).write_text(text)
+    (queue.root / jobs.QUEUE / jobs.REFUSED).write_text(text)
     assert is_queued(a) and waiting(queue.root) == [a]
 
 
