@@ -11,12 +11,13 @@ came through the queue (:mod:`fame.training.jobs`) also has ``queued.json`` or, 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import shutil
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import MISSING, asdict, dataclass, fields
 from datetime import datetime
@@ -456,39 +457,43 @@ class RunFolder:
         for index, entries in state.optimizer.state_dict()["state"].items():
             for name, tensor in entries.items():
                 tensors[f"optimizer.{index}.{name}"] = tensor.detach().cpu()
-        note = {
-            "epoch": state.epoch,
-            "best_score": state.best_score,
-            "best_epoch": state.best_epoch,
-            "history": state.history,
-        }
+        note = json.dumps(
+            {
+                "epoch": state.epoch,
+                "best_score": state.best_score,
+                "best_epoch": state.best_epoch,
+                "history": state.history,
+            }
+        )
+        about = {"state": note, "digest": _digest(note, tensors)}
         with replacing(self.path / "resume" / _STATE) as temporary:
-            save_file(tensors, temporary, metadata={"state": json.dumps(note)})
+            save_file(tensors, temporary, metadata=about)
 
     def load_state(self, state: TrainState) -> None:
         """Puts what :meth:`save_state` kept into a fresh state of the same configuration."""
         file = self.path / "resume" / _STATE
-        model: dict[str, torch.Tensor] = {}
-        average: dict[str, torch.Tensor] = {}
+        parts: dict[str, dict[str, torch.Tensor]] = {"model": {}, "average": {}, "best": {}}
         moments: dict[int, dict[str, torch.Tensor]] = {}
         try:
             with safe_open(file, framework="pt") as archive:
-                note = parse_json(archive.metadata()["state"])
-                for name in archive.keys():  # noqa: SIM118 (an archive is no mapping)
-                    kind, rest = name.split(".", 1)
-                    tensor = archive.get_tensor(name)
-                    if kind == "model":
-                        model[rest] = tensor
-                    elif kind == "average":
-                        average[rest] = tensor
-                    elif kind == "best":
-                        state.best_weights[rest] = tensor
-                    else:
-                        index, entry = rest.split(".")
-                        moments.setdefault(int(index), {})[entry] = tensor
-            state.model.load_state_dict(model)
+                about = archive.metadata() or {}
+                tensors = {name: archive.get_tensor(name) for name in archive.keys()}  # noqa: SIM118
+            # Whatever lacks or was changed would go on to another result, and nobody would know.
+            # Files of earlier versions have no digest.
+            if about.get("digest", digest := _digest(about["state"], tensors)) != digest:
+                raise ValueError("it is not what was written")
+            note = parse_json(about["state"])
+            for name, tensor in tensors.items():
+                kind, rest = name.split(".", 1)
+                if kind == "optimizer":
+                    index, entry = rest.split(".")
+                    moments.setdefault(int(index), {})[entry] = tensor
+                else:
+                    parts[kind][rest] = tensor
+            state.model.load_state_dict(parts["model"])
             if state.average is not None:
-                state.average.load_state_dict(average)
+                state.average.load_state_dict(parts["average"])
+            state.best_weights = parts["best"]
             groups = state.optimizer.state_dict()["param_groups"]
             state.optimizer.load_state_dict({"state": moments, "param_groups": groups})
             state.epoch, state.history = note["epoch"], note["history"]
@@ -500,6 +505,16 @@ class RunFolder:
 
     def drop_state(self) -> None:
         shutil.rmtree(self.path / "resume", ignore_errors=True)
+
+
+def _digest(note: str, tensors: Mapping[str, torch.Tensor]) -> str:
+    """Of all that a file to resume from holds."""
+    found = hashlib.sha256(note.encode())
+    for name in sorted(tensors):
+        tensor = tensors[name].contiguous()
+        found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        found.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return found.hexdigest()
 
 
 def submit(out: Path, job: Job) -> None:

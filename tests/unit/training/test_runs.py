@@ -15,6 +15,8 @@ from pathlib import Path
 import psutil
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
 
 from fame.config import TrainConfig
 from fame.errors import FameError
@@ -81,6 +83,45 @@ def test_a_state_comes_back_as_it_was_and_goes_on_as_it_would_have(cyclic, tmp_p
         fit(one, cyclic, replace(TRAIN, epochs=3))
     assert_same_state(fresh, state)
     assert (fresh.epoch, fresh.best_epoch) == (3, 1)
+
+
+def _lacking_a_moment(tensors, about):
+    del tensors[next(name for name in tensors if name.startswith("optimizer."))]
+
+
+def _with_a_moment_changed(tensors, about):
+    tensors[next(name for name in tensors if name.endswith("exp_avg"))][0] += 1e-3
+
+
+def _best_in_another_epoch(tensors, about):
+    about["state"] = about["state"].replace('"best_epoch": 2', '"best_epoch": 1')
+
+
+def _of_no_state(tensors, about):
+    about.clear()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [_lacking_a_moment, _with_a_moment_changed, _best_in_another_epoch, _of_no_state],
+)
+def test_nothing_goes_on_from_what_was_not_written(damage, cyclic, tmp_path: Path) -> None:
+    """It would go on to another result, and nobody would know."""
+    state = new_state(TINY, TRAIN, cyclic.num_items, torch.device("cpu"))
+    fit(state, cyclic, TRAIN)
+    state.best_epoch = 2
+    run = RunFolder(tmp_path)
+    run.save_state(state)
+    file = next((tmp_path / "resume").iterdir())
+    with safe_open(file, framework="pt") as archive:
+        about = archive.metadata()
+        tensors = {name: archive.get_tensor(name) for name in archive.keys()}  # noqa: SIM118
+    save_file(tensors, file, metadata=about)
+    run.load_state(new_state(TINY, TRAIN, cyclic.num_items, torch.device("cpu")))  # the same again
+    damage(tensors, about)
+    save_file(tensors, file, metadata=about)
+    with pytest.raises(FameError, match="cannot be resumed from"):
+        run.load_state(new_state(TINY, TRAIN, cyclic.num_items, torch.device("cpu")))
 
 
 def test_what_a_killed_process_was_writing_goes_when_the_folder_is_held_again(tmp_path: Path):
