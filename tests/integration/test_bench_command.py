@@ -279,7 +279,7 @@ def test_processes_of_their_own_and_a_table(process: CommandLine) -> None:
     [
         (["gpu", "train"], "bench gpu stands alone"),
         (["gpu", "--device", "cuda:99"], "'cuda:99' is not there"),
-        (["speed"], "bench knows train, rank, loss, lens, data, faults, not 'speed'"),
+        (["speed"], "bench knows train, rank, loss, lens, data, faults, serve, not 'speed'"),
         (["train", "--only", "bert"], "--only knows fame,"),
         (["train", "--set", "widht=3"], "unknown key 'widht'"),
         (["loss", "--set", "samples=prefixes"], "leave samples=windows as it is"),

@@ -41,7 +41,7 @@ def test_list_names_every_set() -> None:
     assert "to be fetched" in result.stdout
 
     listed = json.loads(run("list", "--json").stdout)
-    assert {"name", "title", "description", "place", "repeats"} == set(listed[0])
+    assert {"name", "title", "description", "place", "repeats", "lacks"} == set(listed[0])
 
 
 def test_import_then_show(clicks: Path) -> None:
