@@ -296,6 +296,20 @@ def summary(name: str) -> dict[str, Any]:
     return _summary(name, version(name))
 
 
+_TURN = threading.Lock()
+
+
+@contextmanager
+def turn() -> Iterator[None]:
+    """Keeps others waiting while a picture is made, for what takes a fraction of a second.
+
+    The interpreter works for one visitor at a time anyway. Where many ask at once and it goes round
+    among them, all wait for the last one; one after the other most have theirs far sooner.
+    """
+    with _TURN:
+        yield
+
+
 # --- one history; keyed by what the model reads and by what the desk does to it ------------------
 
 AS_IT_IS = Intervention()

@@ -1,10 +1,13 @@
 """Lens: why does this person get this list?"""
 
+from contextlib import nullcontext
+
 import streamlit as st
 
 import components
 import naming
 import pickers
+import resources
 import state
 from badge import badge
 from fame.checkpoint import Checkpoint
@@ -55,14 +58,16 @@ def main() -> None:
         badge(opened)
     pickers.tell_growth(opened)
     person = pickers.person_picker(opened)
-    scene = set_up(opened, person, state.get("k"))
+    with resources.turn():
+        scene = set_up(opened, person, state.get("k"))
     if state.presenting() and not state.get("tour"):  # on a stage there is no sidebar
         with row:
             tour.button(opened)
     components.tell(place)
     if state.get("source") == state.OWN and not state.get("tour"):
         pickers.own_history_editor(opened)
-    shown = _first_screen(scene)
+    with resources.turn():
+        shown = _first_screen(scene)
     if not state.presenting():  # below what the first screen waits for
         _sidebar(opened, person, scene)
     if shown is not None:
@@ -127,7 +132,8 @@ def _closer(scene: Scene, several: bool) -> None:
             key=state.key("part"),
         )
     state.keep("part", part)
-    PARTS[part][1](scene)
+    with resources.turn() if part == offered[0] else nullcontext():
+        PARTS[part][1](scene)
 
 
 main()

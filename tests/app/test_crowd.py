@@ -1,7 +1,11 @@
 """A few people at once on the real server: nobody sees another one's answer."""
 
+import threading
+import time
+
 import pytest
 
+import resources
 from crowd import Crowd, Person
 from tests import made_up
 
@@ -42,3 +46,27 @@ def test_a_mix_up_is_told(what):
     assert bool(told) == bool(what)
     if what:
         assert {"items": "address", "clicks": "clicks shown", "list": "list shown"}[what] in told
+
+
+def test_pictures_are_made_one_after_the_other_also_where_one_is_given_up():
+    at_once, most = 0, []
+
+    def draw(given_up):
+        nonlocal at_once
+        try:
+            with resources.turn():
+                at_once += 1
+                most.append(at_once)
+                time.sleep(0.01)
+                at_once -= 1
+                if given_up:
+                    raise RuntimeError
+        except RuntimeError:
+            pass
+
+    threads = [threading.Thread(target=draw, args=(number % 2,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=10)
+    assert most == [1] * 8
