@@ -14,7 +14,7 @@ from fame.checkpoint import Description
 from fame.errors import FameError
 from fame.experiments.gains import Gain, SeedSpread, paired_gains
 from fame.experiments.results import DataKey, Results, RunKey, run_settings, settings_key
-from fame.experiments.variants import variant
+from fame.experiments.variants import BASELINES, variant
 
 # Nothing of what another seed would do: people alone are drawn anew.
 PEOPLE_ALONE: Mapping[str, SeedSpread] = {
@@ -52,7 +52,7 @@ def table_ranks(folder: Path, described: Description) -> np.ndarray | None:
 def baseline_ranks(folder: Path, described: Description) -> np.ndarray | None:
     """The ranks of the baseline's row of the tables, on a checkpoint's data and with its seed; of
     the one from clicks alone where the recipe's own has no row."""
-    for name in (BASELINE, f"{BASELINE}-clicks"):
+    for name in BASELINES:
         configs = variant(name).configs(described.data.name, seed=described.train_config.seed)
         model, training = configs
         row = replace(described, model_config=model, train_config=training)

@@ -10,7 +10,7 @@ from fame.checkpoint import Checkpoint, load_checkpoint
 from fame.errors import FameError
 from fame.experiments.model_card import BASELINE
 from fame.experiments.results import DataKey, Results, RunKey
-from fame.experiments.variants import variant
+from fame.experiments.variants import BASELINES, variant
 from fame.models.registry import MODELS
 
 FIGURE = "HR@10"
@@ -62,7 +62,7 @@ def _baseline(checkpoint: Checkpoint) -> float | None:
     clicks alone where that has no row; else of one that lies beside the checkpoint and was trained
     on the same data."""
     data = DataKey.of(checkpoint.data)
-    for name in (BASELINE, f"{BASELINE}-clicks"):
+    for name in BASELINES:
         row, results = variant(name), Results(checkpoint.path.parent)
         try:
             key = RunKey.of(data, name, *row.configs(data.data), checkpoint.code)

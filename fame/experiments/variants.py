@@ -167,6 +167,8 @@ ABLATIONS = (
         {**_NOT_OF_VALUES, "experts": 1, "facets": "off"},
     ),
 )
+# What a model is laid beside: SASRec by its recipe, and from clicks alone where that has no rows.
+BASELINES = ("sasrec", "sasrec-clicks")
 # How long an item's own part may be, beside what its values give it: from values alone on.
 BOUNDS = ("bound-0", "bound-0.2", "bound-0.4", "bound-0.6", "bound-1")
 _NAMED = (*MODELS, *FORMER, *OTHERS, *CLICKS_ALONE, *WIDE, *ABLATIONS)
