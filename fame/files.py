@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import glob
 import hashlib
 import json
 import math
 import os
+import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -23,6 +25,7 @@ from fame.errors import FameError
 # what it says, so that it can be made on a full disk as well.
 MARK = ".fame-run"
 _MARK_SAYS = "A run of FAME Lens. `python -m fame train` writes into this folder.\n"
+_UNFINISHED, _OLD = ".tmp", "old"  # what is being written, and in it what it is to replace
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _TRIES, _MOMENT = 5, 0.02  # to hold a lock that others may only be asking about; seconds between
 
@@ -135,7 +138,9 @@ def replacing(path: Path) -> Iterator[Path]:
     with telling_of(path):
         check_file(path, overwrite=True)
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+        handle, name = tempfile.mkstemp(
+            dir=path.parent, prefix=f".{path.name}.", suffix=_UNFINISHED
+        )
         os.close(handle)
         temporary = Path(name)
         try:
@@ -153,8 +158,53 @@ def drop_unfinished(path: Path) -> None:
 
     Only for whoever knows that nobody is writing ``path`` now.
     """
-    for left in path.parent.glob(f".{path.name}.*.tmp"):
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*{_UNFINISHED}"):
         left.unlink(missing_ok=True)
+
+
+@contextmanager
+def replacing_folder(path: Path) -> Iterator[Path]:
+    """Gives a new folder beside ``path``; on success it is renamed to ``path``.
+
+    Whatever stops the block leaves the old folder as it was. Only for whoever holds a lock on it:
+    what others left goes first (:func:`mend_folder`).
+
+    Raises:
+        OSError: where the disk refuses it.
+    """
+    mend_folder(path)
+    with tempfile.TemporaryDirectory(
+        dir=path.parent, prefix=f".{path.name}.", suffix=_UNFINISHED
+    ) as temporary:
+        new, old = Path(temporary) / "new", Path(temporary) / _OLD
+        new.mkdir()
+        yield new
+        if path.exists():
+            path.replace(old)
+        try:
+            new.replace(path)
+        except OSError:
+            if old.exists():
+                old.replace(path)
+            raise
+
+
+def mend_folder(path: Path) -> None:
+    """Removes what :func:`replacing_folder` left of ``path`` where its process was killed.
+
+    Between its two renames the old folder has another name, from which it comes back. Only for
+    whoever holds the lock.
+    """
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*{_UNFINISHED}"):
+        if not path.exists() and (left / _OLD).is_dir():
+            (left / _OLD).replace(path)
+        shutil.rmtree(left, ignore_errors=True)
+
+
+def folders_to_mend(parent: Path) -> list[Path]:
+    """Folders in ``parent`` that are not there for as long as nobody calls :func:`mend_folder`."""
+    away = parent.glob(f".*{_UNFINISHED}/{_OLD}")
+    return [parent / old.parent.name[1:].rsplit(".", 2)[0] for old in away]
 
 
 @contextmanager
@@ -169,7 +219,9 @@ def locked(path: Path, *, wait: bool, holder: str = "") -> Iterator[None]:
         FameError: where there can be no such file, or its folder is not there, or no longer.
     """
     with telling_of(path):
-        file = path.open("a", encoding="utf-8")  # what another holder wrote stays
+        # What another holder wrote stays. Unbuffered, so that on a full disk nothing is left to be
+        # written when it is closed.
+        file = path.open("ab", buffering=0)
     with file:
         hold_lock(file.fileno(), wait=wait)
         with telling_of(path):
@@ -177,8 +229,7 @@ def locked(path: Path, *, wait: bool, holder: str = "") -> Iterator[None]:
             if not os.path.samestat(os.fstat(file.fileno()), path.stat()):
                 raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
             file.truncate(0)
-            file.write(holder)
-            file.flush()
+            file.write(holder.encode())
         yield
 
 

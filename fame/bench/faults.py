@@ -1,9 +1,11 @@
 """``bench faults``: damaged, odd and hostile input by the thousand, and what becomes of it.
 
-Small valid inputs of every kind are changed at random, by a seed. Each ends in one of five ways:
+Small valid inputs of every kind are changed at random, by a seed; and work is stopped while it
+writes (:mod:`fame.bench.interruptions`). Each ends in one of five ways:
 
 ``right``      it is taken, and what was read adds up: rows in are rows kept and rows dropped for a
-               stated reason, a checkpoint is the one that was written, a file holds what it should
+               stated reason, a checkpoint is the one that was written, a file holds what it should,
+               stopped work that is done once more leaves the same bits
 ``sentence``   it is refused in one line
 ``traceback``  anything else is raised
 ``hang``       it takes longer than :data:`_SECONDS` of work, or ten times that on a busy machine
@@ -39,7 +41,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
-from fame.bench.measure import Report, Say, chosen
+from fame.bench.ends import Silent, hold
+from fame.bench.interruptions import full_disks, kills, read_only
+from fame.bench.measure import NotMeasured, Report, Say, chosen
 from fame.checkpoint import load_checkpoint, write_description, write_metrics, write_weights
 from fame.config import ModelConfig, TrainConfig, parse_setting
 from fame.data.attributes import ItemAttributes
@@ -57,13 +61,11 @@ from fame.training.runs import HISTORY, RunFolder, Status
 
 ENDS = ("right", "sentence", "traceback", "hang", "silent")
 INPUTS = 3_000
+# Of the kinds that take a second and more each; the others share all inputs.
+FEWER = {"kill": 45, "full disk": 45, "read-only folder": 15}
 _SECONDS = 20.0
 _LONGEST = 1_000  # letters of a sentence
 _NAMED = 20  # faults that are told one by one
-
-
-class _Silent(Exception):
-    """What was taken does not add up."""
 
 
 class _Hang(BaseException):
@@ -90,22 +92,28 @@ def bench_faults(
     """Counts how inputs of every kind end.
 
     Args:
-        scale: How many inputs, as a share of :data:`INPUTS`.
+        scale: How many inputs, as a share of :data:`INPUTS` and :data:`FEWER`.
         only: Names out of :data:`KINDS`; default all.
     """
     kinds = chosen(only, tuple(KINDS))
-    each = max(1, round(INPUTS * scale / len(kinds)))
+    shared = sum(kind not in FEWER for kind in kinds)
+    many = {kind: max(1, round(FEWER.get(kind, INPUTS / max(1, shared)) * scale)) for kind in kinds}
     faults: list[Fault] = []
     report = Report(
-        "What becomes of damaged and odd input",
-        {"inputs": each * len(kinds), "seed": seed, "seconds_for_one": _SECONDS},
+        "What becomes of damaged and odd input, and of work that is stopped",
+        {"inputs": sum(many.values()), "seed": seed, "seconds_for_one": _SECONDS},
     )
     with tempfile.TemporaryDirectory(prefix="fame-faults-") as folder:
-        for kind in kinds:
+        for kind, each in many.items():
             say(f"{kind}, {each:,} inputs")
             place = Path(folder) / kind.replace(" ", "-")
             place.mkdir()
-            try_one = KINDS[kind](place)
+            try:
+                try_one = KINDS[kind](place)
+            except NotMeasured as reason:
+                report.missing[kind] = str(reason)
+                report.about["inputs"] -= each
+                continue
             ends: Counter[str] = Counter()
             for number in range(each):
                 end, what = _end_of(try_one, random.Random(f"{seed} {kind} {number}"))
@@ -127,7 +135,7 @@ def _end_of(try_one: Callable[[random.Random], None], rng: random.Random) -> tup
         if "\n" in text or not 0 < len(text) <= _LONGEST:
             return "traceback", f"no sentence: {text[:80]!r}"
         return "sentence", text
-    except _Silent as error:
+    except Silent as error:
         return "silent", str(error)
     except _Hang:
         return "hang", f"longer than {_SECONDS:g} s"
@@ -263,10 +271,10 @@ def _logs(folder: Path) -> Callable[[random.Random], None]:
         report = about.report
         assert report is not None, "every import has one"
         gone = sum(own["rows"] for own in report["dropped"].values())
-        _hold(report["rows"], report["kept"] + gone, "rows read, and rows kept and dropped")
-        _hold(report["kept"], len(data.items), "rows kept, and clicks in the histories")
+        hold(report["rows"], report["kept"] + gone, "rows read, and rows kept and dropped")
+        hold(report["kept"], len(data.items), "rows kept, and clicks in the histories")
         if (rows := _rows_in(content, report["form"], report["notes"])) is not None:
-            _hold(rows, report["rows"], "rows in the file, and rows read")
+            hold(rows, report["rows"], "rows in the file, and rows read")
 
     return try_one
 
@@ -287,11 +295,6 @@ def _rows_in(content: bytes, form: str, notes: Sequence[str]) -> int | None:
     return len(lines) - blank_first - bool(told) - is_text
 
 
-def _hold(ours: object, theirs: object, what: str) -> None:
-    if ours != theirs:
-        raise _Silent(f"{what}: {ours} and {theirs}")
-
-
 def _catalogues(folder: Path) -> Callable[[random.Random], None]:
     frame = pd.DataFrame(
         {
@@ -310,8 +313,8 @@ def _catalogues(folder: Path) -> Callable[[random.Random], None]:
         path = folder / "items"
         path.write_bytes(content)
         found = own_items(path)
-        _hold(found.frame["item_id"].nunique(), len(found.frame), "ids, and items")
-        _hold(int(found.frame["item_id"].isna().sum()), 0, "items without an id, and none")
+        hold(found.frame["item_id"].nunique(), len(found.frame), "ids, and items")
+        hold(int(found.frame["item_id"].isna().sum()), 0, "items without an id, and none")
         said = re.compile(r"([\d,]+) rows say what")
         again = [int(own[1].replace(",", "")) for note in found.notes if (own := said.match(note))]
         # Where quotes close in their own line, a line is a row.
@@ -319,7 +322,7 @@ def _catalogues(folder: Path) -> Callable[[random.Random], None]:
         if even and content.startswith((b"item_id", b'"item_id"')):
             rows = _rows_in(content, "text with, UTF-8", ())
             if rows is not None:
-                _hold(rows, len(found.frame) + sum(again), "rows in the file, and items")
+                hold(rows, len(found.frame) + sum(again), "rows in the file, and items")
 
     return try_one
 
@@ -346,16 +349,16 @@ def _checkpoints(folder: Path) -> Callable[[random.Random], None]:
         else:
             file.write_bytes(_changed(file.read_bytes(), rng))
         found = load_checkpoint(copy)
-        _hold(found.model_config, before.model_config, "settings, and those that were written")
-        _hold(found.data, before.data, "data, and those that were written")
-        _hold(found.value_names, before.value_names, "values, and those that were written")
+        hold(found.model_config, before.model_config, "settings, and those that were written")
+        hold(found.data, before.data, "data, and those that were written")
+        hold(found.value_names, before.value_names, "values, and those that were written")
         if not found.items.equals(before.items):
-            raise _Silent("the catalogue is another one than was written")
+            raise Silent("the catalogue is another one than was written")
         if found.metrics not in (None, before.metrics):
-            raise _Silent("figures are others than were written")
+            raise Silent("figures are others than were written")
         ours, theirs = found.model.state_dict(), before.model.state_dict()
         if list(ours) != list(theirs) or not all(torch.equal(ours[k], theirs[k]) for k in ours):
-            raise _Silent("weights are others than were written")
+            raise Silent("weights are others than were written")
 
     return try_one
 
@@ -439,9 +442,9 @@ def _runs(folder: Path) -> Callable[[random.Random], None]:
             file.write_bytes(rng.choice([_changed(file.read_bytes(), rng), b"[" * 100_000]))
         status, (rows, broken) = run.status(), run.read_history()
         if status is None or status.phase not in ("queued", "failed", "damaged", "lost"):
-            raise _Silent(f"the run is {status and status.phase}, and nobody trains it")
+            raise Silent(f"the run is {status and status.phase}, and nobody trains it")
         if file.name != HISTORY:
-            _hold((len(rows), broken), (1, 0), "epochs kept, and lines that are none")
+            hold((len(rows), broken), (1, 0), "epochs kept, and lines that are none")
         for waits in jobs.waiting(folder):
             jobs.read_job(waits / jobs.QUEUED)
 
@@ -468,7 +471,7 @@ def _settings(folder: Path) -> Callable[[random.Random], None]:
             given[name] = value
         configs = build_configs(given, "bench faults")
         again = build_configs({k: v for own in configs for k, v in own.to_dict().items()}, "again")
-        _hold(again, configs, "settings, and the same out of their JSON")
+        hold(again, configs, "settings, and the same out of their JSON")
         for own in configs:
             json.dumps(own.to_dict(), allow_nan=False)
 
@@ -493,11 +496,11 @@ def _file_names(folder: Path) -> Callable[[random.Random], None]:
         check_file(path, overwrite=False)
         write_text(path, "ours")
         if name in others:
-            raise _Silent(f"{name} was written")
-        _hold(path.read_text(), "ours", "what was written, and what is there")
+            raise Silent(f"{name} was written")
+        hold(path.read_text(), "ours", "what was written, and what is there")
         path.unlink()
         for before in (folder / "file", folder / "full" / "x"):
-            _hold(before.read_text(), "theirs", "what lay there, and what lies there")
+            hold(before.read_text(), "theirs", "what lay there, and what lies there")
 
     return try_one
 
@@ -510,4 +513,7 @@ KINDS: dict[str, Callable[[Path], Callable[[random.Random], None]]] = {
     "run": _runs,
     "setting": _settings,
     "file name": _file_names,
+    "kill": kills,
+    "full disk": full_disks,
+    "read-only folder": read_only,
 }

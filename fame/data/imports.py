@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import re
-import tempfile
 import zoneinfo
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
@@ -52,8 +51,16 @@ from fame.data.sequences import Interactions, Repeats
 from fame.data.tables import OwnTable, Rows, parts_table, table_in
 from fame.data.texttables import is_sequences
 from fame.data.times import bad_times, read_times
-from fame.errors import DataError
-from fame.files import locked, parse_json, telling_of, write_json
+from fame.errors import DataError, FameError
+from fame.files import (
+    folders_to_mend,
+    locked,
+    mend_folder,
+    parse_json,
+    replacing_folder,
+    telling_of,
+    write_json,
+)
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 # From this share of titled items on, nothing is said of the others.
@@ -600,6 +607,9 @@ def _with_text_ids(log: Log) -> Log:
 
 def names() -> list[str]:
     """The names of all imported sets."""
+    for folder in folders_to_mend(_home()):
+        with suppress(OSError, FameError), _held(folder.name, wait=False):
+            mend_folder(folder)
     return sorted(path.parent.name for path in _home().glob("*/about.json"))
 
 
@@ -716,12 +726,16 @@ def _home() -> Path:
 
 
 @contextmanager
-def _held(name: str) -> Iterator[None]:
-    """Keeps others from writing a set, which an append reads and then replaces."""
+def _held(name: str, *, wait: bool = True) -> Iterator[None]:
+    """Keeps others from writing a set, which an append reads and then replaces.
+
+    Raises:
+        BlockingIOError: where another process holds it and ``wait`` is false.
+    """
     lock = cache_folder() / "locks" / f"{name}.lock"
     with telling_of(lock):
         lock.parent.mkdir(parents=True, exist_ok=True)
-    with locked(lock, wait=True):
+    with locked(lock, wait=wait):
         yield
 
 
@@ -781,23 +795,13 @@ def _keep(made: _Made, *, lock: bool = True) -> None:
         with ExitStack() as stack:
             if lock:
                 stack.enter_context(_held(name))
-            temporary = stack.enter_context(tempfile.TemporaryDirectory(dir=home, prefix="."))
-            folder, old = Path(temporary) / "new", Path(temporary) / "old"
-            folder.mkdir()
+            folder = stack.enter_context(replacing_folder(home / name))
             pq.write_table(histories, folder / "interactions.parquet")
             pq.write_table(rows, folder / _ROWS)
             write_items(made.items, folder / "items.parquet")
             if made.catalogue is not None:
                 write_items(made.catalogue, folder / _CATALOGUE)
             write_json(folder / "about.json", asdict(made.about))
-            if (home / name).exists():
-                (home / name).replace(old)
-            try:
-                folder.replace(home / name)
-            except OSError:
-                if old.exists():
-                    old.replace(home / name)
-                raise
     except OSError as error:
         raise DataError(f"{home / name} cannot be written ({error.strerror}).") from error
 

@@ -3,6 +3,7 @@
 import errno
 import fcntl
 import os
+import resource
 import threading
 from pathlib import Path
 
@@ -16,11 +17,14 @@ from fame.files import (
     claim_folder,
     disk_is_full,
     file_hash,
+    folders_to_mend,
     hold_lock,
     is_locked,
     locked,
+    mend_folder,
     read_json,
     replacing,
+    replacing_folder,
     write_json,
     write_text,
 )
@@ -222,3 +226,46 @@ def test_to_ask_for_a_lock_keeps_nobody_from_taking_it(tmp_path: Path) -> None:
             pass
     let_go.join()
     assert not is_locked(path) and not is_locked(tmp_path / "nothing")
+
+
+def test_a_folder_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
+    own = tmp_path / "own"
+    for content in ("first", "second"):
+        with replacing_folder(own) as new:
+            (new / "file").write_text(content)
+        assert (own / "file").read_text() == content
+    with pytest.raises(ZeroDivisionError), replacing_folder(own) as new:
+        (new / "file").write_text("third")
+        raise ZeroDivisionError
+    assert (own / "file").read_text() == "second"
+    assert [path.name for path in tmp_path.iterdir()] == ["own"]
+
+
+def test_what_a_kill_left_of_a_folder_goes_and_what_it_took_away_comes_back(
+    tmp_path: Path,
+) -> None:
+    own, other = tmp_path / "own[1]", tmp_path / "own[1].x"
+    for folder in (own, other):
+        (tmp_path / f".{folder.name}.abc.tmp" / "new").mkdir(parents=True)
+    old = tmp_path / ".own[1].abc.tmp" / "old"
+    old.mkdir()
+    (old / "file").write_text("kept")
+    assert folders_to_mend(tmp_path) == [own]
+    mend_folder(own)
+    assert (own / "file").read_text() == "kept" and folders_to_mend(tmp_path) == []
+    old.mkdir(parents=True)  # now it was killed after the second renaming
+    mend_folder(own)
+    assert (own / "file").read_text() == "kept"
+
+
+def test_a_lock_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
+    """A file may be opened on a full disk, and it fails once more when it is closed."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+    try:
+        with pytest.raises(FameError, match="lock could not be written"):
+            locked(tmp_path / "lock", wait=False, holder="me").__enter__()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    with locked(tmp_path / "lock", wait=False, holder="me"):
+        assert (tmp_path / "lock").read_text() == "me"

@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from fame.bench import faults
-from fame.bench.faults import ENDS, KINDS, bench_faults
+from fame.bench.faults import ENDS, FEWER, KINDS, bench_faults
 from fame.cli import app
 from fame.errors import DataError
 
@@ -23,7 +23,7 @@ MANY = {
 
 
 @pytest.mark.filterwarnings("ignore")  # of pandas and NumPy, of what is in the files
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", MANY)
 def test_every_input_is_right_or_a_sentence(kind: str) -> None:
     """Other seeds than those of the command: `bench faults` tries 3,000 more."""
     report = bench_faults(scale=MANY[kind] / faults.INPUTS, seed=26, only=[kind])
@@ -35,6 +35,10 @@ def test_every_input_is_right_or_a_sentence(kind: str) -> None:
         assert row["sentence"] > 0  # type: ignore[operator]
     if kind != "checkpoint":  # of which every file that counts is hashed
         assert row["right"] > 2  # type: ignore[operator]
+
+
+def test_every_kind_is_tried() -> None:
+    assert list(KINDS) == [*MANY, *FEWER], "the latter by test_interruptions.py"
 
 
 def asked(kind: str, many: int = 10) -> tuple[dict[str, Any], list[dict[str, Any]]]:

@@ -300,6 +300,18 @@ def test_a_set_stays_where_writing_fails(
     assert load("mine", offline=True).interactions.fingerprint == data.interactions.fingerprint
 
 
+def test_a_set_that_a_killed_process_took_away_is_there_again(tmp_path: Path, cache: Path) -> None:
+    """Killed between its two renames: the former set lies beside, under another name."""
+    kept(tmp_path, FIRST)
+    before, home = snapshot(cache), cache / "data" / "imported"
+    away = home / ".mine.abc.tmp"
+    away.mkdir()
+    (home / "mine").rename(away / "old")
+    with imports._held("mine"):  # somebody is at it, and may be in that very moment
+        assert imports.names() == []
+    assert imports.names() == ["mine"] and snapshot(cache) == before
+
+
 @pytest.mark.parametrize(
     ("name", "words"),
     [("beauty", "published data set and stays as it is"), ("yours", "no imported set 'yours'")],
