@@ -39,7 +39,13 @@ from fame.data.opening import Opened, opened
 from fame.data.own_items import MISSING, OwnItems, own_items
 from fame.data.readers import Log, read_sequences
 from fame.data.registry import SETS, Format
-from fame.data.repeats import ChosenBy, repeated_share, repeats_by_share, repeats_sentence
+from fame.data.repeats import (
+    ChosenBy,
+    repeated_share,
+    repeats_by_share,
+    repeats_sentence,
+    sparsity,
+)
 from fame.data.report import (
     ImportReport,
     chosen,
@@ -377,7 +383,7 @@ def _ordered(
         times=found.times,
         tied=None if log.times is None else counted.tied / kept,
         duplicates=None if log.times is None else counted.duplicates,
-        sparsity=1 - kept / (len(data) * data.num_items),
+        sparsity=sparsity(data),
         titles=titles,
         facets=facets_known(described),
         options=wishes.asked,
@@ -590,7 +596,7 @@ def _grown(former: _Made, path: Path, found: _Found, wishes: Wishes, own: OwnIte
                 **report,
                 "tied": None if untimed else counted.tied / interactions,
                 "duplicates": None if untimed else counted.duplicates,
-                "sparsity": 1 - interactions / (len(data) * data.num_items),
+                "sparsity": sparsity(data),
                 "titles": titles,
                 "facets": facets_known(described),
                 "appended": [*report.get("appended", ()), own_report.to_json()],

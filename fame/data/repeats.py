@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from typing import Literal
 
+import numpy as np
+from scipy.sparse import csr_matrix
+
 from fame.data.sequences import Interactions, Repeats, held_out, repeated_targets
 
 # From this share of repeated test targets on, an imported set recommends repeats unless told
@@ -23,6 +26,15 @@ def repeated_share(data: Interactions) -> float:
     """Share of the test targets that stand in their own history; 0 where there are no targets."""
     repeated = repeated_targets(data, held_out(data, "test"))
     return float(repeated.mean()) if len(repeated) else 0.0
+
+
+def sparsity(data: Interactions) -> float:
+    """Share of all pairs of a person and an item that do not occur."""
+    shape = len(data), data.num_items + 1
+    once = np.ones(len(data.items), np.int8)
+    pairs = csr_matrix((once, data.items, data.offsets), shape, copy=True)
+    pairs.sum_duplicates()
+    return 1 - pairs.nnz / (len(data) * data.num_items)
 
 
 def repeats_by_share(share: float) -> Repeats:

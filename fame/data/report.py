@@ -31,7 +31,7 @@ class ImportReport:
         times: What times were written as, the first and the last; ``None`` without times.
         tied: Share of the clicks whose person has another one at the same time; ``None`` likewise.
         duplicates: Kept clicks with the person, item and time of another one; ``None`` likewise.
-        sparsity: ``1 - interactions / (users * items)``.
+        sparsity: Share of all pairs of a user and an item that do not occur.
         titles: ``{"items", "listed", "known", "titled"}``: items, rows of the catalogue, items
             in it, and items with a title.
         facets: By facet ``{"kind", "values", "items"}``: distinct values, items that have one.

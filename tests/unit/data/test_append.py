@@ -364,6 +364,9 @@ def test_what_an_append_did_is_kept_as_json(tmp_path: Path) -> None:
     lines = report_lines(data.report or {})
     assert lines["append 1"] == "newer.csv: 1 read, 1 kept, 0 dropped"
     assert np.isclose(data.summary()["import"]["sparsity"], 1 - 5 / 6, atol=1e-12)
+    again = grown(tmp_path, [("ann", "d", 60), ("ann", "d", 61), ("ann", "d", 62)])
+    # Sparsity is of pairs: what somebody clicks three times more makes no set denser.
+    assert np.isclose(again.summary()["import"]["sparsity"], 1 - 5 / 6, atol=1e-12)
 
 
 def test_two_appends_at_once_lose_nothing(tmp_path: Path) -> None:
