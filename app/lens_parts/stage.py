@@ -87,8 +87,10 @@ def _stand_in(markup: str) -> None:
     """Shows the first stage of a visit as mere text until the component has drawn it.
 
     A browser fetches what runs components when it meets the first one, and runs it after all else
-    on the page: the list would be there for seconds and nobody could read it. ``stage.js`` takes
-    the text away as it draws; it has classes of its own, so that nothing takes it for the stage.
+    on the page: the list would be there for seconds and nobody could read it. It is Markdown, which
+    Streamlit's page has from its start, where it fetches what shows HTML; one line, so that no part
+    of it is read as Markdown. ``stage.js`` takes the text away as it draws; it has classes of its
+    own, so that nothing takes it for the stage.
     """
     place = st.empty()
     if st.session_state.get(FIRST):
@@ -98,8 +100,9 @@ def _stand_in(markup: str) -> None:
     still = re.sub(r' data-act="[^"]*"', "", still)
     still = re.sub("<(button|input) ", r"<\1 disabled ", still)
     style = _CSS.replace(".stage", f".{FIRST}")
-    st.html(f"<style>{style} .{FIRST} :disabled {{ opacity: 1 !important; }}</style>")
-    place.html(f'<div class="{FIRST}-root" aria-hidden="true">{still}</div>')
+    style += f" .{FIRST} :disabled {{ opacity: 1 !important; }}"
+    still = f'<div class="{FIRST}-root" aria-hidden="true"><style>{style}</style>{still}</div>'
+    place.markdown(" ".join(still.split()), unsafe_allow_html=True)
 
 
 class _Stage:

@@ -42,9 +42,11 @@ def test_mere_text_stands_in_for_the_stage_until_it_is_drawn(open_app):
     app = open_app(checkpoint=made_up.NAME, user="u3")
 
     def stand_ins():
-        return [one.proto.body for one in app.get("html") if FIRST in one.proto.body]
+        return [one.value for one in app.markdown if FIRST in one.value]
 
-    text, style = stand_ins()
+    (text,) = stand_ins()
+    assert "\n" not in text  # what comes after an empty line would be read as Markdown
+    style = re.search("<style>(.*)</style>", text)[1]
     drawn = html_of(app)
     for kind in ('<li class="row', '<li class="click', '<article class="head'):
         assert text.count(kind) == drawn.count(kind) > 0

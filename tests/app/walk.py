@@ -7,7 +7,6 @@ from pathlib import Path
 
 from streamlit.testing.v1 import AppTest
 
-from lens_parts.stage import FIRST
 from tests import made_up
 
 MAIN = Path(__file__).resolve().parents[2] / "app" / "main.py"
@@ -29,13 +28,13 @@ def warnings(app: AppTest) -> str:
 def html_of(app: AppTest) -> str:
     """All HTML on the page, every space a plain one.
 
-    Styles and scripts are left out, and so is what stands in for the stage.
+    Styles and scripts are left out.
     """
     bodies = [element.proto.body for element in app.get("html")]
     bodies += [
         json.loads(element.proto.json).get("html", "") for element in app.get("bidi_component")
     ]
-    aside = ("<style>", "<script>", f'<div class="{FIRST}')
+    aside = ("<style>", "<script>")
     shown = (body for body in bodies if not body.startswith(aside))
     return "\n".join(shown).replace("\u00a0", " ")
 
