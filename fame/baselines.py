@@ -13,10 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fame.checkpoint import Checkpoint, list_checkpoints, read_description
+from fame.checkpoint import Checkpoint, neighbours
 from fame.config import ModelName
 from fame.data.sequences import HeldOut, Interactions, Split, held_out, places
-from fame.errors import CheckpointError
 from fame.evaluate import Scorer, rank_targets
 from fame.item_knn import ItemNeighbours
 from fame.models.registry import MODELS, spec_of
@@ -128,13 +127,8 @@ def baselines_beside(checkpoint: Checkpoint) -> dict[ModelName, Path]:
     The first one of each model by name, in the order of the registry.
     """
     found: dict[ModelName, Path] = {}
-    for path in list_checkpoints(checkpoint.path.parent):
-        try:
-            beside = read_description(path)
-        except CheckpointError:
-            continue  # another checkpoint's damage is told where that one is opened
+    for path, beside in neighbours(checkpoint):
         theirs, ours = ((of.fingerprint, of.repeats) for of in (beside.data, checkpoint.data))
-        other = path != checkpoint.path and not spec_of(beside.model_config).heads_rank
-        if theirs == ours and other:
+        if theirs == ours and not spec_of(beside.model_config).heads_rank:
             found.setdefault(beside.model_config.model, path)
     return {name: found[name] for name in MODELS if name in found}

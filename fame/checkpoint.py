@@ -32,7 +32,7 @@ import json
 import platform
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_type_hints
@@ -654,6 +654,18 @@ def _read_metrics(path: Path, description: Description, weights: str) -> dict[st
                 f"{file} holds the figures of other {name} than the checkpoint has; {remedy}."
             )
     return metrics
+
+
+def neighbours(checkpoint: Checkpoint) -> Iterator[tuple[Path, Description]]:
+    """The other checkpoints of the folder that one lies in, by name, with what they are.
+
+    One that cannot be read is passed over: its damage is told where it is opened.
+    """
+    own = checkpoint.path.resolve()
+    for path in list_checkpoints(own.parent):
+        if path.resolve() != own:
+            with suppress(CheckpointError):
+                yield path, read_description(path)
 
 
 def load_checkpoint(path: Path | str, device: torch.device | str = "cpu") -> Checkpoint:

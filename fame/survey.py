@@ -10,6 +10,7 @@ All name the weights they were made from. None holds a history.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -17,7 +18,7 @@ from typing import Any, get_type_hints
 import numpy as np
 import pandas as pd
 
-from fame.checkpoint import Checkpoint, list_checkpoints, load_checkpoint, read_description
+from fame.checkpoint import Checkpoint, load_checkpoint, neighbours
 from fame.data.catalogue import facet_columns, values_by_facet
 from fame.data.head_values import decade
 from fame.data.sequences import HeldOut, Interactions, held_out
@@ -459,16 +460,13 @@ def _columns(name: str, facets: Sequence[str]) -> set[str]:
 def sasrec_beside(checkpoint: Checkpoint) -> Checkpoint | None:
     """A SASRec of the same data and catalogue in the folder that a checkpoint lies in, if any.
 
-    A folder that cannot be read is passed over: it is another's, and nothing hangs on it.
+    One that cannot be read is passed over: it is another's, and nothing hangs on it.
     """
-    for path in list_checkpoints(checkpoint.path.resolve().parent):
-        try:
-            described = read_description(path)
-            fits = spec_of(described.model_config) is MODELS["sasrec"]
-            if fits and described.data == checkpoint.data:
+    for path, described in neighbours(checkpoint):
+        fits = spec_of(described.model_config) is MODELS["sasrec"]
+        if fits and described.data == checkpoint.data:
+            with suppress(CheckpointError):
                 return load_checkpoint(path)
-        except CheckpointError:
-            continue
     return None
 
 
