@@ -46,11 +46,11 @@ from safetensors.torch import save_file
 import fame
 from fame.config import ADDED_SETTINGS, ModelConfig, TrainConfig
 from fame.data.attributes import ItemAttributes
-from fame.data.catalogue import catalogue_hash, read_items, write_items
+from fame.data.catalogue import catalogue_hash, read_items
 from fame.data.head_values import head_values
 from fame.data.sequences import Interactions, Repeats
 from fame.errors import CheckpointError, ConfigError
-from fame.files import file_hash, read_json, replacing, write_json
+from fame.files import file_hash, json_text, read_json, replacing, write_json
 from fame.models.item_values import ValueIndex
 from fame.models.registry import build_model, made_of_values
 from fame.models.sequence_model import SequenceModel
@@ -234,11 +234,11 @@ def write_description(
     _write_config(path, description)
     if not resumed:
         with _vouched(path, ITEMS) as temporary:
-            write_items(items.assign(train_count=data.train_counts[1:]), temporary)
+            items.assign(train_count=data.train_counts[1:]).to_parquet(temporary, index=False)
     if VALUES in names:
         made = head_values(ItemAttributes.of(items), model_config.facet_shares, data.num_items)
         with _vouched(path, VALUES) as temporary:
-            write_json(temporary, {"heads": made.names})
+            temporary.write_text(json_text({"heads": made.names}), encoding="utf-8")
 
 
 def vouched_files(model_config: ModelConfig) -> tuple[str, ...]:
@@ -313,7 +313,7 @@ def _read_sealed(file: Path, kinds: Mapping[str, Any]) -> dict[str, Any] | None:
 
 @contextmanager
 def _vouched(path: Path, name: str) -> Iterator[Path]:
-    """Gives a temporary path for a file that ``config.json`` vouches for.
+    """Gives a temporary path for a file that ``config.json`` vouches for, to be written as it is.
 
     Both are on disk whenever the process may die: the hash of the new file before it is there, and
     that of the old one until it is gone.

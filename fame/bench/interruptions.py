@@ -62,7 +62,7 @@ class Work:
 
 # --- a training -----------------------------------------------------------------------------------
 
-_MODEL = ModelConfig(width=8, heads=2, experts=2, layers=1, max_length=6)
+_MODEL = ModelConfig(width=8, heads=2, experts=2, layers=1, max_length=6, head_facets="kind/")
 _TRAINING = TrainConfig(epochs=4, patience=0, batch_size=16, negatives=4, device="cpu")
 
 

@@ -30,7 +30,17 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from fame.checkpoint import CARD, CHOICE, CONFIG, ITEMS, METRICS, START, WEIGHTS, is_own_folder
+from fame.checkpoint import (
+    CARD,
+    CHOICE,
+    CONFIG,
+    ITEMS,
+    METRICS,
+    START,
+    VALUES,
+    WEIGHTS,
+    is_own_folder,
+)
 from fame.errors import FameError
 from fame.files import (
     MARK,
@@ -61,7 +71,7 @@ _TAIL = 1 << 16  # bytes of a log that are read for its end
 _STATE = "state.safetensors"
 # What only the process that trains writes; a survey or a projection may write beside it.
 _TRAININGS_OWN = (
-    *(STATUS, HISTORY, CONFIG, WEIGHTS, ITEMS, METRICS, CARD, CHOICE, START, RANKS),
+    *(STATUS, HISTORY, CONFIG, WEIGHTS, ITEMS, VALUES, METRICS, CARD, CHOICE, START, RANKS),
     f"resume/{_STATE}",
 )
 

@@ -451,6 +451,29 @@ def test_nothing_is_left_over_beside_what_was_written(original: Path) -> None:
     assert files.read_json(original / "config.json") == config_of(original)
 
 
+def test_what_is_half_written_has_the_name_by_which_it_is_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No file is written by way of two temporary ones: nobody would look for the second."""
+    half: set[Path] = set()
+    replace_file = Path.replace
+
+    def seen(self: Path, target: Path) -> Path:
+        half.update(path for path in tmp_path.rglob("*.tmp") if path != self)
+        half.add(self)
+        return replace_file(self, target)
+
+    monkeypatch.setattr(Path, "replace", seen)
+    write_description(tmp_path, VALUED, TRAINING, DATA, VALUED_ITEMS)
+    monkeypatch.undo()
+    assert len(half) >= 3
+    for path in half:
+        path.touch()
+    for name in ("config.json", "items.parquet", "values.json"):
+        files.drop_unfinished(tmp_path / name)
+    assert not list(tmp_path.rglob("*.tmp"))
+
+
 # --- items made of values ---------------------------------------------------------------------
 
 VALUED = replace(TINY, width=9, heads=3, head_facets="genres/year/", own_bound=0.4)
