@@ -26,6 +26,7 @@ from fame.experiments.variants import (
     FORMER,
     MODELS,
     OTHERS,
+    OWN_VIEW,
     WIDE,
     Variant,
     bounds,
@@ -149,6 +150,7 @@ def _benchmark(results: Results, data: DataKey) -> _Benchmark:
     main = _lines(results, data, MODELS)
     from_clicks = map(variant, grids(results.rows(), data.data, from_clicks=True))
     wanted = {
+        "own view": [OWN_VIEW],
         "others": OTHERS,
         "clicks": [*CLICKS_ALONE, *from_clicks],
         "former": FORMER,  # behind those from clicks alone: some recipes had no other start

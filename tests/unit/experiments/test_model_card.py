@@ -35,7 +35,7 @@ def test_a_card_says_whether_its_data_is_public() -> None:
 
 def test_a_card_says_what_items_are_made_of() -> None:
     checkpoint = load_checkpoint(SHIPPED / "ml-100k")
-    shape = replace(checkpoint.model_config, own_bound=0.25)
+    shape = replace(checkpoint.model_config, layers=1, own_bound=0.25, expert_view="own")
     card = render_card(replace(checkpoint, model_config=shape))
     assert "head 1 by genres, head 2 by year, head 3 by itself, freely." in card
     assert "at most 0.25 times as long as what its values give it. Experts read their own" in card
