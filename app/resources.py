@@ -46,7 +46,7 @@ from fame.checkpoint import (
 from fame.comparison import Compared, compare_checkpoints, why_not
 from fame.config import ModelConfig, ModelName, TrainConfig
 from fame.data import Dataset, Preview, Wishes, import_file, load, preview, version
-from fame.data.catalogue import facet_columns, values_by_facet
+from fame.data.catalogue import values_by_facet
 from fame.data.imports import Labels, check_name
 from fame.data.own_items import OwnItems, own_items
 from fame.data.sequences import Repeats
@@ -114,7 +114,7 @@ from fame.training.runs import (
     submit,
     withdraw,
 )
-from tables import item_facts_of_all, map_labels
+from tables import item_facts_of_all, map_labels, shared_values
 
 logger = logging.getLogger(__name__)
 
@@ -218,9 +218,7 @@ def map_hover(opened: Checkpoint) -> list[tuple[str, str]]:
 
 @st.cache_resource(max_entries=6, show_spinner=False)
 def _base_rates(checkpoint_hash: str, _opened: Checkpoint) -> BaseRates:
-    kinds = facet_columns(_opened.items)
-    values = values_by_facet(_opened.items)
-    return BaseRates({name: own for name, own in values.items() if kinds[name] != "number"})
+    return BaseRates(shared_values(_opened.items))
 
 
 def base_rates(opened: Checkpoint) -> BaseRates:

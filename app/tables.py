@@ -31,6 +31,7 @@ from fame.presentation.item_names import item_names
 from fame.presentation.names import HeadNames, facet_label
 from fame.presentation.text import one_line
 from fame.presentation.values import OWN, ValueName
+from fame.survey import values_with_decades
 from fame.training.runs import Status
 
 
@@ -378,6 +379,13 @@ def value_labels(items: pd.DataFrame, column: str, value: str | None) -> pd.Seri
         return first.where(first == UNKNOWN, OTHER).mask(has, _apart(value))
     frequent = set(first[first != UNKNOWN].value_counts().index[:_MOST_VALUES])
     return first.where(first.isin(frequent | {UNKNOWN}), OTHER)
+
+
+def shared_values(items: pd.DataFrame) -> dict[str, list[list[str]]]:
+    """By facet the values that items can have in common: no numbers, but years and decades."""
+    kinds = facet_columns(items)
+    told = {name for name, kind in kinds.items() if kind != "number"} | {"year"}
+    return {name: own for name, own in values_with_decades(items).items() if name in told}
 
 
 def map_labels(

@@ -1291,10 +1291,10 @@ def bench(
 ) -> None:
     """Measures training, ranking, the loss and the lens; peers beside us where they are named.
 
-    "faults" counts what becomes of damaged and odd files, settings and names. "serve" has many
-    people click at once on the app's real server, and holds what they see against the library.
-    "gpu" tries, in six
-    minutes at most, all that is built for a GPU, and stands alone.
+    "faults" counts what becomes of damaged and odd files, settings and names, and of work that is
+    killed or has nowhere to write. "serve" has many people click at once on the app's real server,
+    and holds what they see against the library. "gpu" tries, in six minutes at most, all that is
+    built for a GPU, and stands alone.
     """
     from fame.bench.benches import Options, run
     from fame.bench.gpu import bench_gpu

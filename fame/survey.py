@@ -401,7 +401,7 @@ def survey_experts(
     """
     examples, everybody = everybody_of(data)
     drawn = drawn_people(len(everybody), min(EXPERT_PEOPLE, len(everybody)), seed)
-    values = expert_values(checkpoint.items)
+    values = values_with_decades(checkpoint.items)
     return experts_report(
         checkpoint.model,
         [everybody[person] for person in drawn],
@@ -423,8 +423,8 @@ def expert_goals_of(checkpoint: Checkpoint, facets: Facets) -> ExpertGoals:
     return expert_goals(facets.experts, facets.expert_share, named)
 
 
-def expert_values(items: pd.DataFrame) -> dict[str, list[list[str]]]:
-    """By facet the values by which experts are told apart: a year has its decade too."""
+def values_with_decades(items: pd.DataFrame) -> dict[str, list[list[str]]]:
+    """By facet the values of every item; a year has its decade too."""
     values = values_by_facet(items)
     if facet_columns(items).get("year") == "number":
         values["year"] = [
@@ -569,7 +569,7 @@ def _read_experts(document: dict[str, Any], checkpoint: Checkpoint) -> dict[str,
     shares, intervals = read["expert_share"], read["expert_share_interval"]
     model = checkpoint.model
     heads, several = model.heads if model.experts else 0, model.experts > 1
-    facets = set(expert_values(checkpoint.items))
+    facets = set(values_with_decades(checkpoint.items))
     whole = (
         [(one.head, one.expert) for one in use]
         == [(one.head, one.expert) for one in lists]

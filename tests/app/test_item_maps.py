@@ -91,3 +91,11 @@ def test_a_map_is_named_where_most_items_of_a_region_agree():
     assert set(found) == {"Shampoo", "Hair"}
     assert (points[:30] == found["Shampoo"]).all(1).any()
     assert (points[30:60] == found["Hair"]).all(1).any()
+
+
+def test_what_items_share_is_told_by_years_and_decades_and_by_no_other_number():
+    items = pd.DataFrame({"item_id": ["a", "b"], "title": ["A", "B"], "genres": [["X"], []]})
+    items["year"] = pd.array([1994, None], dtype="Int64")
+    items["price"] = [1.5, 2.5]
+    assert tables.shared_values(items) == {"genres": [["X"], []], "year": [["1994", "1990s"], []]}
+    assert tables.shared_values(items.drop(columns="year")) == {"genres": [["X"], []]}

@@ -33,7 +33,6 @@ from fame.survey import (
     OwnFacet,
     _own_facets,
     expert_goals_of,
-    expert_values,
     own_facets,
     read_facets,
     read_faithfulness,
@@ -42,6 +41,7 @@ from fame.survey import (
     survey,
     survey_experts,
     survey_facets,
+    values_with_decades,
 )
 from tests import planted
 from tests.tiny import TINY, TINY_SASREC, cyclic_interactions, interactions_of, random_model
@@ -339,7 +339,7 @@ def test_facets_are_measured_named_and_read_back(faceted: Checkpoint, tmp_path: 
         faceted.model,
         [history.astype(np.int64) for history, _ in everybody],
         np.array([target for _, target in everybody]),
-        expert_values(faceted.items),
+        values_with_decades(faceted.items),
         own=[{"genres"}, {"year"}],
         seed=3,
     )
@@ -361,10 +361,10 @@ def test_experts_are_measured_over_no_more_people_than_drawn(
 
 def test_a_year_has_its_decade_among_the_values_of_experts():
     items = pd.DataFrame({"item_id": ["a", "b"], "title": ["a", "b"], "year": [1998, None]})
-    assert expert_values(items.astype({"year": "Int64"})) == {"year": [["1998", "1990s"], []]}
-    assert expert_values(items) == {"year": [["1998.0", "1990s"], []]}
+    assert values_with_decades(items.astype({"year": "Int64"})) == {"year": [["1998", "1990s"], []]}
+    assert values_with_decades(items) == {"year": [["1998.0", "1990s"], []]}
     named = items.assign(year=["old", "new"], brand=["x", None])
-    assert expert_values(named) == {"year": [["old"], ["new"]], "brand": [["x"], []]}
+    assert values_with_decades(named) == {"year": [["old"], ["new"]], "brand": [["x"], []]}
 
 
 def test_a_heads_own_facets_are_those_of_its_share_and_of_its_name(faceted: Checkpoint):
