@@ -6,6 +6,7 @@ standard error. Exit status: 0 done, 2 bad input (one sentence), 1 a fault of ou
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
@@ -64,10 +65,15 @@ class _OneSentence(TyperGroup):
         except KeyboardInterrupt as error:
             raise typer.Exit(130) from error
         except Exception as error:
-            if not disk_is_full(error):
+            if disk_is_full(error):
+                sentence = "The disk is full; make room and run again."
+            elif isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+                # Wherever it is looked at first, it is a name out of the command.
+                sentence = f"{str(error.filename)[:40]!r}... is too long for a file; shorten it."
+            else:
                 raise
             if _speaks():
-                typer.echo("Error: The disk is full; make room and run again.", err=True)
+                typer.echo(f"Error: {sentence}", err=True)
             raise typer.Exit(2) from error
 
 

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Self, get_args, get_type_hints
 
 from fame.errors import ConfigError
+
+_DEVICE = re.compile(r"auto|cpu|cuda(:[0-9]{1,3})?")
 
 ModelName = Literal["fame", "sasrec", "bsarec"]
 Precision = Literal["auto", "fp32", "bf16"]
@@ -303,10 +306,13 @@ class TrainConfig(_Config):
             )
         self._check_range("patience", 0, 100_000)
         self._check_range("seed", 0, 2**32 - 1)
-        if self.device not in ("auto", "cpu", "cuda") and not (
-            self.device.startswith("cuda:") and self.device[5:].isdigit()
-        ):
-            raise ConfigError(f"device must be auto, cpu, cuda or cuda:N, not {self.device!r}.")
+        check_device(self.device)
+
+
+def check_device(name: str) -> None:
+    """``ConfigError`` for what no device is called; whether it is there is another question."""
+    if not _DEVICE.fullmatch(name):
+        raise ConfigError(f"device must be auto, cpu, cuda or cuda:N, not {name[:40]!r}.")
 
 
 def parse_setting(text: str) -> tuple[str, Any]:

@@ -150,7 +150,7 @@ def _benchmark(results: Results, data: DataKey) -> _Benchmark:
     main = _lines(results, data, MODELS)
     from_clicks = map(variant, grids(results.rows(), data.data, from_clicks=True))
     wanted = {
-        "own view": [OWN_VIEW],
+        "own view": [OWN_VIEW] if _made_of_values(data.data) else [],
         "others": OTHERS,
         "clicks": [*CLICKS_ALONE, *from_clicks],
         "former": FORMER,  # behind those from clicks alone: some recipes had no other start
@@ -163,6 +163,11 @@ def _benchmark(results: Results, data: DataKey) -> _Benchmark:
         shown += groups[name]
     pairs = list(_pairs(results, shown))
     return _Benchmark(data, _title(data.data), main, groups, shown, pairs)
+
+
+def _made_of_values(data_name: str) -> bool:
+    """Whether the recipe makes FAME's items of values; only then can a head read its own alone."""
+    return registry.made_of_values(variant("fame").configs(data_name)[0])
 
 
 def _title(name: str) -> str:

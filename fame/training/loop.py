@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from fame.config import ModelConfig, TrainConfig
+from fame.config import ModelConfig, TrainConfig, check_device
 from fame.data.attributes import ItemAttributes
 from fame.data.sequences import (
     Interactions,
@@ -99,6 +99,7 @@ class Interrupted(Exception):
 
 def resolve_device(name: str) -> torch.device:
     """``auto`` is CUDA where there is one, else the CPU; ``FameError`` for a device not there."""
+    check_device(name)
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() and not sent_to_cpu() else "cpu"
     device = torch.device(name)

@@ -604,6 +604,8 @@ BAD_INPUT = [
     (["report", "{c}", "--items", "i1", "--out", "{c}"], "is a folder"),
     (["survey", "nowhere"], "no checkpoint folder"),
     (["evaluate", "{c}", "--split", "train"], "test or valid"),
+    (["evaluate", "{c}", "--device", "tpu"], "device must be auto, cpu, cuda or cuda:N"),
+    (["export", "{c}", "--out", "x" * 300], "is too long for a file; shorten it"),
     (["evaluate", "{c}", "--data", "nothing"], "nothing"),
     (["train", "--data", "walks", "--out", "{c}"], "already holds a run"),
     (["train", "--data", "walks", "--out", "{t}", "--set", "widht=8"], "unknown key 'widht'"),

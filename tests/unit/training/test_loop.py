@@ -259,6 +259,14 @@ def test_a_device_that_is_not_there_is_refused():
         resolve_device("cuda:99")
 
 
+@pytest.mark.parametrize("name", ["tpu", "", "meta", "cuda:", "cuda:²", "cuda:1x", "9" * 5000])
+def test_what_no_device_is_called_is_one_sentence_wherever_it_is_said(name: str):
+    says = r"^device must be auto, cpu, cuda or cuda:N, not '.{0,40}'\.$"
+    for said in (lambda: resolve_device(name), lambda: TrainConfig(device=name)):
+        with pytest.raises(FameError, match=says):
+            said()
+
+
 def test_precision_follows_the_device_unless_it_is_given():
     assert resolve_precision("auto", CPU) is torch.float32
     assert resolve_precision("auto", torch.device("cuda")) is torch.bfloat16
