@@ -48,7 +48,7 @@ _STAGE = st.components.v2.component(
 KEY = "stage"
 FIRST = "stage-first"  # the class of what stands in for the stage, and the mark that it has stood
 _CLICKS = 6  # shown; older ones are counted
-_OWN_ROWS = {1: 10, 2: 10, 3: 4, 4: 3}  # of each head's list, by the number of heads; else none
+_OWN_ROWS = {1: 10, 2: 10, 3: 4, 4: 1}  # of each head's list, by the number of heads; else none
 _LEAST_SHOWN = 0.16  # a narrower expert has room for its number alone
 
 
@@ -315,7 +315,7 @@ class _Stage:
             serves = self._serves(head, expert)
             # A name that has nothing to do with this history would only puzzle.
             fitting = [value_name(value) for value in serves if _split(value) in self.clicked]
-            wide = share >= _LEAST_SHOWN * (2 if self.many else 1)
+            wide = share >= _LEAST_SHOWN and not self.many
             told = (fitting or [f"Expert {expert + 1}"])[0] if wide else str(expert + 1)
             hint = f"{expert_name(expert, serves, head=name)}: {percent(share)} of {name}"
             mix = round(62 - 40 * expert / (len(shares) - 1))

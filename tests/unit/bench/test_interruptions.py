@@ -37,7 +37,7 @@ needs_disks = pytest.mark.skipif(not may_mount(), reason="only who may mount a d
 @pytest.mark.parametrize("kind", STOPPED)
 def test_stopped_work_loses_nothing_and_can_be_done_again(kind: str) -> None:
     """Other seeds than those of the command: `bench faults` tries more."""
-    many = 3
+    many = 2
     report = bench_faults(scale=many / faults.FEWER[kind], seed=26, only=[kind])
     if kind in report.missing:
         pytest.skip(report.missing[kind])
