@@ -186,14 +186,10 @@ def kills(folder: Path) -> Callable[[random.Random], None]:
     undisturbed = _Undisturbed(folder)
 
     def try_one(rng: random.Random) -> None:
-        name = rng.choice(list(WORKS))
-        with _place(folder / "here") as here:
-            WORKS[name].before(here)
-            may_see = {WORKS[name].seen(here), undisturbed.seen(name)}
+        with _begun(rng, folder, undisturbed) as (name, here):
             for _ in range(rng.choice([1, 1, 2])):
                 _killed(name, here, rng.uniform(0, 1.2 * undisturbed.seconds(name)))
-                _hold_seen(name, here, may_see)
-            _hold_whole(name, here, undisturbed)
+                _hold_seen(name, here, undisturbed)
 
     return try_one
 
@@ -204,17 +200,13 @@ def full_disks(folder: Path) -> Callable[[random.Random], None]:
     undisturbed = _Undisturbed(folder)
 
     def try_one(rng: random.Random) -> None:
-        name = rng.choice(list(WORKS))
-        with _disk(folder / "disk") as disk, _place(disk / "here") as here:
-            WORKS[name].before(here)
-            may_see = {WORKS[name].seen(here), undisturbed.seen(name)}
+        with _disk(folder / "disk") as disk, _begun(rng, disk, undisturbed) as (name, here):
             taken, need = _bytes_on(disk), undisturbed.bytes(name)
             room = _PAGE * rng.randrange(1, max(2, need // _PAGE))  # 0 bytes would be no limit
             _remount(disk, f"size={taken + room}")
             refused = _done(name, here)
-            _hold_seen(name, here, may_see)
+            _hold_seen(name, here, undisturbed)
             _remount(disk, f"size={_ROOM}")
-            _hold_whole(name, here, undisturbed)
         if refused is not None:
             raise refused
 
@@ -227,9 +219,7 @@ def read_only(folder: Path) -> Callable[[random.Random], None]:
     undisturbed = _Undisturbed(folder)
 
     def try_one(rng: random.Random) -> None:
-        name = rng.choice(list(WORKS))
-        with _disk(folder / "disk") as disk, _place(disk / "here") as here:
-            WORKS[name].before(here)
+        with _disk(folder / "disk") as disk, _begun(rng, disk, undisturbed) as (name, here):
             if rng.random() < 0.5:
                 _killed(name, here, rng.uniform(0, undisturbed.seconds(name)))
             before = _contents(here)
@@ -237,7 +227,6 @@ def read_only(folder: Path) -> Callable[[random.Random], None]:
             refused = _done(name, here)
             hold(_contents(here), before, "files of a folder that cannot be written, and before")
             _remount(disk, "rw")
-            _hold_whole(name, here, undisturbed)
         if refused is not None:
             raise refused
 
@@ -249,9 +238,10 @@ class _Undisturbed:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder / "undisturbed"
-        self._kept: dict[str, tuple[str, dict[str, Any], float, int]] = {}
+        self._kept: dict[str, tuple[set[str], dict[str, Any], float, int]] = {}
 
-    def seen(self, name: str) -> str:
+    def seen(self, name: str) -> set[str]:
+        """What can be read before it and after it."""
         return self._of(name)[0]
 
     def result(self, name: str) -> dict[str, Any]:
@@ -263,16 +253,17 @@ class _Undisturbed:
     def bytes(self, name: str) -> int:
         return self._of(name)[3]
 
-    def _of(self, name: str) -> tuple[str, dict[str, Any], float, int]:
+    def _of(self, name: str) -> tuple[set[str], dict[str, Any], float, int]:
         if name not in self._kept:
             with _place(self._folder) as here:
                 WORKS[name].before(here)
-                before, started = _bytes_in(here), time.perf_counter()
+                first, before = WORKS[name].seen(here), _bytes_in(here)
+                started = time.perf_counter()
                 if (refused := _done(name, here)) is not None:
                     raise refused
                 seconds = time.perf_counter() - started
                 self._kept[name] = (
-                    WORKS[name].seen(here),
+                    {first, WORKS[name].seen(here)},
                     WORKS[name].result(here),
                     seconds,
                     _bytes_in(here) - before,
@@ -280,14 +271,25 @@ class _Undisturbed:
         return self._kept[name]
 
 
-def _hold_seen(name: str, here: Path, may_see: set[str]) -> None:
+@contextmanager
+def _begun(
+    rng: random.Random, folder: Path, undisturbed: _Undisturbed
+) -> Iterator[tuple[str, Path]]:
+    """Some work and its place, to be stopped in the block; afterwards it is done to its end."""
+    name = rng.choice(list(WORKS))
+    with _place(folder / "here") as here:
+        WORKS[name].before(here)
+        yield name, here
+        _hold_whole(name, here, undisturbed)
+
+
+def _hold_seen(name: str, here: Path, undisturbed: _Undisturbed) -> None:
     seen = WORKS[name].seen(here)
-    if seen not in may_see:
+    if seen not in undisturbed.seen(name):
         raise Silent(f"{name}: {seen} is there, neither what was before nor what was to come")
 
 
 def _hold_whole(name: str, here: Path, undisturbed: _Undisturbed) -> None:
-    """Does the work once more, to its end."""
     if (refused := _done(name, here)) is not None:
         raise RuntimeError(f"{name}: once more it was refused: {refused}")
     result = WORKS[name].result(here)
