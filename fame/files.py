@@ -166,13 +166,12 @@ def drop_unfinished(path: Path) -> None:
 def replacing_folder(path: Path) -> Iterator[Path]:
     """Gives a new folder beside ``path``; on success it is renamed to ``path``.
 
-    Whatever stops the block leaves the old folder as it was. Only for whoever holds a lock on it:
-    what others left goes first (:func:`mend_folder`).
+    Whatever stops the block leaves the old folder as it was; what a kill leaves,
+    :func:`mend_folder` puts right.
 
     Raises:
         OSError: where the disk refuses it.
     """
-    mend_folder(path)
     with tempfile.TemporaryDirectory(
         dir=path.parent, prefix=f".{path.name}.", suffix=_UNFINISHED
     ) as temporary:

@@ -137,10 +137,6 @@ def _files_of_clicks(folder: Path) -> None:
     (folder / "items.csv").write_text("item_id,title,kind\n" + "".join(kinds))
 
 
-def _nothing_imported(folder: Path) -> None:
-    _files_of_clicks(folder)
-
-
 def _older_imported(folder: Path) -> None:
     _files_of_clicks(folder)
     import_file(folder / "older.csv", "mine", folder / "items.csv")
@@ -172,7 +168,7 @@ def _files(folder: Path) -> list[str]:
 
 WORKS: dict[str, Work] = {
     "training": Work(lambda folder: None, _train, _last_epoch, _of_run),
-    "import": Work(_nothing_imported, _import, _set, _of_set),
+    "import": Work(_files_of_clicks, _import, _set, _of_set),
     "import in place of another": Work(_older_imported, _import, _set, _of_set),
     "append": Work(_older_imported, _append, _set, _of_set),
 }

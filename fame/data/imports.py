@@ -801,6 +801,7 @@ def _keep(made: _Made, *, lock: bool = True) -> None:
         with ExitStack() as stack:
             if lock:
                 stack.enter_context(_held(name))
+            mend_folder(home / name)
             folder = stack.enter_context(replacing_folder(home / name))
             pq.write_table(histories, folder / "interactions.parquet")
             pq.write_table(rows, folder / _ROWS)

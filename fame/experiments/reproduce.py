@@ -5,9 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
-import tempfile
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +32,7 @@ from fame.experiments.model_card import render_card
 from fame.experiments.origin import code_commit, origin
 from fame.experiments.results import DataKey, Results, RunKey, paired_comparison, run_settings
 from fame.experiments.variants import Variant
-from fame.files import check_folder, file_hash, telling_of, write_text
+from fame.files import check_folder, file_hash, replacing_folder, telling_of, write_text
 from fame.metrics import FIGURES, summarise_ranks
 from fame.opening import OPENING
 from fame.projection import PROJECTION, project, write_projection
@@ -273,27 +271,19 @@ def ship(dataset: Dataset, row: Row, results: Results, out: Path) -> int:
             f"--data {dataset.interactions.name} --seed {seed} --out {out}`."
         )
     _check_shipped_alone(out)
-    with ExitStack() as stack:
-        with telling_of(out):
-            out.parent.mkdir(parents=True, exist_ok=True)
-            beside = tempfile.TemporaryDirectory(dir=out.parent, prefix=".ship-")
-            folder = Path(stack.enter_context(beside))
-            new = folder / "new"
-            new.mkdir()
+    with telling_of(out):
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with replacing_folder(out) as new:
             for name in names:
                 shutil.copy2(run / name, new / name)
             if (run / HISTORY).is_file():  # its curves; no figure of the checkpoint depends on them
                 shutil.copy2(run / HISTORY, new / HISTORY)
-        checkpoint = load_checkpoint(new)
-        drawn = project(checkpoint.model, checkpoint.items["item_id"].tolist())
-        write_projection(new, drawn, checkpoint.weights_hash)
-        card = render_card(dataclasses.replace(load_checkpoint(new), path=out))
-        write_text(new / CARD, card)
-        _check_shipped_alone(out)  # it may have got something meanwhile
-        with telling_of(out):
-            if out.exists():
-                out.rename(folder / "former")
-            new.rename(out)
+            checkpoint = load_checkpoint(new)
+            drawn = project(checkpoint.model, checkpoint.items["item_id"].tolist())
+            write_projection(new, drawn, checkpoint.weights_hash)
+            card = render_card(dataclasses.replace(load_checkpoint(new), path=out))
+            write_text(new / CARD, card)
+            _check_shipped_alone(out)  # it may have got something meanwhile
     return seed
 
 
