@@ -46,7 +46,8 @@ _HEADS_LOSS = 0.5
 _VALUES_OF_AN_ITEM, _ITEMS_OF_A_VALUE = 3, 10
 _PEAK = "peak_"
 _LEAST_STEPS = 10  # timed, however small the budget is
-# A CPU is warm after a few steps; a GPU may still compile kernels for new lengths.
+# A CPU is warm after a few steps; a GPU may still compile kernels for new lengths. At most two
+# repeats' time.
 _WARM_UP_SECONDS = {"cpu": 3.0, "cuda": 30.0}
 
 
@@ -141,11 +142,13 @@ class _Contender:
     flops: float
 
 
-def _contenders(work: Work, device: torch.device) -> tuple[dict[str, _Contender], dict[str, str]]:
+def _contenders(
+    work: Work, device: torch.device, budget: float
+) -> tuple[dict[str, _Contender], dict[str, str]]:
     """All contenders by name, and why those are missing that this device cannot run."""
     precision = resolve_precision(work.training.precision, device)
     lengths, items, width = work.window_lengths, work.data.num_items, work.model.width
-    warm_up = {"seconds": _WARM_UP_SECONDS[device.type]}
+    warm_up = {"seconds": min(_WARM_UP_SECONDS[device.type], 2 * budget)}
     positions, steps = int(lengths.sum()), math.ceil(len(lengths) / work.training.batch_size)
 
     def training(
@@ -223,7 +226,7 @@ def bench_train(
     """
     names = chosen(only, CONTENDERS)
     device = resolve_device(work.training.device)
-    possible, missing = _contenders(work, device)
+    possible, missing = _contenders(work, device, budget)
     contenders = {name: possible[name] for name in names if name in possible}
     report = Report("Training: an epoch with every target once, validation not counted")
     report.missing = {name: why for name, why in missing.items() if name in names}
