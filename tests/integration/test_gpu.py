@@ -103,4 +103,6 @@ def test_a_compiled_model_has_the_loss_of_a_plain_one(samples, caplog) -> None:
         torch.testing.assert_close(
             compiled(items, real, real % 100), plain(items, real, real % 100), rtol=1e-4, atol=1e-4
         )
-    assert not caplog.records, "it fell back to the plain model"
+    # PyTorch itself logs every step of compiling.
+    ours = [record for record in caplog.records if record.name.startswith("fame")]
+    assert not ours, "it fell back to the plain model"
