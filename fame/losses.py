@@ -7,7 +7,7 @@ Shapes: ``N`` targets · ``D`` width · ``V`` items (here without the padding) �
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -40,10 +40,8 @@ class _LinearCrossEntropy(torch.autograd.Function):
     """Computes loss and both gradients chunk by chunk in the forward pass.
 
     The gradient of a chunk needs nothing but the chunk's own softmax, so it is taken while the
-    logits are still in the cache, and they are never computed twice or stored. What is left per
-    logit is three products, one exponential and one sum: the softmax is never divided through
-    (its total scales a query or a gradient of width D instead), and smoothing, which adds the same
-    to every logit, is a correction of rank one.
+    logits are still in the cache, and they are never computed twice or stored. Smoothing, which
+    adds the same to every logit, is a correction of rank one.
     """
 
     @staticmethod
@@ -52,8 +50,9 @@ class _LinearCrossEntropy(torch.autograd.Function):
     ) -> Tensor:
         dtype = _type_of_products(query_ND)
         query, table = query_ND.to(dtype), table_VD.to(dtype)
+        given = query, table, target_N, 1 - smoothing, chunk
         log_total_N1, positive_logit_N1, grad_query, grad_table = _shifted_where_needed(
-            partial(_sweep, query, table, target_N, 1 - smoothing, chunk), query_ND.device
+            partial(_sweep, *given), partial(_sweep_softmax, *given), query_ND.device
         )
         # Sums over positions are taken in double precision: they cost nothing there.
         loss = (log_total_N1 - (1 - smoothing) * positive_logit_N1).sum(dtype=torch.float64)
@@ -98,18 +97,18 @@ class _SampledCrossEntropy(torch.autograd.Function):
         dtype = _type_of_products(query_ND)
         given = query_ND, positive_ND, negative_MD
         query, positive, negatives = (rows.to(dtype) for rows in given)
+        sweep = partial(
+            _sweep_negatives,
+            query,
+            positive,
+            negatives,
+            target_N,
+            negative_M,
+            importance_weight,
+            chunk,
+        )
         log_total_N1, positive_logit_N1, *gradients = _shifted_where_needed(
-            partial(
-                _sweep_negatives,
-                query,
-                positive,
-                negatives,
-                target_N,
-                negative_M,
-                importance_weight,
-                chunk,
-            ),
-            query_ND.device,
+            partial(sweep, False), partial(sweep, True), query_ND.device
         )
         N = max(len(query), 1)
         ctx.save_for_backward(
@@ -134,7 +133,9 @@ def _type_of_products(query_ND: Tensor) -> torch.dtype:
 
 
 def _shifted_where_needed(
-    sweep: Callable[[bool], tuple[Tensor, ...]], device: torch.device
+    unshifted: Callable[[], tuple[Tensor, ...]],
+    shifted: Callable[[], tuple[Tensor, ...]],
+    device: torch.device,
 ) -> tuple[Tensor, ...]:
     """A sweep whose first result are the logs of all totals, with a shift or without.
 
@@ -142,58 +143,95 @@ def _shifted_where_needed(
     a CPU, where a look at the totals waits for nothing, it is left out at first.
     """
     if device.type == "cpu":
-        swept = sweep(False)
+        swept = unshifted()
         if _safe(swept[0]):
             return swept
-    return sweep(True)
+    return shifted()
 
 
 def _sweep(
-    query_ND: Tensor,
-    table_VD: Tensor,
-    target_N: Tensor,
-    target_share: float,
-    chunk: int,
-    shift: bool,
+    query_ND: Tensor, table_VD: Tensor, target_N: Tensor, target_share: float, chunk: int
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """All chunks once.
+    """All chunks once, without a shift.
+
+    What is done per logit is three products, one exponential and one sum: the softmax is never
+    divided through (its total scales a query or a gradient of width D instead).
 
     Args:
         target_share: Share of the target, 1 less the smoothing.
-        shift: Whether the maximum of a row is subtracted before its exponentials.
 
     Returns:
         Log-sum-exp of the logits ``(N, 1)``, the target's logit ``(N, 1)``, and, summed over
         positions, the gradients of ``log-sum-exp - target_share * target's logit`` for queries
         ``(N, D)`` and table ``(V, D)``; all in float32 at least.
     """
-    N, V = len(query_ND), len(table_VD)
-    precise = torch.promote_types(query_ND.dtype, torch.float32)
-    log_total, positive_logit = query_ND.new_empty((2, N, 1), dtype=precise)
-    grad_query = torch.empty_like(query_ND, dtype=precise)
-    grad_table = torch.zeros_like(table_VD, dtype=precise)
-    buffer = query_ND.new_empty((min(chunk, N), V))
-    for begin in range(0, N, chunk):
-        rows = slice(begin, begin + chunk)
-        query, target = query_ND[rows], target_N[rows, None]
+    log_total, positive_logit, grad_query, grad_table = _results(query_ND, table_VD)
+    buffer = query_ND.new_empty((min(chunk, len(query_ND)), len(table_VD)))
+    for rows, query, target in _chunks(query_ND, target_N, chunk):
         logits = torch.mm(query, table_VD.T, out=buffer[: len(query)])
         positive_logit[rows] = logits.gather(1, target)
-        mass = logits.to(precise)
-        peak = mass.amax(1, keepdim=True) if shift else None
-        if peak is not None:
-            mass.sub_(peak)
+        mass = logits.to(log_total.dtype)
         total = mass.exp_().sum(1, keepdim=True)
-        log_total[rows] = total.log() if peak is None else total.log() + peak
+        log_total[rows] = total.log()
         # The gradient for the logits, times the total, which is taken off again in width D.
         mass.scatter_add_(1, target, -target_share * total)
         mass = mass.to(query.dtype)
         torch.div(mass @ table_VD, total, out=grad_query[rows])
-        share_query = (query / total).to(query.dtype)
-        if precise == query.dtype:
-            grad_table.addmm_(mass.T, share_query)
-        else:
-            grad_table += mass.T @ share_query
+        _add_product(grad_table, mass, (query / total).to(query.dtype))
     return log_total, positive_logit, grad_query, grad_table
+
+
+def _sweep_softmax(
+    query_ND: Tensor, table_VD: Tensor, target_N: Tensor, target_share: float, chunk: int
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The same for logits of any size, and for a GPU, on which passes over the logits are the cost.
+
+    PyTorch's softmax shifts, exponentiates, sums and divides while it holds a row, and computes in
+    float32 what it writes in half precision. The log of a row's total is its largest logit less the
+    log of the largest share: the rounding of that share, 1/512 at most, is less than that of a
+    logit. What the target's share is short of 1 is what the others have together, because a share
+    near 1 is rounded to 1.
+    """
+    log_total, positive_logit, grad_query, grad_table = _results(query_ND, table_VD)
+    buffers = query_ND.new_empty((2, min(chunk, len(query_ND)), len(table_VD)))
+    for rows, query, target in _chunks(query_ND, target_N, chunk):
+        logits, share = buffers[:, : len(query)]
+        torch.mm(query, table_VD.T, out=logits)
+        torch.softmax(logits, 1, out=share)
+        positive_logit[rows] = logits.gather(1, target)
+        largest = share.amax(1, keepdim=True).to(log_total.dtype)
+        log_total[rows] = logits.amax(1, keepdim=True) - largest.log()
+        share.scatter_(1, target, 0)
+        others = share.sum(1, keepdim=True, dtype=log_total.dtype)
+        share.scatter_(1, target, (1 - target_share - others).to(share.dtype))
+        grad_query[rows] = share @ table_VD
+        _add_product(grad_table, share, query)
+    return log_total, positive_logit, grad_query, grad_table
+
+
+def _results(query_ND: Tensor, table_VD: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Places for what :func:`_sweep` returns."""
+    precise = torch.promote_types(query_ND.dtype, torch.float32)
+    log_total_N1, positive_logit_N1 = query_ND.new_empty((2, len(query_ND), 1), dtype=precise)
+    grad_query_ND = torch.empty_like(query_ND, dtype=precise)
+    return log_total_N1, positive_logit_N1, grad_query_ND, torch.zeros_like(table_VD, dtype=precise)
+
+
+def _chunks(
+    query_ND: Tensor, target_N: Tensor, chunk: int
+) -> Iterator[tuple[slice, Tensor, Tensor]]:
+    """Which rows, their queries and their targets ``(rows, 1)``, chunk by chunk."""
+    for begin in range(0, len(query_ND), chunk):
+        rows = slice(begin, begin + chunk)
+        yield rows, query_ND[rows], target_N[rows, None]
+
+
+def _add_product(grad_table_VD: Tensor, mass_NV: Tensor, query_ND: Tensor) -> None:
+    """Adds ``mass.T @ query``, in the precision of the sum where that is the factors' own."""
+    if grad_table_VD.dtype == query_ND.dtype:
+        grad_table_VD.addmm_(mass_NV.T, query_ND)
+    else:
+        grad_table_VD += mass_NV.T @ query_ND
 
 
 def _sweep_negatives(

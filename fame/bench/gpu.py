@@ -44,7 +44,8 @@ _SHARE = {  # of the time, at most; what one leaves goes to the steps that follo
     "loss": 0.3,
     "compiled": 0.35,
 }
-# By default this bench tries every size of chunk, each in a process of its own: too many starts here.
+_EPOCHS = ("fame", "fame_heads_loss", "fame_values", "sasrec")
+# Not every size of chunk: each is measured in a process of its own, and starts take time.
 _LOSSES = ("ours", "plain", "torch", "liger")
 
 
@@ -72,7 +73,7 @@ def bench_gpu(
     with TemporaryDirectory(prefix="fame-bench-gpu-") as folder:
         work: dict[str, Callable[[float], dict[str, Any]]] = {
             "tests": lambda limit: _tests(found, limit),
-            "epoch": lambda limit: _epoch(found, scale, limit, ("fame", "fame_values", "sasrec")),
+            "epoch": lambda limit: _epoch(found, scale, limit, _EPOCHS),
             "training": lambda limit: _training(device, Path(folder), scale, limit),
             "loss": lambda limit: _loss(found, scale, limit),
             "compiled": lambda limit: _compiled(found, scale, limit),
@@ -153,10 +154,10 @@ def _epoch(
 
 
 def _compiled(device: torch.device, scale: float, limit: float) -> dict[str, Any]:
-    """FAME's epoch once more, compiled."""
+    """The epochs of the models to be compared once more, compiled."""
     if device.type != "cuda":
         raise FameError("compiled training is tried on a CUDA device alone")
-    return _epoch(device, scale, limit, ("fame",), "compile=on")
+    return _epoch(device, scale, limit, ("fame", "sasrec"), "compile=on")
 
 
 def _loss(device: torch.device, scale: float, limit: float) -> dict[str, Any]:
@@ -171,7 +172,7 @@ def _training(device: str, folder: Path, scale: float, limit: float) -> dict[str
     home = {"XDG_CACHE_HOME": str(folder / "cache"), "FAME_DATA": ""}
     deadline = time.monotonic() + limit
     clicks, out = folder / "clicks.parquet", folder / "run"
-    users, items = max(200, round(8000 * scale)), max(100, round(2000 * scale))
+    users, items = max(200, round(4000 * scale)), max(100, round(2000 * scale))
 
     def fame(*arguments: str) -> str:
         return _run(["-m", "fame", *arguments], deadline - time.monotonic(), environment=home)
@@ -180,8 +181,9 @@ def _training(device: str, folder: Path, scale: float, limit: float) -> dict[str
     fame("data", "generate", "facets", *made, "--out", str(clicks))
     catalogue = next(path for path in folder.glob("clicks*") if path != clicks)
     fame("data", "import", str(clicks), "--items", str(catalogue), "--name", "made-up")
-    common = ("--data", "made-up", "--out", str(out), "--device", device, "--no-facets")
-    epochs = 4
+    which = ("--data", "made-up", "--out", str(out), "--device", device)
+    common = (*which, "--no-facets", "--no-projection")
+    epochs = 3
     _stop_after_an_epoch(
         ["-m", "fame", "train", *common, "--epochs", str(epochs)],
         out,

@@ -24,6 +24,7 @@ class Process:
 
     Calling it does the work once and returns its figures, with ``cores_busy``, the mean number of
     cores that the process had meanwhile, and ``peak_memory_bytes``, the most it has held so far.
+    Before that it has to be made :meth:`ready`.
 
     Args:
         make: A function of this package that builds the work, or ``(python, file, name)`` for one
@@ -36,8 +37,9 @@ class Process:
         first: What the first call answered.
 
     Raises:
-        NotMeasured: where the process dies or runs out of memory, or another Python's work fails.
-        FameError: where it says that the input is bad.
+        NotMeasured: by a call, where the process dies or runs out of memory, or another Python's
+            work fails.
+        FameError: by a call, where it says that the input is bad.
     """
 
     def __init__(
@@ -62,12 +64,20 @@ class Process:
             start_new_session=True,  # Ctrl-C is for the one who asked; that one closes this
             env=_foreign_environment() if self._foreign else None,
         )
+        self._arguments, self._warm_up = arguments, warm_up
+        self.ready_bytes = 0
+        self.first: dict[str, Any] = {}
+
+    def ready(self) -> Process:
+        """Has the work built, and done once where it wants to warm up; ends where that fails."""
         try:
-            self.ready_bytes: int = self._ask(arguments)["peak_memory_bytes"]
-            self.first = {} if warm_up is None else self._ask(warm_up)
+            self.ready_bytes = self._ask(self._arguments)["peak_memory_bytes"]
+            if self._warm_up is not None:
+                self.first = self._ask(self._warm_up)
         except BaseException:
             self.close()
             raise
+        return self
 
     def __call__(self, **arguments: Any) -> dict[str, Any]:
         return self._ask(arguments)
@@ -104,20 +114,31 @@ def start_all(
     missing: dict[str, str],
     say: Say,
 ) -> dict[str, Process]:
-    """Starts the processes one after the other; the stack ends them.
+    """Starts the processes together, and makes them ready one after the other; the stack ends them.
+
+    To import what it needs takes a process longer than much of what it measures.
 
     Args:
         missing: Gets the reason of every one that could not be started.
     """
-    running = {}
-    for name, start in starts.items():
+    running: dict[str, Process] = {}
+
+    def begin(name: str) -> None:
+        running[name] = starts[name]()
+        stack.callback(running[name].close)
+
+    def make_ready(name: str) -> None:
         say(f"Preparing {name}")
-        try:
-            running[name] = start()
-        except NotMeasured as reason:
-            missing[name] = str(reason)
-        else:
-            stack.callback(running[name].close)
+        running[name].ready()
+
+    for work in (begin, make_ready):
+        for name in starts:
+            try:
+                if name not in missing:
+                    work(name)
+            except NotMeasured as reason:
+                missing[name] = str(reason)
+                running.pop(name, None)
     return running
 
 

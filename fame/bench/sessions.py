@@ -68,7 +68,7 @@ def _measured(checkpoint: Checkpoint, sessions: int, seconds: float, say: Say) -
         "people": [address_of(checkpoint, history) for history in drawn],
     }
     say(f"{sessions} people on {path.name} for {seconds:g} s")
-    crowd = Process((sys.executable, str(_CROWD), "Crowd"), arguments)
+    crowd = Process((sys.executable, str(_CROWD), "Crowd"), arguments).ready()
     try:
         found = crowd(seconds=seconds, least=PAUSE[0], most=PAUSE[1])
     finally:

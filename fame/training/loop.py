@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, cast
@@ -191,6 +191,22 @@ def ignore(event: object) -> None:
     """What is done about an event where nobody asked to hear of it."""
 
 
+@contextmanager
+def no_kernel_by_width() -> Iterator[None]:
+    """Leaves cuDNN's attention out of the kernels to choose from, for the block.
+
+    It is planned anew for every width of a batch, which takes as long as several steps, and saves a
+    hundredth of a step thereafter. PyTorch's own kernels take any width.
+    """
+    before = torch.backends.cuda.cudnn_sdp_enabled()
+    torch.backends.cuda.enable_cudnn_sdp(False)
+    try:
+        yield
+    finally:
+        torch.backends.cuda.enable_cudnn_sdp(before)
+
+
+@no_kernel_by_width()
 def fit(
     state: TrainState,
     data: Interactions,

@@ -112,10 +112,13 @@ def memory_need(
     samples = -(-min(train_config.batch_size, len(windows)) // processes)
     positions, targets = samples * T, samples * (1 if windows.last_only else T)
     passing = max(block.passing for block in costs_of(model_config).blocks)
-    # Autocast keeps two thirds of them in its own precision, and logits in both.
-    value, logit = (4, 4) if precision == torch.float32 else (8 / 3, 8)
+    # Autocast keeps two thirds of them in its own precision.
+    value = 4 if precision == torch.float32 else 8 / 3
     heads_too = ranking_heads(model_config) > 1 and train_config.head_loss_weight > 0
     on_cpu = device.type == "cpu"
+    # On a GPU logits and shares, in the precision of products; else logits alone, and where that is
+    # lower in float32 too.
+    logit = 4 if precision == torch.float32 else 8
     if train_config.negatives:
         logits = (
             logit * min(chunk_rows(device.type, negatives=True), targets) * train_config.negatives
@@ -125,6 +128,8 @@ def memory_need(
         logits += (4 + 2 * heads_too) * 4 * targets * D
         tables = 1
     else:
+        if not on_cpu:
+            logit = 2 * precision.itemsize
         logits = logit * min(chunk_rows(device.type), targets) * num_items
         # As it is learnt and as it is ranked; each as it is, as the heads see it, and its gradient.
         tables = (1 if model_config.score == "dot" else 2) * (3 if heads_too else 1)

@@ -49,7 +49,7 @@ def file(tmp_path: Path) -> str:
 
 
 def foreign(file: str, **arguments) -> Process:
-    return Process((sys.executable, file, "work"), arguments)
+    return Process((sys.executable, file, "work"), arguments).ready()
 
 
 def test_it_answers_call_by_call_with_its_own_memory(file: str) -> None:
@@ -67,7 +67,7 @@ def test_it_answers_call_by_call_with_its_own_memory(file: str) -> None:
 
 
 def test_a_warm_up_is_a_call_that_does_not_count(file: str) -> None:
-    process = Process((sys.executable, file, "work"), {"megabytes": 1}, warm_up={})
+    process = Process((sys.executable, file, "work"), {"megabytes": 1}, warm_up={}).ready()
     assert process.first["held"] == 1 and process()["held"] == 2
     process.close()
 
@@ -96,17 +96,24 @@ def test_a_fault_of_ours_keeps_its_traceback() -> None:
     with pytest.raises(
         RuntimeError, match=r"Traceback[\s\S]*unexpected keyword argument 'nothing'"
     ):
-        Process(start_all, {"nothing": 1})
+        Process(start_all, {"nothing": 1}).ready()
 
 
 def test_those_that_start_run_and_the_others_have_their_reason(file: str) -> None:
     missing: dict[str, str] = {}
-    starts = {
-        "good": partial(foreign, file, megabytes=1),
-        "bad": partial(foreign, "nowhere.py", megabytes=1),
-    }
+
+    def never() -> Process:
+        raise NotMeasured("it has no desk")
+
+    def of(path: str) -> partial[Process]:
+        return partial(Process, (sys.executable, path, "work"), {"megabytes": 1})
+
+    starts = {"good": of(file), "bad": of("nowhere.py"), "never": never}
+    said: list[str] = []
     with ExitStack() as stack:
-        running = start_all(starts, stack, missing, lambda text: None)
+        running = start_all(starts, stack, missing, said.append)
         assert list(running) == ["good"] and "nowhere.py" in missing["bad"]
+        assert missing["never"] == "it has no desk"
+        assert said == ["Preparing good", "Preparing bad"]
     with pytest.raises((NotMeasured, ValueError)):
         running["good"]()  # the stack has ended it
