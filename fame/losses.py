@@ -309,7 +309,7 @@ def linear_cross_entropy(
     positions, 12,101 items, width 64; medians, as multiples of this one's time and of the memory it
     adds): PyTorch's own chunked ``F.linear_cross_entropy`` 1.3 and 3 at its best chunk, 5.4 and 2.5
     as it comes; all logits at once 2.8 and 6; for the heads' loss 1.4 and 3, 8 and 3, 4 and 10. On
-    a GPU neither that nor Liger's kernel has been measured, so the same code runs there.
+    a GPU neither that nor Liger's kernel has been measured.
 
     Args:
         query_ND: One query a position.

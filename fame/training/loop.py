@@ -195,8 +195,9 @@ def ignore(event: object) -> None:
 def no_kernel_by_width() -> Iterator[None]:
     """Leaves cuDNN's attention out of the kernels to choose from, for the block.
 
-    It is planned anew for every width of a batch, which takes as long as several steps, and saves a
-    hundredth of a step thereafter. PyTorch's own kernels take any width.
+    It is planned anew for every width of a batch: on an H200 the first batches of MovieLens 20M's
+    shape took ten times as long as later ones. PyTorch's own kernels take any width, and 1.3 ms
+    where cuDNN's take 1.1 (256 windows of 200, 16 experts).
     """
     before = torch.backends.cuda.cudnn_sdp_enabled()
     torch.backends.cuda.enable_cudnn_sdp(False)

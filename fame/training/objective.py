@@ -244,7 +244,8 @@ class Objective(nn.Module):
     first batches of FAME on Beauty cost 45 s of one core, and then a step (windows, the whole
     catalogue) takes as long as before (0.19 s against 0.20 s), since most of it is the loss. One
     graph serves batches of all widths but 1, because the width is left open (``dynamic=True``);
-    closed, it would cost as much again for every width. On a GPU it has not been measured.
+    closed, it would cost as much again for every width. On a GPU its loss is the plain one's (seen
+    on an H200); how fast it is there has not been measured.
 
     Args:
         attributes: What the catalogue says of the items, for terms that ask; by default nothing.

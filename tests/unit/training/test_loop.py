@@ -101,6 +101,14 @@ def windows_of(epoch: list) -> list:
     return sorted([item for item in row if item] for batch in epoch for row in batch)
 
 
+def test_no_attention_that_is_planned_by_width_while_it_trains(cyclic):
+    allowed: list[bool] = []
+    assert torch.backends.cuda.cudnn_sdp_enabled()
+    trained(cyclic, on_step=lambda step: allowed.append(torch.backends.cuda.cudnn_sdp_enabled()))
+    assert allowed and not any(allowed)
+    assert torch.backends.cuda.cudnn_sdp_enabled()
+
+
 def test_every_epoch_reads_every_target_once_in_batches_of_the_size_asked_for():
     data = uneven_people()
     train = dataclasses.replace(TRAIN, batch_size=7)  # no divisor of the number of windows
