@@ -39,6 +39,10 @@ from text import for_html
 
 _ASSETS = Path(__file__).resolve().parents[1] / "assets"
 _CSS = (_ASSETS / "stage.css").read_text(encoding="utf-8")
+# Attributes of the markup that change nothing of its look.
+_UNSEEN = re.compile(
+    r' (?:(?:data-[a-z-]+|title|role|aria-(?!pressed="true")[a-z-]+)="[^"]*"|type="button")'
+)
 _STAGE = st.components.v2.component(
     "fame-stage",
     css=_CSS,
@@ -89,15 +93,16 @@ def _stand_in(markup: str) -> None:
     A browser fetches what runs components when it meets the first one, and runs it after all else
     on the page: the list would be there for seconds and nobody could read it. It is Markdown, which
     Streamlit's page has from its start, where it fetches what shows HTML; one line, so that no part
-    of it is read as Markdown. ``stage.js`` takes the text away as it draws; it has classes of its
-    own, so that nothing takes it for the stage.
+    of it is read as Markdown, and no more than is seen, because a browser reads it twice. ``stage.js``
+    takes the text away as it draws; it has classes of its own, so that nothing takes it for the
+    stage.
     """
     place = st.empty()
     if st.session_state.get(FIRST):
         return
     st.session_state[FIRST] = True
     still = markup.replace('<div class="stage', f'<div class="{FIRST}', 1)
-    still = re.sub(r' data-act="[^"]*"', "", still)
+    still = _UNSEEN.sub("", still)
     still = re.sub("<(button|input) ", r"<\1 disabled ", still)
     style = _CSS.replace(".stage", f".{FIRST}")
     style += f" .{FIRST} :disabled {{ opacity: 1 !important; }}"
