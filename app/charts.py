@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -27,7 +27,7 @@ from fame.presentation.palette import (
     head_colour,
     space_colour,
 )
-from fame.presentation.text import percent, points, shortened
+from fame.presentation.text import percent, points, shortened, written
 from text import for_plotly
 
 _FONT = {"size": 14}
@@ -68,6 +68,15 @@ def _figure(
             },
         }
     )
+
+
+# An axis of shares, which writes them as sentences do: Plotly itself leaves out the space.
+SHARES = {"tickformat": ".0%", "labelalias": {f"{i}%": percent(i / 100) for i in range(101)}}
+
+
+def told(values: Iterable[float], number: str) -> list[str]:
+    """Figures as a hover tells them, see :func:`fame.presentation.text.written`."""
+    return [written(value, number) for value in values]
 
 
 def _in_hover(name: str) -> str:
@@ -213,12 +222,13 @@ def share_path(path: pd.DataFrame, names: Sequence[str], colours: Sequence[str])
             | {
                 "x": rows["click"].to_numpy(),
                 "y": rows["share"].to_numpy(),
+                "hovertext": told(rows["share"], ".0%"),
                 "name": for_plotly(name),
                 "customdata": [
                     (for_plotly(row.title, 70), _listed(row.listed)) for row in rows.itertuples()
                 ],
                 "hovertemplate": "After click %{x}: <b>%{customdata[0]}</b><br>"
-                f"{_in_hover(name)} %{{y:.0%}}<br>Then listed first:%{{customdata[1]}}"
+                f"{_in_hover(name)} %{{hovertext}}<br>Then listed first:%{{customdata[1]}}"
                 "<extra></extra>",
             }
         )
@@ -234,7 +244,7 @@ def share_path(path: pd.DataFrame, names: Sequence[str], colours: Sequence[str])
         y={
             "title": _title("Share"),
             "range": [0, 1],
-            "tickformat": ".0%",
+            **SHARES,
             "dtick": 0.5,
             "fixedrange": True,
         },
@@ -301,7 +311,8 @@ def router_squares(
                     for row in rows.itertuples()
                 ],
                 "text": [for_plotly(name) for name in rows["name"]],
-                "hovertemplate": "%{text}: %{customdata[2]:.0%}%{customdata[3]}<extra></extra>",
+                "hovertext": told(rows["share"], ".0%"),
+                "hovertemplate": "%{text}: %{hovertext}%{customdata[3]}<extra></extra>",
             },
         ]
     labels = [shortened(called.head(head), _LONGEST_TICK) for head in range(heads)]
@@ -487,7 +498,8 @@ def attention_bars(attention: pd.DataFrame, colour: str) -> go.Figure:
                 "y": attention["share"].tolist(),
                 "marker": {"color": colour, "line": {"width": 0}},
                 "customdata": [for_plotly(title, 90) for title in attention["title"]],
-                "hovertemplate": "Click %{x}: <b>%{customdata}</b><br>%{y:.0%} of its attention"
+                "hovertext": told(attention["share"], ".0%"),
+                "hovertemplate": "Click %{x}: <b>%{customdata}</b><br>%{hovertext} of its attention"
                 "<extra></extra>",
             }
         ],
@@ -498,7 +510,7 @@ def attention_bars(attention: pd.DataFrame, colour: str) -> go.Figure:
             "showgrid": False,
             "dtick": 1 if len(attention) <= 12 else None,
         },
-        y={"title": _title("Attention"), "tickformat": ".0%", "rangemode": "tozero"},
+        y={"title": _title("Attention"), "rangemode": "tozero"} | SHARES,
         showlegend=False,
     )
 
@@ -511,7 +523,7 @@ def deletion_curves(curve: pd.DataFrame, title: str, *, share: bool) -> go.Figur
         title: What the curves measure.
         share: Whether they are shares of 1.
     """
-    number = ":.0%" if share else ":.2f"
+    number = ".0%" if share else ".2f"
     removed = curve["removed"].tolist()
     traces: list[dict[str, Any]] = []
     if "low" in curve:
@@ -532,10 +544,11 @@ def deletion_curves(curve: pd.DataFrame, title: str, *, share: bool) -> go.Figur
                 "type": "scatter",
                 "x": removed,
                 "y": curve[column].tolist(),
+                "hovertext": told(curve[column], number),
                 "mode": "lines+markers",
                 "name": name,
                 "line": {"color": colour, "width": 2.5, "dash": dash},
-                "hovertemplate": f"{name}: %{{x}} removed, %{{y{number}}}<extra></extra>",
+                "hovertemplate": f"{name}: %{{x}} removed, %{{hovertext}}<extra></extra>",
             }
         )
     return _figure(
@@ -547,7 +560,7 @@ def deletion_curves(curve: pd.DataFrame, title: str, *, share: bool) -> go.Figur
         # Shares have one scale, so that two such charts beside one another can be compared.
         y={
             "title": _title(title),
-            **({"tickformat": ".0%", "range": [0, 1.03]} if share else {"rangemode": "tozero"}),
+            **(SHARES | {"range": [0, 1.03]} if share else {"rangemode": "tozero"}),
         },
         legend=_LEGEND_ABOVE | {"traceorder": "normal"},
     )
@@ -591,7 +604,8 @@ def agreement_dots(agreement: pd.DataFrame, called: HeadNames) -> go.Figure:
                 "line": {"width": 3, "color": NEUTRAL},
                 "color": NEUTRAL,
             },
-            "hovertemplate": "By chance: %{x:.1%}<extra></extra>",
+            "hovertext": told(by_chance["chance"], ".1%"),
+            "hovertemplate": "By chance: %{hovertext}<extra></extra>",
         },
     ]
     by_space = agreement.groupby("space", sort=False)
@@ -608,7 +622,8 @@ def agreement_dots(agreement: pd.DataFrame, called: HeadNames) -> go.Figure:
                 "x": rows["share"].tolist(),
                 "y": (rows["facet"].map(place) + shift).tolist(),
                 "marker": {"size": 15, "color": colour, **hollow},
-                "hovertemplate": f"{_in_hover(name)}: %{{x:.1%}}<extra></extra>",
+                "hovertext": told(rows["share"], ".1%"),
+                "hovertemplate": f"{_in_hover(name)}: %{{hovertext}}<extra></extra>",
             }
         )
     return _figure(
@@ -618,7 +633,7 @@ def agreement_dots(agreement: pd.DataFrame, called: HeadNames) -> go.Figure:
         top=40,
         x={
             "rangemode": "tozero",
-            "tickformat": ".0%",
+            **SHARES,
             "fixedrange": True,
             "title": _title("Share of an item's ten nearest items that agree with it"),
         },

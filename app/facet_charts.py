@@ -11,7 +11,7 @@ from typing import Any, Literal
 import pandas as pd
 import plotly.graph_objects as go
 
-from charts import _BARE, _FONT, _LEGEND_ABOVE, _figure, _title
+from charts import _BARE, _FONT, _LEGEND_ABOVE, SHARES, _figure, _in_hover, _title, told
 from fame.presentation.facet_sentences import CONTROLS
 from fame.presentation.palette import ACCENT, NEUTRAL, head_colour
 from fame.presentation.text import shortened
@@ -86,7 +86,7 @@ def evidence_dots(drawn: pd.DataFrame, axis: str) -> go.Figure:
         top=76,
         x={
             "rangemode": "tozero",
-            "tickformat": ".0%",
+            **SHARES,
             "title": _title(axis),
             "fixedrange": True,
             "zeroline": True,
@@ -127,7 +127,7 @@ def _dots(
 ) -> dict[str, Any]:
     """One entry of the legend: dots with their intervals."""
     mean = rows["mean"].to_numpy()
-    said = for_plotly(name, 60).replace("%", "&#37;")
+    said = _in_hover(shortened(name, 60))
     return {
         "type": "scatter",
         "mode": "markers",
@@ -146,9 +146,10 @@ def _interval(
 
     A figure without an interval has neither.
     """
+    hover = {"hovertext": told(rows["mean"], number)}
     if rows["low"].isna().all():
-        return {"hovertemplate": f"{said}: %{{{axis}:{number}}}<extra></extra>"}
-    return {
+        return hover | {"hovertemplate": f"{said}: %{{hovertext}}<extra></extra>"}
+    return hover | {
         f"error_{axis}": {
             "type": "data",
             "symmetric": False,
@@ -158,9 +159,9 @@ def _interval(
             "thickness": 1.5,
             "width": 4,
         },
-        "customdata": rows[["low", "high"]].to_numpy().tolist(),
-        "hovertemplate": f"{said}: %{{{axis}:{number}}}<br>95 % interval "
-        f"%{{customdata[0]:{number}}} to %{{customdata[1]:{number}}}<extra></extra>",
+        "customdata": list(zip(told(rows["low"], number), told(rows["high"], number), strict=True)),
+        "hovertemplate": f"{said}: %{{hovertext}}<br>95 % interval "
+        "%{customdata[0]} to %{customdata[1]}<extra></extra>",
     }
 
 
@@ -337,7 +338,7 @@ def gate_boxes(gate: pd.DataFrame) -> go.Figure:
             "line": {"color": head_colour(row.head), "width": 2.5},
             "name": for_plotly(label),
             "hoverinfo": "x",
-            "xhoverformat": ".1%",
+            "xhoverformat": SHARES["tickformat"],
         }
         for label, row in zip(map(for_plotly, labels), gate.itertuples(index=False), strict=True)
     ]
@@ -347,7 +348,7 @@ def gate_boxes(gate: pd.DataFrame) -> go.Figure:
         left=34 + round(7.6 * max(map(len, labels))),
         x={
             "range": [0, 1],
-            "tickformat": ".0%",
+            **SHARES,
             "title": _title("Share of the gate"),
             "fixedrange": True,
         },
@@ -377,7 +378,7 @@ def by_cohort(
         colour = NEUTRAL if head < 0 else head_colour(int(head))
         mean = rows["mean"].to_numpy()
         shift = 0.06 * (place - (lines.ngroups - 1) / 2)  # so that intervals do not hide each other
-        said = for_plotly(str(of), 60).replace("%", "&#37;")
+        said = _in_hover(shortened(str(of), 60))
         traces.append(
             {
                 "type": "scatter",
@@ -408,7 +409,7 @@ def by_cohort(
             "rangemode": "tozero",
             "zeroline": True,
             "zerolinewidth": 2,
-            "tickformat": ".0%" if share else None,
+            **(SHARES if share else {}),
             "fixedrange": True,
         },
         legend=_LEGEND_ABOVE | {"traceorder": "normal"},
@@ -435,14 +436,15 @@ def expert_bars(experts: pd.DataFrame) -> go.Figure:
                     f"{for_plotly(values or 'nothing above chance')}<br>{for_plotly(changes)}"
                     for values, changes in zip(experts["values"], experts["changes"], strict=True)
                 ],
-                "hovertemplate": "Load %{x:.1%}<br>%{customdata}<extra></extra>",
+                "hovertext": told(experts["load"], ".1%"),
+                "hovertemplate": "Load %{hovertext}<br>%{customdata}<extra></extra>",
             }
         ],
         80 + 34 * len(experts),
         left=34 + round(7.6 * max(map(len, labels))),
         x={
             "range": [0, 1],
-            "tickformat": ".0%",
+            **SHARES,
             "title": _title("Load: mean share of its head"),
             "fixedrange": True,
         },
@@ -471,11 +473,11 @@ def forming_lines(
     epochs = forming["epoch"]
     span = [int(epochs.min()) - 0.5, int(epochs.max()) + 0.5]
     traces, axes, notes, named = [], {}, [], set()
-    number_format = ".1%" if share else ".2f"
+    number = ".1%" if share else ".2f"
     for place, facet in enumerate(facets):
-        number = "" if place == 0 else str(place + 1)
+        which = "" if place == 0 else str(place + 1)
         begin = place * (width + _GAP)
-        axes[f"xaxis{number}"] = {
+        axes[f"xaxis{which}"] = {
             "domain": [begin, begin + width],
             "range": span,
             "title": _title("Epoch"),
@@ -494,7 +496,7 @@ def forming_lines(
         rows_of_facet = forming[forming["facet"] == facet]
         for (head, of), rows in rows_of_facet.groupby(["head", "of"], sort=True):
             colour = NEUTRAL if head < 0 else head_colour(int(head))
-            said = for_plotly(str(of), 60).replace("%", "&#37;")
+            said = _in_hover(shortened(str(of), 60))
             traces.append(
                 {
                     "type": "scatter",
@@ -503,7 +505,7 @@ def forming_lines(
                     "legendgroup": int(head),
                     "legendrank": 1000 - int(head) if head < 0 else 100 + int(head),
                     "showlegend": head not in named,
-                    "xaxis": f"x{number}",
+                    "xaxis": f"x{which}",
                     "x": rows["epoch"].tolist(),
                     "y": rows["value"].tolist(),
                     "line": {
@@ -511,7 +513,8 @@ def forming_lines(
                         "width": 2 if head < 0 else 3,
                         "dash": {-1: "dash", -2: "dot"}.get(int(head), "solid"),
                     },
-                    "hovertemplate": f"{said}, epoch %{{x}}: %{{y:{number_format}}}<extra></extra>",
+                    "hovertext": told(rows["value"], number),
+                    "hovertemplate": f"{said}, epoch %{{x}}: %{{hovertext}}<extra></extra>",
                 }
             )
             named.add(head)
@@ -535,7 +538,7 @@ def forming_lines(
             "rangemode": "tozero",
             "zeroline": True,
             "zerolinewidth": 2,
-            "tickformat": ".0%" if share else None,
+            **(SHARES if share else {}),
             "fixedrange": True,
         },
         legend=_LEGEND_ABOVE | {"y": 1.1, "traceorder": "normal"},
@@ -572,7 +575,7 @@ def beside_dots(beside: pd.DataFrame, axis: str, number: str = ".3f") -> go.Figu
         x={
             "rangemode": "tozero",
             "title": _title(axis),
-            "tickformat": ".0%" if number.endswith("%") else None,
+            **(SHARES if number.endswith("%") else {}),
             "zeroline": True,
             "zerolinewidth": 2,
             "fixedrange": True,

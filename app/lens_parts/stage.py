@@ -93,9 +93,9 @@ def _stand_in(markup: str) -> None:
     A browser fetches what runs components when it meets the first one, and runs it after all else
     on the page: the list would be there for seconds and nobody could read it. It is Markdown, which
     Streamlit's page has from its start, where it fetches what shows HTML; one line, so that no part
-    of it is read as Markdown, and no more than is seen, because a browser reads it twice. ``stage.js``
-    takes the text away as it draws; it has classes of its own, so that nothing takes it for the
-    stage.
+    of it is read as Markdown, and no more than is seen, because a browser reads it twice.
+    ``stage.js`` takes the text away as it draws; it has classes of its own, so that nothing takes
+    it for the stage.
     """
     place = st.empty()
     if st.session_state.get(FIRST):

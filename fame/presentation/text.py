@@ -71,8 +71,13 @@ def quoted(title: str) -> str:
     return f"“{shortened(title, 70)}”"
 
 
+def written(value: float, number: str) -> str:
+    """A number as ``format`` writes it, with a true minus and a space before a percent sign."""
+    return f"{value:{number}}".replace("%", " %").replace("-", "−")
+
+
 def percent(share: float) -> str:
-    return f"{share:.0%}".replace("%", " %").replace("-", "−")
+    return written(share, ".0%")
 
 
 def count(number: int, thing: str) -> str:

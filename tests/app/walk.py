@@ -73,9 +73,21 @@ def headings(app: AppTest) -> list[str]:
 
 
 def assert_calm(app: AppTest) -> None:
-    """No traceback, and no fault of ours told instead of one."""
+    """No traceback, no fault of ours told instead of one, and shares written alike everywhere."""
     assert not app.exception
     assert not [error.value for error in app.error]
+    for chart in app.get("plotly_chart"):
+        assert_shares_are_written_as_in_sentences(json.loads(chart.proto.spec))
+
+
+def assert_shares_are_written_as_in_sentences(chart: dict) -> None:
+    """``50 %``, where Plotly's own number formats leave out the space."""
+    for trace in chart["data"]:
+        assert not re.search(r":[^}]*%}", trace.get("hovertemplate") or "")
+        assert not re.search(r"\d%", json.dumps(trace.get("hovertext") or ""))
+    for name, axis in chart["layout"].items():
+        if "axis" in name and "%" in (axis.get("tickformat") or ""):
+            assert axis["labelalias"]["50%"] == "50 %"
 
 
 # --- the form of a run ---------------------------------------------------------------------------
