@@ -22,7 +22,9 @@ def _ranks(opened: Checkpoint) -> str:
     if found is None:
         return ""
     said = sentences.standing_phrase(found.own, found.beside)
-    hint = sentences.standing_sentence(found.own, found.beside, weak=found.weak)
+    hint = sentences.standing_sentence(
+        found.own, found.beside, weak=found.weak, counted_better=found.counted_better
+    )
     return _pill(said, hint, "poor" if found.weak else "")
 
 

@@ -33,7 +33,7 @@ from fame.presentation.sentences import changed_phrase, served_phrase
 from fame.presentation.text import shortened
 from fame.survey import Facets
 
-MOST_LINES = 6  # of heads, in one panel of a chart over epochs
+MOST_LINES = 8  # of heads, in one panel of a chart over epochs
 
 Evidence = dict[str, tuple[dict[str, Estimate], dict[str, dict[str, Estimate]]]]
 
@@ -276,7 +276,7 @@ def forming_table(formed: Mapping[int, Formed], names: Sequence[str], kind: str)
 def forming_drawn(table: pd.DataFrame, most: int) -> pd.DataFrame:
     """What of the table is drawn: of many facets those in which a head leads chance most.
 
-    ``most`` counts facets, and of many heads the six best at the end are drawn in each.
+    ``most`` counts facets, and of many heads the eight best at the end are drawn in each.
     """
     last = table[table["epoch"] == table["epoch"].max()]
     lead, heads = {}, set()

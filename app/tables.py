@@ -481,7 +481,7 @@ def runs_table(
                 "Learning rate": training.learning_rate if training else None,
                 "Seed": training.seed if training else None,
                 "Epochs": status.epoch if status else metrics.get("epochs"),
-                "Best validation NDCG@10": _best_of(status, metrics),
+                "Validation NDCG@10": _best_of(status, metrics),
                 "Test NDCG@10": test.get("NDCG@10"),
                 "Test HR@10": test.get("HR@10"),
                 "Device": status.device if status else metrics.get("device"),
@@ -492,7 +492,7 @@ def runs_table(
     table = pd.DataFrame(found)
     for name in ("Heads", "Width", "Seed", "Epochs"):
         table[name] = table[name].astype("Int64")
-    for name in ("Learning rate", "Best validation NDCG@10", "Test NDCG@10", "Test HR@10"):
+    for name in ("Learning rate", "Validation NDCG@10", "Test NDCG@10", "Test HR@10"):
         table[name] = table[name].astype("Float64")
     for name in ("Data", "Model", "Device"):
         table[name] = table[name].fillna("")

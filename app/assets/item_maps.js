@@ -74,7 +74,7 @@ class Atlas {
     parent.append(this.root);
     this.bar = make("div", { class: "bar", role: "group", "aria-label": "Maps" });
     this.maps = make("div", { class: "maps" });
-    this.legend = make("ul", { class: "legend", "aria-label": "What the colours and marks mean" });
+    this.legend = make("ul", { class: "legend", "aria-label": "What the colours mean" });
     this.tip = make("div", { class: "tip", hidden: "" });
     this.root.append(this.bar, this.maps, this.legend, this.tip);
     const button = (label, title, act) => {
@@ -165,14 +165,20 @@ class Atlas {
       dot.style[ring ? "borderColor" : "background"] = colour;
       return make("li", {}, dot, label);
     });
+    // Marks are explained on the map itself: what is below the maps may be out of sight.
+    const marks = entries.filter((_, place) => this.data.legend[place].mark);
+    const colours = entries.filter((_, place) => !this.data.legend[place].mark);
     const scale = this.data.scale;
     if (scale) {
       const band = make("div");
       band.style.background = `linear-gradient(90deg, ${scale.colours.join(",")})`;
       const ends = make("span", {}, make("b", {}, scale.low), scale.title, make("b", {}, scale.high));
-      entries.unshift(make("li", { class: "scale" }, band, ends));
+      colours.unshift(make("li", { class: "scale" }, band, ends));
     }
-    this.legend.replaceChildren(...entries);
+    this.legend.replaceChildren(...colours);
+    this.marks?.remove();
+    this.marks = make("ul", { class: "legend marks", "aria-label": "What the marks mean" }, ...marks);
+    if (marks.length) this.canvases[0].parentNode.append(this.marks);
   }
 
   pressed() {
@@ -388,7 +394,7 @@ class Atlas {
     for (const place of this.order) if (!this.chosen.has(place)) dot(place);
     c.globalAlpha = 1;
     for (const place of this.order) if (this.chosen.has(place)) dot(place);
-    for (const [place, kind] of map.marks) shaped(c, data.marks[kind], ...this.at(number, place, fit));
+    const marks = map.marks.map(([place, kind]) => [data.marks[kind], ...this.at(number, place, fit)]);
     c.font = `600 ${view > 2 ? 14 : 13}px ${style.fontFamily}`;
     c.textAlign = "center";
     c.lineWidth = 4;
@@ -400,13 +406,21 @@ class Atlas {
       const half = c.measureText(label.text).width / 2;
       const kept = Math.min(Math.max(x, half + 6), canvas.clientWidth - half - 6);
       if (x < -half || x > canvas.clientWidth + half) continue;
-      if (taken.some(([tx, ty, th]) => Math.abs(tx - kept) < th + half && Math.abs(ty - y) < 16)) continue;
-      taken.push([kept, y, half]);
+      const under = (at) =>
+        taken.some(([tx, ty, th]) => Math.abs(tx - kept) < th + half && Math.abs(ty - at) < 16);
+      const onMark = (at) =>
+        marks.some(([, mx, my]) => Math.abs(mx - kept) < half + 8 && Math.abs(my - at + 5) < 14);
+      // Beside its place where a mark stands there.
+      const beside = [y, y - 18, y + 18].filter((at) => !under(at));
+      if (!beside.length || under(y)) continue;
+      const at = beside.find((one) => !onMark(one)) ?? y;
+      taken.push([kept, at, half]);
       c.strokeStyle = page;
-      c.strokeText(label.text, kept, y);
+      c.strokeText(label.text, kept, at);
       c.fillStyle = text;
-      c.fillText(label.text, kept, y);
+      c.fillText(label.text, kept, at);
     }
+    for (const [mark, ...where] of marks) shaped(c, mark, ...where);
     if (this.hovered >= 0) {
       c.beginPath();
       c.arc(...this.at(number, this.hovered, fit), radius + 5, 0, 7);

@@ -142,11 +142,12 @@ function streams(root) {
     source.height * 0.9,
     ...boxes.map((own, h) => (own.height * 0.8) / Math.max(...[sum(parts[h])], 1e-9)),
   );
+  const begin = gathered(flow, source);
   let from = source.top + (source.height - wide) / 2;
   heads.forEach((head, h) => {
     let to = boxes[h].top + (boxes[h].height - wide * sum(parts[h])) / 2;
     parts[h].forEach((part, expert) => {
-      ribbon(flow, head, source.right, from, boxes[h].left, to, part * wide, {
+      ribbon(flow, head, begin, from, boxes[h].left, to, part * wide, {
         opacity: 0.62 - (0.4 * expert) / Math.max(1, parts[h].length - 1),
       });
       from += part * wide;
@@ -174,6 +175,15 @@ function streams(root) {
       reach[r] += thick;
     });
   });
+}
+
+// A bar beside all clicks, so that no stream seems to come from the click that it starts beside.
+function gathered(flow, { right, top, height }) {
+  const bar = document.createElementNS("http://www.w3.org/2000/svg", "rect");
+  for (const [name, value] of Object.entries({ x: right + 3, y: top, width: 4, height, rx: 2 }))
+    bar.setAttribute(name, value);
+  flow.appendChild(bar);
+  return right + 7;
 }
 
 const sum = (values) => values.reduce((total, value) => total + value, 0);

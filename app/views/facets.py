@@ -298,7 +298,8 @@ def causes(seen: Seen) -> None:
         "and once for one unlike it, both as alike as can be in all else. A square is how much "
         "further the head's list moves in the second case: the first is its control. In units of 1 "
         f"less rank-biased overlap, mean over {seen.found.people:,} people; at or below 0 there is "
-        f"no square. A head that is a facet has one hot square.{among}"
+        "no square. A head that is a facet has its large squares in one facet (the levels of a "
+        f"category are one), and no other head has larger ones there.{among}"
     )
 
 

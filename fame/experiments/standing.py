@@ -31,15 +31,21 @@ class Standing:
 
     @property
     def weak(self) -> bool:
-        """Whether it is nearer to popularity than to the best of the others.
+        """Whether it is nearer to popularity than to the best of the others, or counting is ahead.
 
         Such a model has learnt little of anybody, and its heads may look more like facets than
         those of a good one.
         """
         popularity = self.beside.get(COUNTING["popularity"])
-        if popularity is None:
-            return False
-        return self.own < (popularity + max(self.beside.values())) / 2
+        near = popularity is not None and self.own < (popularity + max(self.beside.values())) / 2
+        return near or self.counted_better is not None
+
+    @property
+    def counted_better(self) -> str | None:
+        """The counting baseline that ranks better than the model, the best one, where one does."""
+        found = {name: self.beside[name] for name in COUNTING.values() if name in self.beside}
+        best = max(found, key=lambda name: found[name], default=None)
+        return best if best is not None and found[best] > self.own else None
 
 
 def standing(checkpoint: Checkpoint) -> Standing | None:

@@ -50,7 +50,7 @@ class Evidence:
     def lacking(self) -> list[str]:
         """What is missing for a name, with the numbers; nothing where nothing is."""
         lacks = [
-            f"no sure lead over {other} ({_points(lead)})"
+            f"{'it is behind' if lead.high < 0 else 'no sure lead over'} {other} ({_points(lead)})"
             for other, lead in self.leads.items()
             if lead.low <= 0
         ]

@@ -18,7 +18,7 @@ from fame.facets.naming import NamedHead
 from fame.facets.redundancy import Pair, Redundancy
 from fame.facets.use import Cohort, Use
 from fame.lens.faithfulness import Estimate
-from fame.presentation.names import facet_label
+from fame.presentation.names import facet_label, facet_name
 from fame.presentation.text import count, percent
 
 CONTROLS = {  # as the legend of a chart calls them
@@ -52,12 +52,14 @@ def names_sentence(heads: Sequence[NamedHead], names: Sequence[str]) -> str:
 def best_control(controls: Mapping[str, Mapping[str, Estimate]], head: int) -> tuple[str, Estimate]:
     """The control that comes nearest, or ahead: its legend and its figure.
 
-    Permuted labels are held against the same head, other controls by their best slice.
+    Permuted labels are held against the same head, other controls by their best slice. The
+    untrained model is no rival: what it has says how a model is built, not what it learned.
     """
     space = f"head_{head}"
     found = [
         (CONTROLS[name], by_space[space] if name == PERMUTED else _best(by_space))
         for name, by_space in controls.items()
+        if name != UNTRAINED
     ]
     return max(found, key=lambda pair: pair[1].mean)
 
@@ -78,11 +80,13 @@ def lead_sentence(
 ) -> str:
     """In which facets the best head is ahead of every control, and where a control is as good.
 
+    What the untrained model has is told behind it.
+
     Args:
         evidence: By facet, the estimates by space and by control and space.
         said: By what, as in "by its list".
     """
-    ahead, behind = [], []
+    ahead, behind, untrained = [], [], []
     for facet, (spaces, controls) in evidence.items():
         heads = {int(s.removeprefix("head_")): e for s, e in spaces.items() if s != "all"}
         if not heads:
@@ -95,34 +99,48 @@ def lead_sentence(
             ahead.append(f"{facet_label(facet)}: {names[best]}, {pair}{overlap}")
         else:
             behind.append(f"{facet_label(facet)} ({names[best]}, {pair})")
-    rest = f"A control is as good as any head in {'; '.join(behind)}." if behind else ""
-    if not ahead:
-        return f"No head is ahead of every control {said}. {rest}"
-    return f"Best head and nearest control {said}: {'; '.join(ahead)}. {rest}".rstrip()
+        if UNTRAINED in controls:
+            share = percent(_best(controls[UNTRAINED]).mean)
+            untrained.append(f"{share} in {facet_label(facet)}")
+    told = f"No head is ahead of every control {said}."
+    if ahead:
+        told = f"Best head and nearest control {said}: {'; '.join(ahead)}."
+    if behind:
+        told += f" A control is as good as any head in {'; '.join(behind)}."
+    if untrained:
+        told += f" By how it is built alone, untrained, the model has {', '.join(untrained)}."
+    return told
 
 
 def causes_sentence(causes: Mapping[str, Sequence[float]], names: Sequence[str]) -> str:
-    """Which heads listen to one facet above all."""
+    """Which heads listen to one facet above all others, and more than all other heads.
+
+    The levels of a category are one facet.
+    """
     if not names or not causes:
         return "Nothing could be exchanged in the histories."
-    hot = []
+    alone = []
     for head, name in enumerate(names):
         moved = {facet: by_head[head] for facet, by_head in causes.items()}
-        ordered = sorted(moved, key=lambda facet: -moved[facet])
-        first, rest = ordered[0], [moved[facet] for facet in ordered[1:]]
-        if moved[first] > 0 and (not rest or moved[first] >= 2 * max(rest)):
-            hot.append(f"{name}: {facet_label(first)} ({moved[first]:.2f})")
-    if not hot:
+        first = max(moved, key=lambda facet: moved[facet])
+        rest = [moved[facet] for facet in moved if facet_name(facet) != facet_name(first)]
+        above_others = not rest or moved[first] >= 2 * max(rest)
+        if moved[first] > 0 and above_others and moved[first] >= max(causes[first]):
+            alone.append(f"{name} to {facet_label(first)} ({moved[first]:.2f})")
+    if not alone:
         return (
-            "No head has one hot square: none listens to one facet at least twice as much as to "
-            "any other."
+            "No head listens to one facet at least twice as much as to any other, and more than "
+            "every other head."
         )
-    verb = "has one hot square" if len(hot) == 1 else "have one hot square each"
-    return f"{len(hot)} of {count(len(names), 'head')} {verb}: {'; '.join(hot)}."
+    verb = "listens" if len(alone) == 1 else "listen"
+    return (
+        f"{len(alone)} of {count(len(names), 'head')} {verb} to one facet at least twice as much "
+        f"as to any other, and more than every other head: {'; '.join(alone)}."
+    )
 
 
 CAUTION = (
-    "These three can score entangled models highly, so none is a headline. As published, DCI "
+    "These measures can score entangled models highly, so none is a headline. As published, DCI "
     "disentanglement on ML-1M is .157 for PureSVD, .186 for MultiVAE and .121 for MacridVAE, which "
     "was built to be disentangled (Dervishaj and others, ECIR 2025). That is another protocol, "
     "single numbers of user codes against 20 clusters of the tag genome, and not to be compared "
@@ -155,7 +173,7 @@ def disentanglement_sentence(apart: Disentanglement) -> str:
         label
         for figure, label in FIGURES_APART.items()
         if untrained is not None
-        and (getattr(untrained, figure) or 0) > max(getattr(own, figure) or 0, _CLEARLY)
+        and (getattr(untrained, figure) or 0) > max((getattr(own, figure) or 0) + 0.01, _CLEARLY)
     ]
     if higher:
         said += (

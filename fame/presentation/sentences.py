@@ -89,8 +89,10 @@ def stage_sentence(
         together: That value of the fused list.
     """
     told = []
-    largest = sorted(range(len(seen)), key=lambda head: -seen[head][0])[:_TOLD]
-    for head in sorted(largest):
+    heads = list(range(len(seen)))
+    if len(heads) > _TOLD:
+        heads = sorted(heads, key=lambda head: -seen[head][0])[:_TOLD]
+    for head in heads:
         share, shared = seen[head]
         of_it = f": {evidence_phrase(shared)}" if shared else ""
         told.append(f"{called.head(head)} ({percent(share)} of the mix){of_it}")
@@ -124,8 +126,14 @@ def standing_phrase(own: float, beside: Mapping[str, float]) -> str:
     return f"HR@10 {own:.3f}{others}"
 
 
-def standing_sentence(own: float, beside: Mapping[str, float], *, weak: bool) -> str:
-    """The same in words, and a warning where the model has learnt little."""
+def standing_sentence(
+    own: float, beside: Mapping[str, float], *, weak: bool, counted_better: str | None = None
+) -> str:
+    """The same in words, and a warning where the model has learnt little.
+
+    Args:
+        counted_better: What ranks better and only counts.
+    """
     others = ", ".join(f"{percent(share)} by {label}" for label, share in beside.items())
     beside_them = f" ({others})" if others else ""
     said = (
@@ -133,10 +141,10 @@ def standing_sentence(own: float, beside: Mapping[str, float], *, weak: bool) ->
         f"test split{beside_them}."
     )
     if weak:
-        said += (
-            " That is nearer to popularity than to the best of the others: it has learnt little, "
-            "and what its heads show says little."
-        )
+        why = "That is nearer to popularity than to the best of the others"
+        if counted_better:
+            why = f"That is less than {counted_better} has, which only counts"
+        said += f" {why}: it has learnt little, and what its heads show says little."
     return said
 
 

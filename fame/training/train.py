@@ -42,7 +42,6 @@ from fame.models.item_values import ValueIndex
 from fame.models.registry import made_of_values
 from fame.models.sequence_model import SequenceModel
 from fame.opening import write_opening
-from fame.presentation.names import head_name
 from fame.projection import project, write_projection
 from fame.survey import sasrec_beside, survey_facets
 from fame.survey import survey as look_at_everybody
@@ -366,8 +365,11 @@ def _name_heads(
     sasrec = sasrec_beside(checkpoint)
     found = survey_facets(checkpoint, dataset.interactions, sasrec=sasrec, on_progress=go_on)
     write_opening(checkpoint)
-    names = [head.name or f"no name for {head_name(head.head)}" for head in found.heads]
-    return f"Heads by evidence: {', '.join(names)}."
+    told = [head.name for head in found.heads if head.name]
+    nameless = [str(head.head + 1) for head in found.heads if not head.name]
+    if nameless:
+        told.append(f"no name for Head{'s' * (len(nameless) > 1)} {', '.join(nameless)}")
+    return f"Heads by evidence: {', '.join(told)}."
 
 
 def _survey(

@@ -305,7 +305,7 @@ def test_past_runs_stand_side_by_side_with_their_figures(open_app, run):
     app = open_app(TRAIN)
     assert_calm(app)
     row, *others = app.dataframe[0].value.to_dict("records")
-    assert (row["Run"], row["Test NDCG@10"], row["Best validation NDCG@10"]) == ("try", 0.2, 0.25)
+    assert (row["Run"], row["Test NDCG@10"], row["Validation NDCG@10"]) == ("try", 0.2, 0.25)
     assert {other["Run"] for other in others} == {made_up.NAME, "sasrec"}
 
 

@@ -54,6 +54,9 @@ def test_the_shipped_map_is_drawn(shipped_app, visit):
     here.expect(maps).to_have_count(2)
     for one in maps.all():
         here.page.wait_for_function(f"chart => ({_DRAWN})(chart) > 200", arg=one.element_handle())
+    # What the marks mean is said where they are, and needs no scrolling.
+    here.expect(here.page.locator(".atlas .marks li")).not_to_have_count(0)
+    here.expect(here.page.locator(".atlas .marks")).to_be_in_viewport()
 
 
 class Maps:

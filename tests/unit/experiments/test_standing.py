@@ -14,8 +14,19 @@ from tests import made_up
     ("own", "weak"), [(0.111, False), (0.0621, False), (0.0599, True), (0.012, True)]
 )
 def test_a_model_nearer_to_popularity_than_to_the_best_is_weak(own, weak):
-    others = {"SASRec": 0.112, "item-kNN": 0.074, "popularity": 0.01}
-    assert Standing(own, others).weak is weak  # halfway lies 0.061
+    others = {"SASRec": 0.112, "item-kNN": 0.05, "popularity": 0.01}
+    found = Standing(own, others)
+    assert found.weak is weak  # halfway lies 0.061
+    assert found.counted_better == (None if own > 0.05 else "item-kNN")
+
+
+def test_a_model_that_counting_is_ahead_of_is_weak_and_that_is_said():
+    found = Standing(0.142, {"item-kNN": 0.196, "popularity": 0.084})
+    assert found.weak and found.counted_better == "item-kNN"  # halfway lies 0.140
+    said = sentences.standing_sentence(
+        found.own, found.beside, weak=found.weak, counted_better=found.counted_better
+    )
+    assert "less than item-kNN has, which only counts: it has learnt little" in said
 
 
 def test_without_popularity_nothing_is_called_weak():

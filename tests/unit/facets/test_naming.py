@@ -85,7 +85,7 @@ def test_a_name_needs_all_three_and_what_lacks_is_said_with_its_numbers():
     good = agreement(0.5, 0.3)
     assert name_of(good, [0.4, 0.1]).name == "Era"
     assert name_of(agreement(0.5, 0.6), [0.4, 0.1]).why.startswith(
-        "Nearest is year, but no sure lead over Head 2 (-10."
+        "Nearest is year, but it is behind Head 2 (-10."
     )
     for lacking, words in (
         ({"permuted": 0.6}, "labels permuted"),
@@ -94,7 +94,7 @@ def test_a_name_needs_all_three_and_what_lacks_is_said_with_its_numbers():
     ):
         found = name_of(agreement(0.5, 0.3, **lacking), [0.4, 0.1])
         assert found.name is None and found.facet is None
-        assert found.why.startswith(f"Nearest is year, but no sure lead over {words} (-")
+        assert found.why.startswith(f"Nearest is year, but it is behind {words} (-")
     found = name_of(good, [0.1, 0.4])
     assert found.name is None and found.why == (
         "Nearest is year, but its list moves by 0.100 when year changes in the histories, that of "
@@ -112,7 +112,7 @@ def test_the_best_of_several_other_heads_is_the_rival():
         called = ["Head 1", "Head 2", "Head 3"]
         found = name_heads(called, {"year": third}, {"year": [0.4, 0.1, 0.1]}, NAMES)[0]
         assert found.name == ("Era" if rival == 0.4 else None)
-        assert "over Head 3 " in found.why
+        assert ("over Head 3 +9.9" if rival == 0.4 else "behind Head 3 (-10") in found.why
 
 
 def test_a_lead_whose_interval_reaches_zero_is_none():

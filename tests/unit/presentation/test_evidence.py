@@ -91,10 +91,12 @@ def test_the_stage_is_told_by_its_largest_heads():
     seen = [(0.4, konad), (0.05, None), (0.1, None), (0.15, konad), (0.3, None)]
     said = sentences.stage_sentence(5, seen, konad, called)
     assert said == (
-        "What the heads make of 5 clicks – Brand (40 % of the mix): 9 of 10 are Konad; Head 4 "
-        "(15 % of the mix): 9 of 10 are Konad; Free (30 % of the mix); 2 more heads. Of the list "
-        "that they make, 9 of 10 are Konad."
+        "What the heads make of 5 clicks – Brand (40 % of the mix): 9 of 10 are Konad; Free (30 % "
+        "of the mix); Head 4 (15 % of the mix): 9 of 10 are Konad; 2 more heads. Of the list that "
+        "they make, 9 of 10 are Konad."
     )
+    three = sentences.stage_sentence(5, seen[:3], None, called)
+    assert three.index("Brand (40 %") < three.index("Head 2 (5 %") < three.index("Head 3 (10 %")
     assert sentences.stage_sentence(1, [(1.0, None)], None, called) == (
         "What the head makes of 1 click – Brand (100 % of the mix)."
     )

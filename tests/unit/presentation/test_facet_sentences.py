@@ -43,17 +43,35 @@ def test_a_head_is_held_against_its_own_permuted_labels_and_the_best_slice():
     assert "60 % against 59 %" in near and "intervals overlap" in near
     behind = said.lead_sentence(evidence(0.6, 0.7), NAMES, "by its list")
     assert behind.startswith("No head is ahead of every control by its list. A control is as good")
+    built = evidence(0.6, 0.5)
+    built["genres"][1][UNTRAINED] = {"head_0": estimate(0.99)}
+    told = said.lead_sentence(built, NAMES, "by its list")
+    assert "60 % against 50 % of turned slices." in told
+    assert told.endswith("By how it is built alone, untrained, the model has 99 % in Genres.")
     chance = said.lead_sentence(evidence(0.6, 0.5, (0.65, 0.1)), NAMES, "by its list")
     assert "65 % of labels permuted" in chance and chance.startswith("No head is ahead")
 
 
-def test_one_hot_square_is_twice_the_next():
+def test_a_head_listens_to_one_facet_where_it_moves_twice_as_far_as_by_the_next():
     hot = said.causes_sentence({"genres": [0.2, 0.1], "year": [0.09, 0.06]}, NAMES)
-    assert hot == "1 of 2 heads has one hot square: Genre: Genres (0.20)."
+    assert hot.startswith("1 of 2 heads listens to one facet at least twice as much")
+    assert hot.endswith("than every other head: Genre to Genres (0.20).")
     none = said.causes_sentence({"genres": [0.2, 0.1], "year": [0.11, 0.06]}, NAMES)
-    assert none.startswith("No head has one hot square")
+    assert none.startswith("No head listens to one facet")
     still = said.causes_sentence({"genres": [-0.1, 0.0], "year": [-0.2, -0.3]}, NAMES)
-    assert still.startswith("No head has one hot square"), "a list that does not move is not hot"
+    assert still.startswith("No head listens"), "a list that does not move listens to nothing"
+
+
+def test_a_head_that_another_moves_more_than_does_not_listen_alone():
+    faint = said.causes_sentence({"genres": [0.2, 0.03], "year": [0.0, 0.004]}, NAMES)
+    assert "1 of 2 heads" in faint and "Head 2" not in faint
+
+
+def test_levels_of_a_category_are_one_facet():
+    levels = {"category_1": [0.18, 0.08], "category_2": [0.19, 0.06], "brand": [0.06, 0.34]}
+    both = said.causes_sentence(levels, ["Kind", "Brand"])
+    assert both.startswith("2 of 2 heads listen to one facet")
+    assert "Kind to Category 2 (0.19); Brand to Brand (0.34)" in both
 
 
 def test_each_figure_of_disentanglement_stands_beside_its_best_control():
@@ -65,6 +83,9 @@ def test_each_figure_of_disentanglement_stands_beside_its_best_control():
     assert "SAP 0.30 (best control 0.10" in sentence
     assert "MIG" not in sentence and "completeness" not in sentence
     assert "In DCI disentanglement the model scores higher untrained" in sentence
+    alike = Scores([[0.0, 0.0]], 0.804, None, 0.1, None, 0.1)
+    level = Disentanglement(50, ["genres"], own, {PERMUTED: low, UNTRAINED: alike})
+    assert "untrained:" not in said.disentanglement_sentence(level), "0.80 is not above 0.80"
     learned = Disentanglement(50, ["genres"], own, {PERMUTED: low, UNTRAINED: low})
     assert "untrained:" not in said.disentanglement_sentence(learned)
 
