@@ -296,8 +296,13 @@ def apart_dots(apart: pd.DataFrame) -> go.Figure:
     )
 
 
-def pair_dots(pairs: pd.DataFrame, axis: str) -> go.Figure:
-    """Pairs of heads, the most alike first, and controls: ``pair, control, mean, low, high``."""
+def pair_dots(pairs: pd.DataFrame, axis: str, *, share: bool = False) -> go.Figure:
+    """Pairs of heads, the most alike first, and controls: ``pair, control, mean, low, high``.
+
+    Args:
+        axis: What the figure is.
+        share: Whether it is a share of 1.
+    """
     labels = [shortened(pair, 40) for pair in pairs["pair"]]
     traces = []
     for control, rows in pairs.groupby("control", sort=False):
@@ -307,13 +312,16 @@ def pair_dots(pairs: pd.DataFrame, axis: str) -> go.Figure:
             marker |= {"symbol": _MARKS[str(control)], "size": 11}
             marker |= {"line": {"width": 2, "color": colour}}
         name = str(control) or "Heads"
-        traces.append(_dots(rows, rows.index.tolist(), name, marker, colour, ".2f"))
+        traces.append(
+            _dots(rows, rows.index.tolist(), name, marker, colour, ".1%" if share else ".2f")
+        )
     return _figure(
         traces,
         90 + 32 * len(pairs),
         left=34 + round(7.6 * max(map(len, labels), default=0)),
         top=16,
-        x={"range": [-0.02, 1.02], "title": _title(axis), "fixedrange": True},
+        x={"range": [-0.02, 1.02], "title": _title(axis), "fixedrange": True}
+        | (SHARES if share else {}),
         y=_rows_of(labels),
         showlegend=False,
         dragmode=False,

@@ -410,10 +410,10 @@ class Atlas {
         taken.some(([tx, ty, th]) => Math.abs(tx - kept) < th + half && Math.abs(ty - at) < 16);
       const onMark = (at) =>
         marks.some(([, mx, my]) => Math.abs(mx - kept) < half + 8 && Math.abs(my - at + 5) < 14);
-      // Beside its place where a mark stands there.
-      const beside = [y, y - 18, y + 18].filter((at) => !under(at));
-      if (!beside.length || under(y)) continue;
-      const at = beside.find((one) => !onMark(one)) ?? y;
+      if (under(y)) continue;
+      // Above or below its place where marks stand there; nowhere if there are too many.
+      const at = [y, y - 18, y + 18, y - 36, y + 36].find((one) => !under(one) && !onMark(one));
+      if (at === undefined) continue;
       taken.push([kept, at, half]);
       c.strokeStyle = page;
       c.strokeText(label.text, kept, at);

@@ -340,7 +340,8 @@ def shared(seen: Seen) -> None:
     components.words(sentences.redundancy_sentence(found, seen.names, by))
     table = facet_tables.pairs_table(found, seen.names, by)
     drawn = pd.concat([table[table["control"] == ""].head(12), table[table["control"] != ""]])
-    figure = facet_charts.pair_dots(drawn.reset_index(drop=True), sentences.SHARED[by][1])
+    rows, axis = drawn.reset_index(drop=True), sentences.SHARED[by][1]
+    figure = facet_charts.pair_dots(rows, axis, share=by == "overlap")
     _take_along(figure, table, "facets-shared")
     of = f"{found.items:,} items" if by == "embeddings" else f"{found.people:,} people"
     cka = f" {sentences.CKA_FAULT}" if by in ("embeddings", "states") else ""
