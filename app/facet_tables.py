@@ -16,6 +16,7 @@ from fame.facets.disentanglement import Disentanglement
 from fame.facets.forming import Formed
 from fame.facets.lists import PERMUTED
 from fame.facets.matching import Matching
+from fame.facets.naming import CONTROLS as DECIDING
 from fame.facets.probes import FacetProbes
 from fame.facets.redundancy import Redundancy
 from fame.facets.tables import TableAgreement
@@ -24,13 +25,15 @@ from fame.lens.faithfulness import Estimate
 from fame.presentation.facet_sentences import (
     CONTROLS,
     FIGURES_APART,
+    best_control,
     formed_by,
+    in_words,
     match_label,
     shared_by,
 )
-from fame.presentation.names import facet_label, value_name
+from fame.presentation.names import facet_label, head_name, value_name
 from fame.presentation.sentences import changed_phrase, served_phrase
-from fame.presentation.text import shortened
+from fame.presentation.text import percent, shortened, written
 from fame.survey import Facets
 
 MOST_LINES = 8  # of heads, in one panel of a chart over epochs
@@ -90,6 +93,36 @@ def evidence_table(evidence: Evidence, names: Sequence[str]) -> pd.DataFrame:
                 rows.append((facet_label(facet), own, control, head, one.mean, one.low, one.high))
     columns = ["facet", "of", "control", "head", "mean", "low", "high"]
     return pd.DataFrame(rows, columns=columns)
+
+
+def verdicts(found: Facets, names: Sequence[str]) -> pd.DataFrame:
+    """A row a head, in words: what it is called, and of a facet the figures that decided.
+
+    Of the controls those that a name has to beat (:mod:`fame.facets.naming`).
+    """
+    evidence, rows = of_lists(found.lists), []
+    for head in found.heads:
+        row = {"Head": str(head.head + 1), "Name": names[head.head]}
+        if row["Name"] == head_name(head.head):
+            row["Name"] = "no name"
+        if head.facet:
+            spaces, controls = evidence[head.facet]
+            asked = {name: controls[name] for name in DECIDING if name in controls}
+            rival, control = best_control(asked, head.head)
+            own = f"head_{head.head}"
+            others = [one.mean for space, one in spaces.items() if space not in ("all", own)]
+            moved = found.causes[head.facet]
+            still = [one for other, one in enumerate(moved) if other != head.head]
+            row |= {
+                "Facet": facet_label(head.facet),
+                "Agrees in its list": percent(spaces[own].mean),
+                "In the next head's": percent(max(others)),
+                "In the best control's": f"{percent(control.mean)}, {in_words(rival)}",
+                "Its list moves": f"{moved[head.head]:.2f}",
+                "Others' at most": written(max(still), ".2f"),
+            }
+        rows.append(row)
+    return pd.DataFrame(rows).fillna("–")
 
 
 def drawn(evidence: pd.DataFrame, most: int) -> pd.DataFrame:

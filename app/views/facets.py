@@ -153,19 +153,26 @@ def names(seen: Seen) -> None:
             "The catalogue says nothing of the items, so there are no facets to name a head after; "
             "what heads share and what they are used for is measured all the same."
         )
-    for head in seen.found.heads:
-        title = seen.names[head.head]
-        if title != head_name(head.head):
-            title = f"{title} ({head_name(head.head).lower()})"
-        cards.head_line(title, head_colour(head.head))
-        lacks = "facet" if head.name else "name"
-        kept = "" if head.facet else f"No {lacks}: nothing beats every control. "
-        components.quiet(f"{kept}{grounds_told(head.why, seen.names.__getitem__)}")
+    if any(head.facet for head in seen.found.heads):
+        table = facet_tables.verdicts(seen.found, seen.names)
+        st.dataframe(table, hide_index=True, key="facets-verdicts")
     components.quiet(
-        "A head is called after a facet where its list leads every other head's, beats labels "
-        "permuted, the turned embedding and a SASRec, and moves most when that facet changes in "
-        "the histories. Random projections and the untrained model are drawn beside it, not asked."
+        "A head is called after a facet where its list agrees in it with the item that came next "
+        "more than every other head's, beats labels permuted, the turned embedding and a SASRec, "
+        "and moves most when that facet changes in the histories. Random projections and the "
+        "untrained model are drawn below, not asked."
     )
+    if not seen.found.heads:
+        return
+    with st.expander("The numbers that decided, with their intervals"):
+        for head in seen.found.heads:
+            title = seen.names[head.head]
+            if title != head_name(head.head):
+                title = f"{title} ({head_name(head.head).lower()})"
+            cards.head_line(title, head_colour(head.head))
+            lacks = "facet" if head.name else "name"
+            kept = "" if head.facet else f"No {lacks}: nothing beats every control. "
+            components.quiet(f"{kept}{grounds_told(head.why, seen.names.__getitem__)}")
 
 
 @dataclass(frozen=True)

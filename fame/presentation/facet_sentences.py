@@ -64,7 +64,7 @@ def best_control(controls: Mapping[str, Mapping[str, Estimate]], head: int) -> t
     return max(found, key=lambda pair: pair[1].mean)
 
 
-def _in_words(control: str) -> str:
+def in_words(control: str) -> str:
     """A control in the middle of a sentence."""
     return control if control.startswith("SASRec") else control[0].lower() + control[1:]
 
@@ -93,7 +93,7 @@ def lead_sentence(
             return "This model has no heads of its own, so there is one row a facet."
         best = max(heads, key=lambda head: heads[head].mean)
         rival, figure = best_control(controls, best)
-        pair = f"{percent(heads[best].mean)} against {percent(figure.mean)} of {_in_words(rival)}"
+        pair = f"{percent(heads[best].mean)} against {percent(figure.mean)} of {in_words(rival)}"
         if heads[best].mean > figure.mean:
             overlap = ", intervals overlap" if heads[best].low <= figure.high else ""
             ahead.append(f"{facet_label(facet)}: {names[best]}, {pair}{overlap}")
@@ -161,9 +161,7 @@ def disentanglement_sentence(apart: Disentanglement) -> str:
         best = max(rivals, key=lambda name: rivals[name])
         interval = apart.own.intervals.get(figure)
         span = f", {interval[0]:.2f} to {interval[1]:.2f}" if interval else ""
-        parts.append(
-            f"{label} {own:.2f}{span} (best control {rivals[best]:.2f}, {_in_words(best)})"
-        )
+        parts.append(f"{label} {own:.2f}{span} (best control {rivals[best]:.2f}, {in_words(best)})")
     if not parts:
         return "With one head and one facet there is nothing that could come apart."
     facets = ", ".join(facet_label(facet) for facet in apart.facets)
@@ -217,7 +215,7 @@ def redundancy_sentence(found: Redundancy, names: Sequence[str], by: str) -> str
     if by != "overlap" or not found.controls:
         return f"{start}."
     rivals = "; ".join(
-        f"{_in_words(CONTROLS[name])} {percent(one.mean)}" for name, one in found.controls.items()
+        f"{in_words(CONTROLS[name])} {percent(one.mean)}" for name, one in found.controls.items()
     )
     return f"{start}. Slices that know nothing of heads: {rivals}."
 

@@ -19,7 +19,7 @@ from fame.facets.lists import PERMUTED
 from fame.lens.faithfulness import Estimate
 from fame.presentation.facet_sentences import CONTROLS
 from fame.presentation.palette import NEUTRAL, head_colour
-from fame.survey import FACETS, survey_facets
+from fame.survey import FACETS, read_facets, survey_facets
 from tests import made_up
 from tests.app.walk import MAIN, assert_calm, charts_of, headings, html_of, query, warnings
 
@@ -133,6 +133,24 @@ def test_heads_and_controls_are_in_the_same_chart(measured):
         assert {"Whole embedding", "Head 1", "Head 2", "Head 3"} <= dots
         expected = {name for control, name in CONTROLS.items() if control != "sasrec_slices"}
         assert expected <= dots
+
+
+@pytest.mark.parametrize("name", ["ml-100k", "ml-1m", "beauty", "sports", "toys"])
+def test_the_figures_that_decided_stand_side_by_side(name):
+    """Of a head with a name all three rules can be read off its row."""
+    opened = load_checkpoint(f"checkpoints/{name}")
+    found = read_facets(opened)
+    table = facet_tables.verdicts(found, [head.name or "" for head in found.heads])
+    assert len(table) == 3 and table["Name"].tolist()[2] == "Free"
+    for row in table.iloc[:2].to_dict("records"):
+        own, next_one, control = (
+            float(row[column].partition(" %")[0])
+            for column in ("Agrees in its list", "In the next head's", "In the best control's")
+        )
+        assert own > next_one and own > control and ", " in row["In the best control's"]
+        others = float(row["Others' at most"].replace("−", "-"))
+        assert float(row["Its list moves"]) > max(others, 0)
+    assert (table.iloc[2, 2:] == "–").all()  # the free head is held to nothing
 
 
 def test_one_question_alone_for_a_slide_lives_in_the_address(measured):
