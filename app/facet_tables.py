@@ -96,15 +96,14 @@ def evidence_table(evidence: Evidence, names: Sequence[str]) -> pd.DataFrame:
 
 
 def verdicts(found: Facets, names: Sequence[str]) -> pd.DataFrame:
-    """A row a head, in words: what it is called, and of a facet the figures that decided.
+    """A column a head, in words: of one that is a facet the figures that decided.
 
     Of the controls those that a name has to beat (:mod:`fame.facets.naming`).
     """
-    evidence, rows = of_lists(found.lists), []
+    evidence = of_lists(found.lists)
+    columns = {"": ["Facet", *_DECIDED]}
     for head in found.heads:
-        row = {"Head": str(head.head + 1), "Name": names[head.head]}
-        if row["Name"] == head_name(head.head):
-            row["Name"] = "no name"
+        told = ["–"] * (1 + len(_DECIDED))
         if head.facet:
             spaces, controls = evidence[head.facet]
             asked = {name: controls[name] for name in DECIDING if name in controls}
@@ -113,16 +112,31 @@ def verdicts(found: Facets, names: Sequence[str]) -> pd.DataFrame:
             others = [one.mean for space, one in spaces.items() if space not in ("all", own)]
             moved = found.causes[head.facet]
             still = [one for other, one in enumerate(moved) if other != head.head]
-            row |= {
-                "Facet": facet_label(head.facet),
-                "Agrees in its list": percent(spaces[own].mean),
-                "In the next head's": percent(max(others)),
-                "In the best control's": f"{percent(control.mean)}, {in_words(rival)}",
-                "Its list moves": f"{moved[head.head]:.2f}",
-                "Others' at most": written(max(still), ".2f"),
-            }
-        rows.append(row)
-    return pd.DataFrame(rows).fillna("–")
+            told = [
+                facet_label(head.facet),
+                percent(spaces[own].mean),
+                percent(max(others)),
+                f"{percent(control.mean)}, {in_words(rival)}",
+                f"{moved[head.head]:.2f}",
+                written(max(still), ".2f"),
+            ]
+        columns[titled(names[head.head], head.head)] = told
+    return pd.DataFrame(columns)
+
+
+_DECIDED = (
+    "Its list agrees with what came next",
+    "The next head's list does",
+    "The best control's list does",
+    "Its list moves with the facet",
+    "Another head's moves, at most",
+)
+
+
+def titled(name: str, head: int) -> str:
+    """``Genre (head 1)``; a head without a name by its number alone."""
+    number = head_name(head)
+    return number if name == number else f"{name} ({number.lower()})"
 
 
 def drawn(evidence: pd.DataFrame, most: int) -> pd.DataFrame:

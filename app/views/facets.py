@@ -24,7 +24,7 @@ from fame.checkpoint import METRICS, Checkpoint
 from fame.errors import CheckpointError
 from fame.facets.forming import FORMING, read_forming
 from fame.presentation import facet_sentences as sentences
-from fame.presentation.names import HeadNames, facet_label, grounds_told, head_name
+from fame.presentation.names import HeadNames, facet_label, grounds_told
 from fame.presentation.palette import head_colour
 from fame.presentation.sentences import goals_sentence
 from fame.survey import Facets, expert_goals_of
@@ -154,8 +154,10 @@ def names(seen: Seen) -> None:
             "what heads share and what they are used for is measured all the same."
         )
     if any(head.facet for head in seen.found.heads):
-        table = facet_tables.verdicts(seen.found, seen.names)
-        st.dataframe(table, hide_index=True, key="facets-verdicts")
+        # A plain table: the other kind has buttons that the keyboard stops at and nobody sees.
+        table = facet_tables.verdicts(seen.found, seen.names).map(for_markdown)
+        table.columns = table.columns.map(for_markdown)
+        st.table(table, border="horizontal", hide_index=True, alt="What decided of each head")
     components.quiet(
         "A head is called after a facet where its list agrees in it with the item that came next "
         "more than every other head's, beats labels permuted, the turned embedding and a SASRec, "
@@ -166,9 +168,7 @@ def names(seen: Seen) -> None:
         return
     with st.expander("The numbers that decided, with their intervals"):
         for head in seen.found.heads:
-            title = seen.names[head.head]
-            if title != head_name(head.head):
-                title = f"{title} ({head_name(head.head).lower()})"
+            title = facet_tables.titled(seen.names[head.head], head.head)
             cards.head_line(title, head_colour(head.head))
             lacks = "facet" if head.name else "name"
             kept = "" if head.facet else f"No {lacks}: nothing beats every control. "
