@@ -37,8 +37,12 @@ class InThisProcess:
         self, make: Callable[..., Any], arguments: dict, *, warm_up: dict | None = None
     ) -> None:
         self.started.append(arguments)
-        self._work = make(**json.loads(json.dumps(arguments)))
-        self.first = {} if warm_up is None else self(**warm_up)
+        self._make, self._arguments, self._warm_up = make, arguments, warm_up
+
+    def ready(self) -> InThisProcess:
+        self._work = self._make(**json.loads(json.dumps(self._arguments)))
+        self.first = {} if self._warm_up is None else self(**self._warm_up)
+        return self
 
     def __call__(self, **arguments: Any) -> dict[str, Any]:
         return {**self._work(**arguments), "cores_busy": 1.0, "peak_memory_bytes": 1}

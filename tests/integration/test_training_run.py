@@ -742,7 +742,8 @@ def test_a_run_ends_with_names_for_its_heads(dataset: Dataset, tmp_path: Path) -
     assert status is not None and status.phase == "finished"
     first, second = (head.name for head in found.heads)
     assert second in ("Free", "Region")  # the one that was given no facet
-    said = f"Heads by evidence: {first or 'no name for Head 1'}, {second}."
+    told = f"{first}, {second}" if first else f"{second}, no name for Head 1"
+    said = f"Heads by evidence: {told}."
     assert status.message == said and said in (tmp_path / "train.log").read_text()
 
 
