@@ -96,31 +96,30 @@ def evidence_table(evidence: Evidence, names: Sequence[str]) -> pd.DataFrame:
 
 
 def verdicts(found: Facets, names: Sequence[str]) -> pd.DataFrame:
-    """A column a head, in words: of one that is a facet the figures that decided.
+    """A column a head that is a facet: in words, the figures that decided.
 
     Of the controls those that a name has to beat (:mod:`fame.facets.naming`).
     """
     evidence = of_lists(found.lists)
     columns = {"": ["Facet", *_DECIDED]}
     for head in found.heads:
-        told = ["–"] * (1 + len(_DECIDED))
-        if head.facet:
-            spaces, controls = evidence[head.facet]
-            asked = {name: controls[name] for name in DECIDING if name in controls}
-            rival, control = best_control(asked, head.head)
-            own = f"head_{head.head}"
-            others = [one.mean for space, one in spaces.items() if space not in ("all", own)]
-            moved = found.causes[head.facet]
-            still = [one for other, one in enumerate(moved) if other != head.head]
-            told = [
-                facet_label(head.facet),
-                percent(spaces[own].mean),
-                percent(max(others)),
-                f"{percent(control.mean)}, {in_words(rival)}",
-                f"{moved[head.head]:.2f}",
-                written(max(still), ".2f"),
-            ]
-        columns[titled(names[head.head], head.head)] = told
+        if not head.facet:
+            continue
+        spaces, controls = evidence[head.facet]
+        asked = {name: controls[name] for name in DECIDING if name in controls}
+        rival, control = best_control(asked, head.head)
+        own = f"head_{head.head}"
+        others = [one.mean for space, one in spaces.items() if space not in ("all", own)]
+        moved = found.causes[head.facet]
+        still = [one for other, one in enumerate(moved) if other != head.head]
+        columns[titled(names[head.head], head.head)] = [
+            facet_label(head.facet),
+            percent(spaces[own].mean),
+            percent(max(others)),
+            f"{percent(control.mean)}, {in_words(rival)}",
+            f"{moved[head.head]:.2f}",
+            written(max(still), ".2f"),
+        ]
     return pd.DataFrame(columns)
 
 
