@@ -207,7 +207,7 @@ def causes_squares(causes: pd.DataFrame) -> go.Figure:
                     "color": NEUTRAL,
                     "opacity": 0.5,
                 },
-                "text": [f"{moved:.2f}".replace("-", "−") for moved in causes["moved"]],
+                "text": told(causes["moved"], ".2f"),
                 "textposition": "bottom center",
                 "textfont": {"size": 14},
             },

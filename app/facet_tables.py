@@ -117,7 +117,7 @@ def verdicts(found: Facets, names: Sequence[str]) -> pd.DataFrame:
             percent(spaces[own].mean),
             percent(max(others)),
             f"{percent(control.mean)}, {in_words(rival)}",
-            f"{moved[head.head]:.2f}",
+            written(moved[head.head], ".2f"),
             written(max(still), ".2f"),
         ]
     return pd.DataFrame(columns)

@@ -30,7 +30,7 @@ from fame.presentation import sentences
 from fame.presentation.evidence import Fact, ItemFacts, Shared, Value
 from fame.presentation.names import expert_name, value_name
 from fame.presentation.palette import HELD_OUT, head_colour
-from fame.presentation.text import APART, count, percent
+from fame.presentation.text import APART, count, percent, written
 from fame.survey import Facets
 from lens_parts import desk
 from lens_parts import scene as change
@@ -415,7 +415,7 @@ class _Stage:
                 f'<i style="left: {100 * max(start, 0):.2f}%; width: {100 * width:.2f}%; '
                 f'background: {colour}"></i>'
             )
-            told.append(f"{self.scene.called.head(head)} {part:+.2f}".replace("-", "−"))
+            told.append(f"{self.scene.called.head(head)} {written(part, '+.2f')}")
         hint = for_html(", ".join(told) if self.by_part else "The score")
         return (
             f'<span class="bar" role="img" aria-label="{hint}" title="{hint}" '

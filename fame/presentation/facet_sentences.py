@@ -19,7 +19,7 @@ from fame.facets.redundancy import Pair, Redundancy
 from fame.facets.use import Cohort, Use
 from fame.lens.faithfulness import Estimate
 from fame.presentation.names import facet_label, facet_name
-from fame.presentation.text import count, percent
+from fame.presentation.text import count, percent, written
 
 CONTROLS = {  # as the legend of a chart calls them
     PERMUTED: "Labels permuted",
@@ -296,7 +296,7 @@ def cohorts_sentence(
 
 
 def _signed(value: float) -> str:
-    return f"{value:+.3f}".replace("-", "−")
+    return written(value, "+.3f")
 
 
 def experts_sentence(
@@ -460,13 +460,9 @@ def beside_sentence(
         many = "the two intervals overlap" if len(rows) == 1 else f"all {len(rows)} pairs overlap"
         return f"Nowhere do the two differ surely: {many}."
     told = "; ".join(
-        f"{label} {_told(one.mean, number)} against {_told(other.mean, number)}"
+        f"{label} {written(one.mean, number)} against {written(other.mean, number)}"
         for label, one, other in (apart if intervals else ordered)[:_MOST_TOLD]
     )
     if not intervals:
         return f"The two differ most in: {told}."
     return f"The two surely differ in {len(apart)} of {len(rows)}, most in: {told}."
-
-
-def _told(value: float, number: str) -> str:
-    return format(value, number).replace("%", " %").replace("-", "−")

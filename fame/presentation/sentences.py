@@ -26,7 +26,7 @@ from fame.lens.people import RULES, BaseRate
 from fame.models.sequence_model import Intervention
 from fame.presentation.evidence import Shared
 from fame.presentation.names import HeadNames, facet_label, value_name
-from fame.presentation.text import changes, count, percent, points, quoted, shortened
+from fame.presentation.text import changes, count, percent, points, quoted, shortened, written
 
 _EVEN = 1.15  # a largest share below this many times the even one is called even
 
@@ -112,7 +112,7 @@ def mix_wins_sentence(won: int, lost: int, among: int) -> str:
     """
 
     def share(number: int) -> str:
-        return f"{100 * number / among:.1f} %"
+        return written(number / among, ".1%")
 
     return (
         f"Over {among:,} people the mix has the next item among its first ten, and no head alone "
@@ -399,7 +399,7 @@ def base_rate_phrase(rule: str, rate: BaseRate, looked_at: int) -> str:
     """How usual it is what a list of people shows; it was picked with hindsight."""
     if rate.median is None:
         share = rate.meeting / looked_at
-        rounded = "under 0.1 %" if 0 < share < 0.0005 else f"{share:.1%}".replace("%", " %")
+        rounded = "under 0.1 %" if 0 < share < 0.0005 else written(share, ".1%")
         return f"for {rounded} of {looked_at:,} people"
     usual = f"{rate.median:,.0f} clicks" if rule == "longest" else percent(rate.median)
     return f"the extremes of {rate.meeting:,} people, whose median is {usual}"
@@ -430,7 +430,7 @@ def trust_sentence(preservation: float, neighbours: int, items: int, space: str)
 def _small_percent(share: float) -> str:
     if share >= 0.01:
         return percent(share)
-    return f"{share:.1%}".replace("%", " %") if share >= 0.001 else "under 0.1 %"
+    return written(share, ".1%") if share >= 0.001 else "under 0.1 %"
 
 
 def above_sentence(found: Sequence[Above], chosen: int) -> str:

@@ -116,8 +116,7 @@ def memory_need(
     value = 4 if precision == torch.float32 else 8 / 3
     heads_too = ranking_heads(model_config) > 1 and train_config.head_loss_weight > 0
     on_cpu = device.type == "cpu"
-    # On a GPU logits and shares, in the precision of products; else logits alone, and where that is
-    # lower in float32 too.
+    # In the precision of products, and where that is lower in float32 too.
     logit = 4 if precision == torch.float32 else 8
     if train_config.negatives:
         logits = (
@@ -128,9 +127,9 @@ def memory_need(
         logits += (4 + 2 * heads_too) * 4 * targets * D
         tables = 1
     else:
-        if not on_cpu:
-            logit = 2 * precision.itemsize
-        logits = logit * min(chunk_rows(device.type), targets) * num_items
+        # A GPU holds logits and shares instead, both in the precision of products.
+        held = logit if on_cpu else 2 * precision.itemsize
+        logits = held * min(chunk_rows(device.type), targets) * num_items
         # As it is learnt and as it is ranked; each as it is, as the heads see it, and its gradient.
         tables = (1 if model_config.score == "dot" else 2) * (3 if heads_too else 1)
     if made_of_values(model_config):
