@@ -49,7 +49,8 @@ def item_codes(
     Args:
         rows: ``(N,)`` which items; row i is item i + 1.
         untrained: :func:`untrained_like`; without one the control is left out.
-        sasrec: A SASRec of the same catalogue; left out where its width is no multiple of H.
+        sasrec: A SASRec of the same catalogue, whose first slices have one number more where its
+            width is no multiple of H; left out where it is narrower than H.
         seed: Of the rotation and the projections.
     """
     if not model.experts:
@@ -59,7 +60,7 @@ def item_codes(
     D = table_ND.shape[1]
 
     def slices(whole_ND: torch.Tensor) -> list[np.ndarray]:
-        return [part.float().numpy() for part in whole_ND.chunk(H, dim=1)]
+        return [part.float().numpy() for part in whole_ND.tensor_split(H, dim=1)]
 
     def seen(of: SequenceModel) -> list[np.ndarray]:
         return list(of.seen_by_heads(of.rows_of_item_table(index)).float().numpy())
@@ -70,7 +71,7 @@ def item_codes(
         TURNED: slices(table_ND @ rotation(D, seed=seed).to(table_ND).T),
         PROJECTED: list(projected_HNK.float().numpy()),
     }
-    if sasrec is not None and sasrec.config.width % H == 0:
+    if sasrec is not None and sasrec.config.width >= H:
         found[SASREC] = slices(sasrec.rows_of_item_table(index))
     if untrained is not None:
         found[UNTRAINED] = seen(untrained)

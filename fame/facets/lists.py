@@ -17,6 +17,7 @@ import torch
 from scipy.sparse import csr_matrix
 from scipy.stats import ortho_group
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from fame.facets.spaces import space_names
 from fame.facets.values import value_indicator
@@ -87,15 +88,18 @@ def slice_lists(
 
         P_h(v) = <(R x_v)[h K : (h + 1) K], (R q)[h K : (h + 1) K]>,    sum_h P_h(v) = <x_v, q>
 
-    so every cut divides the same score that all lists are about.
+    so every cut divides the same score that all lists are about. Where D is no multiple of H, the
+    first slices have one number more.
 
     Args:
-        slices: H; the width must be a multiple of it.
+        slices: H, at most D.
         turn_by: Seed of R, drawn evenly from all orthogonal matrices ``(D, D)``; ``None``: R = I.
     """
     D = model.config.width
     turn_DD = torch.eye(D) if turn_by is None else rotation(D, seed=turn_by)
-    return _lists_by_maps(model, readings, histories, repeats, turn_DD.unflatten(0, (slices, -1)))
+    # A row of zeros, where a slice is one shorter than the longest, changes no score.
+    maps_HKD = pad_sequence(list(turn_DD.tensor_split(slices)), batch_first=True)
+    return _lists_by_maps(model, readings, histories, repeats, maps_HKD)
 
 
 def projected_lists(
@@ -240,7 +244,7 @@ def control_lists(
 ) -> dict[str, dict[str, np.ndarray]]:
     """By control the lists ``(U, k)`` that stand for its heads; none for a model without heads.
 
-    Args: as of :func:`list_agreement`; a SASRec whose width is no multiple of H is left out.
+    Args: as of :func:`list_agreement`; a SASRec narrower than H is left out.
     """
     heads = len(space_names(model)) - 1
     cut: dict[str, dict[str, np.ndarray]] = {}
@@ -248,7 +252,7 @@ def control_lists(
         return cut
     cut[TURNED] = slice_lists(model, readings, histories, repeats, heads, turn_by=seed)
     cut[PROJECTED] = projected_lists(model, readings, histories, repeats, heads, seed=seed)
-    if sasrec is not None and sasrec.config.width % heads == 0:
+    if sasrec is not None and sasrec.config.width >= heads:
         others = read_histories(sasrec, histories)
         cut[SASREC] = slice_lists(sasrec, others, histories, repeats, heads)
     if untrained is not None:

@@ -91,21 +91,25 @@ def test_lists_that_end_early_count_the_items_that_are_there():
         assert share.tolist() == [1.0, 0.0]  # of three items all; of no item none
 
 
-def test_slices_cut_the_fused_score():
+@pytest.mark.parametrize(
+    "cut", [[slice(0, 4), slice(4, 8)], [slice(0, 3), slice(3, 6), slice(6, 8)]]
+)
+def test_slices_cut_the_fused_score(cut):
     """By hand, with a rotation: a slice scores its part of both sides, and the parts add up."""
     model = random_model(TINY, V)
     readings = read_histories(model, HISTORIES)
-    found = slice_lists(model, readings, HISTORIES, "exclude", 2, turn_by=4)
+    found = slice_lists(model, readings, HISTORIES, "exclude", len(cut), turn_by=4)
     with torch.no_grad():
         table, query = model.item_table.numpy(), readings.query.numpy()
     from scipy.stats import ortho_group
 
     turn = ortho_group.rvs(8, random_state=4)
     np.testing.assert_allclose(turn @ turn.T, np.eye(8), atol=1e-12)
-    parts = [(query @ turn.T)[:, s] @ (table @ turn.T)[:, s].T for s in (slice(0, 4), slice(4, 8))]
+    parts = [(query @ turn.T)[:, s] @ (table @ turn.T)[:, s].T for s in cut]
     fused = fused_scores(model, readings)[:, 1:].numpy()
-    np.testing.assert_allclose(parts[0] + parts[1], fused, atol=1e-9)
-    for space, scores in zip(("head_0", "head_1"), parts, strict=True):
+    np.testing.assert_allclose(sum(parts), fused, atol=1e-9)
+    assert list(found) == [f"head_{part}" for part in range(len(cut))]
+    for space, scores in zip(found, parts, strict=True):
         for person, history in enumerate(HISTORIES):
             allowed = np.ones(V, dtype=bool)
             allowed[history - 1] = False
@@ -186,7 +190,9 @@ def test_which_controls_there_are():
     assert controls(model, sasrec) == always | {SASREC: heads}
     assert controls(model, None, random_model(TINY, V, seed=1)) == always | {UNTRAINED: heads}
     three = random_model(replace(TINY, heads=3, width=9), V)
-    assert SASREC not in controls(three, sasrec), "8 is not cut into 3"
+    assert controls(three, sasrec)[SASREC] == [*heads, "head_2"], "8 is cut into 3, 3 and 2"
+    narrow = random_model(replace(TINY_SASREC, width=2), V)
+    assert SASREC not in controls(three, narrow), "2 cannot be cut into 3"
     assert controls(sasrec) == {PERMUTED: ["all"]}
 
 

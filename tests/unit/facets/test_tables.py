@@ -1,5 +1,7 @@
 """Nearest items by facet, held against loops, and on codes whose truth is known."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -76,6 +78,11 @@ def test_codes_are_those_of_the_heads_and_of_slices_that_know_no_heads(config):
     np.testing.assert_allclose(np.concatenate(codes[SASREC], axis=1), cut, atol=1e-6)
     assert [code.shape for code in codes[PROJECTED]] == [(3, 4), (3, 4)]
     assert not item_codes(sasrec, rows)
+    three = random_model(replace(TINY, heads=3, width=9), 30)
+    widths = [code.shape[1] for code in item_codes(three, rows, sasrec=sasrec)[SASREC]]
+    assert widths == [3, 3, 2]
+    narrow = random_model(replace(TINY_SASREC, width=2), 30)
+    assert SASREC not in item_codes(three, rows, sasrec=narrow)
 
 
 def test_projections_keep_inner_products_in_the_mean():
