@@ -132,22 +132,28 @@ def pickable_chart(
     name: str,
     on_pick: Callable[[Any], None],
     *,
+    chosen: str = "",
     vector: bool = True,
     alt: str = "",
 ) -> None:
     """Draws a figure on whose points one can click; gives the point's ``customdata`` to a callback.
 
-    The name must change with what a click changes, or the browser keeps the point chosen.
+    Points without any, as those of controls, are not to be chosen.
+
+    Args:
+        chosen: What of it is chosen. It must change with what a click changes, or the browser
+            keeps the point chosen.
     """
+    key = f"{name}-{chosen}" if chosen else name
 
     def picked() -> None:
-        points = st.session_state[name]["selection"]["points"]
-        if points:
-            on_pick(points[0]["customdata"])
+        points = st.session_state[key]["selection"]["points"]
+        if points and (data := points[0].get("customdata")) is not None:
+            on_pick(data)
 
     st.plotly_chart(
         figure,
-        key=name,
+        key=key,
         config=chart_config(name, vector=vector),
         on_select=picked,
         selection_mode="points",

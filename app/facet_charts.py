@@ -146,10 +146,13 @@ def _interval(
 
     A figure without an interval has neither.
     """
-    hover = {"hovertext": told(rows["mean"], number)}
+    means = told(rows["mean"], number)
+    hover = {"hovertemplate": f"{said}: %{{hovertext}}<extra></extra>"}
     if rows["low"].isna().all():
-        return hover | {"hovertemplate": f"{said}: %{{hovertext}}<extra></extra>"}
+        return hover | {"hovertext": means}
+    ends = zip(means, told(rows["low"], number), told(rows["high"], number), strict=True)
     return hover | {
+        "hovertext": [f"{mean}<br>95 % interval {low} to {high}" for mean, low, high in ends],
         f"error_{axis}": {
             "type": "data",
             "symmetric": False,
@@ -159,9 +162,6 @@ def _interval(
             "thickness": 1.5,
             "width": 4,
         },
-        "customdata": list(zip(told(rows["low"], number), told(rows["high"], number), strict=True)),
-        "hovertemplate": f"{said}: %{{hovertext}}<br>95 % interval "
-        "%{customdata[0]} to %{customdata[1]}<extra></extra>",
     }
 
 
@@ -300,6 +300,7 @@ def pair_dots(pairs: pd.DataFrame, axis: str, *, share: bool = False) -> go.Figu
     """Pairs of heads, the most alike first, and controls: ``pair, control, mean, low, high``.
 
     Args:
+        pairs: Also ``first, second``, which a click on a pair's dot gives.
         axis: What the figure is.
         share: Whether it is a share of 1.
     """
@@ -312,9 +313,10 @@ def pair_dots(pairs: pd.DataFrame, axis: str, *, share: bool = False) -> go.Figu
             marker |= {"symbol": _MARKS[str(control)], "size": 11}
             marker |= {"line": {"width": 2, "color": colour}}
         name = str(control) or "Heads"
-        traces.append(
-            _dots(rows, rows.index.tolist(), name, marker, colour, ".1%" if share else ".2f")
-        )
+        dots = _dots(rows, rows.index.tolist(), name, marker, colour, ".1%" if share else ".2f")
+        if not control:
+            dots["customdata"] = rows[["first", "second"]].to_numpy().tolist()
+        traces.append(dots)
     return _figure(
         traces,
         90 + 32 * len(pairs),
@@ -425,9 +427,15 @@ def by_cohort(
     )
 
 
-def expert_bars(experts: pd.DataFrame) -> go.Figure:
-    """The load of every expert, and the first values that it serves: ``head, expert, of, load,
-    values, changes``."""
+def expert_bars(experts: pd.DataFrame, chosen: tuple[int, int] | None = None) -> go.Figure:
+    """The load of every expert, and the first values that it serves.
+
+    Args:
+        experts: ``head, expert, of, load, values, changes``.
+        chosen: The expert (head, expert) beside whom the others' bars are pale. A click on a bar
+            gives ``[head, expert]``.
+    """
+    pairs = list(zip(experts["head"], experts["expert"], strict=True))
     labels = [f"{shortened(row.of, 18)}, {row.expert + 1}" for row in experts.itertuples()]
     return _figure(
         [
@@ -436,16 +444,25 @@ def expert_bars(experts: pd.DataFrame) -> go.Figure:
                 "orientation": "h",
                 "x": experts["load"].tolist(),
                 "y": list(range(len(experts))),
-                "marker": {"color": [head_colour(head) for head in experts["head"]]},
+                "marker": {
+                    "color": [head_colour(head) for head in experts["head"]],
+                    "opacity": [1.0 if chosen in (None, pair) else 0.4 for pair in pairs],
+                },
                 "text": [for_plotly(shortened(values, 90)) for values in experts["values"]],
                 "textposition": "outside",
                 "cliponaxis": False,
-                "customdata": [
-                    f"{for_plotly(values or 'nothing above chance')}<br>{for_plotly(changes)}"
-                    for values, changes in zip(experts["values"], experts["changes"], strict=True)
+                "customdata": [list(pair) for pair in pairs],
+                "hovertext": [
+                    f"Load {load}<br>{for_plotly(values or 'nothing above chance')}<br>"
+                    f"{for_plotly(changes)}"
+                    for load, values, changes in zip(
+                        told(experts["load"], ".1%"),
+                        experts["values"],
+                        experts["changes"],
+                        strict=True,
+                    )
                 ],
-                "hovertext": told(experts["load"], ".1%"),
-                "hovertemplate": "Load %{hovertext}<br>%{customdata}<extra></extra>",
+                "hovertemplate": "%{hovertext}<extra></extra>",
             }
         ],
         80 + 34 * len(experts),
@@ -458,6 +475,73 @@ def expert_bars(experts: pd.DataFrame) -> go.Figure:
         },
         y=_rows_of(labels),
         showlegend=False,
+        dragmode=False,
+    )
+
+
+def lift_dots(lifts: pd.DataFrame, colour: str) -> go.Figure:
+    """The values that an expert serves by their lift, beside the best lift by chance.
+
+    Args:
+        lifts: ``of, mean, low, high, control, next`` (:func:`facet_tables.lifts_table`).
+        colour: Of the expert's head.
+    """
+    labels = [shortened(of, 44) for of in lifts["of"]]
+    rows = list(range(len(lifts)))
+    controls = {"size": 11, "symbol": "x-thin", "line": {"width": 2, "color": NEUTRAL}}
+    came = lifts.dropna(subset="next")
+    traces = [
+        _dots(lifts, rows, "Their histories", {"size": 14, "color": colour}, colour, ".1f"),
+        {
+            "type": "scatter",
+            "mode": "markers",
+            "name": "What they clicked next",
+            "x": came["next"].tolist(),
+            "y": came.index.tolist(),
+            "marker": {
+                "size": 12,
+                "symbol": "circle-open",
+                "line": {"width": 2.5, "color": colour},
+                "color": colour,
+            },
+            "hovertext": told(came["next"], ".1f"),
+            "hovertemplate": "What they clicked next: %{hovertext}<extra></extra>",
+        },
+        {
+            "type": "scatter",
+            "mode": "markers",
+            "name": "Best by chance",
+            "x": lifts["control"].tolist(),
+            "y": rows,
+            "marker": controls | {"color": NEUTRAL},
+            "hovertext": told(lifts["control"], ".1f"),
+            "hovertemplate": "Best by chance: %{hovertext}<extra></extra>",
+        },
+    ]
+    return _figure(
+        traces,
+        140 + 32 * len(lifts),
+        left=34 + round(7.6 * max(map(len, labels))),
+        top=60,
+        x={
+            "rangemode": "tozero",
+            "ticksuffix": "×",
+            "title": _title("Times the base rate of the value, which is 1"),
+            "fixedrange": True,
+        },
+        y=_rows_of(labels),
+        legend=_LEGEND_ABOVE,
+        shapes=[
+            {
+                "type": "line",
+                "yref": "paper",
+                "x0": 1,
+                "x1": 1,
+                "y0": 0,
+                "y1": 1,
+                "line": {"width": 2, "color": NEUTRAL},
+            }
+        ],
         dragmode=False,
     )
 

@@ -13,6 +13,9 @@ from typing import Any
 import pandas as pd
 
 from fame.facets.disentanglement import Disentanglement
+from fame.facets.expert_lists import LIST_LENGTH as EXPERT_LIST
+from fame.facets.expert_lists import ExpertLists
+from fame.facets.experts import ExpertUse
 from fame.facets.forming import Formed
 from fame.facets.lists import PERMUTED
 from fame.facets.matching import Matching
@@ -296,6 +299,48 @@ def experts_table(found: Facets, names: Sequence[str]) -> pd.DataFrame:
                     row[f"{kind}_{figure}{end}"] = value
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+def lifts_table(use: ExpertUse) -> pd.DataFrame:
+    """``of, mean, low, high, control, next``: the values that an expert serves, by their lift.
+
+    ``control`` is the best lift of the value's facet with routers permuted, ``next`` the lift in
+    what people clicked next (missing where too few did).
+    """
+    rows = [
+        (
+            f"{facet_label(one.value.partition('=')[0])}: {value_name(one.value)}",
+            *(one.lift, one.low, one.high, one.control),
+            math.nan if one.next is None else one.next,
+        )
+        for one in use.values
+    ]
+    return pd.DataFrame(rows, columns=["of", "mean", "low", "high", "control", "next"])
+
+
+def changed_table(lists: ExpertLists) -> pd.DataFrame:
+    """In words, what lists are with an expert alone in its head and without it."""
+    kinds = {"Alone in its head": lists.alone}
+    if lists.without is not None:
+        kinds["Without it"] = lists.without
+
+    def told(one: Estimate, number: str) -> str:
+        # What rounds to nothing has no sign.
+        mean, low, high = (
+            written(round(x, 3) + 0.0, number) for x in (one.mean, one.low, one.high)
+        )
+        return f"{mean} ({low} to {high})"
+
+    return pd.DataFrame(
+        [
+            {
+                "Lists of everybody": kind,
+                f"Of the first {EXPERT_LIST} items stay": told(one.stay, ".1%"),
+                f"HR@{EXPERT_LIST} gains": told(one.gain, "+.3f"),
+            }
+            for kind, one in kinds.items()
+        ]
+    )
 
 
 CHANCE = "Chance"

@@ -25,6 +25,7 @@ from fame.errors import CheckpointError, DataError, FameError
 from fame.models.registry import spec_of
 from fame.opening import best_opening
 from fame.presentation import sentences
+from fame.presentation.text import percent
 from fame.survey import People
 from tables import item_title
 from text import for_html, for_markdown
@@ -32,6 +33,7 @@ from text import for_html, for_markdown
 logger = logging.getLogger(__name__)
 
 _FEW, _MANY = 8, 50  # clicks of the person whom it opens on
+_SERVED = 10  # people whom an expert serves
 
 
 @dataclass(frozen=True)
@@ -290,6 +292,22 @@ def people_found(opened: Checkpoint) -> People | None:
         quiet("Nobody has looked through the people of this checkpoint yet. In a terminal:")
         st.code(survey_command(opened), language="bash", wrap_lines=True)
     return people
+
+
+def people_served(opened: Checkpoint, pair: tuple[int, int]) -> list[tuple[str, str]]:
+    """Whom an expert serves most, as (id, words for a button); says what that is, or how to know.
+
+    Args:
+        pair: The expert, as (head, expert).
+    """
+    people = people_found(opened)
+    if people is None:
+        return []
+    quiet(f"Here are {sentences.most_routed_phrase(people.looked_at)}.")
+    return [
+        (row["user"], for_markdown(f"User {row['user']} · {percent(row['share'])}"))
+        for row in people.experts[pair[0]][pair[1]][:_SERVED]
+    ]
 
 
 def survey_command(opened: Checkpoint) -> str:

@@ -928,6 +928,14 @@ def facets(
             "takes a chosen one away. May be repeated.",
         ),
     ] = None,
+    sasrec: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="CHECKPOINT",
+            help="A SASRec of the same data, which is cut into slices as one more control; where "
+            "none is named, one that lies beside the checkpoint is taken.",
+        ),
+    ] = None,
     sample: Annotated[int, typer.Option(min=1, help="People whose lists are looked at.")] = 500,
     seed: Annotated[int, typer.Option(min=0, help="Of the sample and of what is drawn.")] = 0,
     as_json: AsJson = False,
@@ -942,12 +950,13 @@ def facets(
     from fame.facets.agreement import NEIGHBOURS, facet_agreement
     from fame.facets.estimates import items_among
     from fame.opening import write_opening
-    from fame.survey import sasrec_beside, survey_facets
+    from fame.survey import sasrec_at, sasrec_beside, survey_facets
 
     loaded = _load_checkpoint(checkpoint, "cpu")
     if name:
         _choose_names(loaded, name, as_json)
         return
+    control = sasrec_beside(loaded) if sasrec is None else sasrec_at(sasrec, loaded)
     found = None
     try:
         held = _fitted(loaded, None, offline=True, place=False)[1]
@@ -965,7 +974,7 @@ def facets(
         found = survey_facets(
             loaded,
             histories,
-            sasrec=sasrec_beside(loaded),
+            sasrec=control,
             sample=sample,
             seed=seed,
             on_progress=StderrProgress(),

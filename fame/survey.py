@@ -470,6 +470,24 @@ def sasrec_beside(checkpoint: Checkpoint) -> Checkpoint | None:
     return None
 
 
+def sasrec_at(path: Path, checkpoint: Checkpoint) -> Checkpoint:
+    """The SASRec that somebody names as a control of a checkpoint.
+
+    Raises:
+        CheckpointError: where it cannot be read, is another model, or was trained on other data.
+    """
+    found = load_checkpoint(path)
+    if spec_of(found.model_config) is not MODELS["sasrec"]:
+        raise CheckpointError(f"{path} is a {found.model_config.model}, and a sasrec is asked for.")
+    if found.data != checkpoint.data:
+        raise CheckpointError(
+            f"{path} was trained on other data ({found.data.name}) than {checkpoint.path} "
+            f"({checkpoint.data.name}, with its catalogue and its choice about repeats); train one "
+            "with `python -m fame train --model sasrec`."
+        )
+    return found
+
+
 def _summed(found: ListAgreement, seed: int) -> dict[str, Any]:
     """One facet's lists as means over people with their intervals."""
 

@@ -69,8 +69,9 @@ def clicks(scene: Scene) -> None:
     with matrix:
         components.pickable_chart(
             figure,
-            f"influence-{_mark(scene)}",
+            "influence",
             lambda chosen: change.leave_out(str(ids.iat[int(chosen) - 1])),
+            chosen=_mark(scene),
         )
 
 

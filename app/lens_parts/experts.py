@@ -30,8 +30,6 @@ from lens_parts.answer import line
 from lens_parts.scene import Scene
 from text import for_markdown
 
-_SHOWN = 10  # people whom an expert serves
-
 
 def experts(scene: Scene) -> None:
     components.section("Which experts read the history?", "Expert", "Router", "Intervention")
@@ -44,8 +42,9 @@ def experts(scene: Scene) -> None:
     with squares:
         components.pickable_chart(
             charts.router_squares(router, scene.called, chosen),
-            f"router-{'none' if chosen is None else '-'.join(map(str, chosen))}",
+            "router",
             _pick,
+            chosen="" if chosen is None else "-".join(map(str, chosen)),
         )
     with text:
         components.quiet(
@@ -203,17 +202,13 @@ def _list(scene: Scene, table: pd.DataFrame, label: str, colour: str) -> None:
 def _served(scene: Scene, pair: tuple[int, int]) -> None:
     """Whom the expert serves most, each one click away."""
     components.part("Whose histories does it read most?")
-    people = pickers.people_found(scene.opened)
-    if people is None:
-        return
-    components.quiet(f"Here are {sentences.most_routed_phrase(people.looked_at)}.")
     can_open = pickers.people_of(scene.opened) is not None
-    for row in people.experts[pair[0]][pair[1]][:_SHOWN]:
+    for user, label in pickers.people_served(scene.opened, pair):
         st.button(
-            for_markdown(f"User {row['user']} · {percent(row['share'])}"),
-            key=f"served-{row['user']}",
+            label,
+            key=f"served-{user}",
             on_click=pickers.show_user,
-            args=(row["user"],),
+            args=(user,),
             disabled=not can_open,
             width="stretch",
         )

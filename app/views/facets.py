@@ -12,6 +12,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 import cards
 import components
+import expert_dossier
 import facet_charts
 import facet_tables
 import forming
@@ -23,6 +24,8 @@ from badge import badge
 from fame.checkpoint import METRICS, Checkpoint
 from fame.errors import CheckpointError
 from fame.facets.forming import FORMING, read_forming
+from fame.facets.lists import SASREC
+from fame.facets.redundancy import Redundancy
 from fame.presentation import facet_sentences as sentences
 from fame.presentation.names import HeadNames, facet_label, grounds_told
 from fame.presentation.palette import head_colour
@@ -37,7 +40,7 @@ LEDE = (
 )
 OWN = (
     *("question", "shared", "pair", "spread", "measure", "cohort", "favourite", "figure"),
-    *("forming", "against", "compared", "user", "present"),
+    *("expert", "forming", "against", "compared", "user", "present"),
 )
 MOST_HEADS = 6  # drawn in a facet: the best of more
 MOST_ROWS = 12  # heads drawn where each has a row or a line of its own
@@ -158,12 +161,13 @@ def names(seen: Seen) -> None:
         table = facet_tables.verdicts(seen.found, seen.names).map(for_markdown)
         table.columns = table.columns.map(for_markdown)
         st.table(table, border="horizontal", hide_index=True, alt="What decided of each head")
-    components.quiet(
-        "A head is called after a facet where its list agrees in it with the item that came next "
-        "more than every other head's, beats labels permuted, the turned embedding and a SASRec, "
-        "and moves most when that facet changes in the histories. Random projections and the "
-        "untrained model are drawn below, not asked."
-    )
+    controls = _controls(seen)
+    components.quiet(sentences.rule_sentence(controls))
+    if controls and SASREC not in controls:
+        components.quiet(
+            "No SASRec of the same data was there to be cut into slices, which a name would have "
+            f"to beat too: {_command(seen.opened)} --sasrec CHECKPOINT"
+        )
     if not seen.found.heads:
         return
     with st.expander("The numbers that decided, with their intervals"):
@@ -198,8 +202,14 @@ class Shown:
     noted: Callable[[Seen], str]
 
 
+def _controls(seen: Seen) -> set[str]:
+    """What lists were held against."""
+    return {control for found in seen.found.lists.values() for control in found["controls"]}
+
+
 def _of_lists(seen: Seen) -> str:
-    return f"Over {seen.found.people:,} people. {sentences.CONTROLS_EXPLAINED}"
+    told = sentences.controls_explained(_controls(seen))
+    return f"Over {seen.found.people:,} people. {told}"
 
 
 def _sampled(seen: Seen, among: int | None) -> str:
@@ -348,39 +358,51 @@ def shared(seen: Seen) -> None:
     table = facet_tables.pairs_table(found, seen.names, by)
     drawn = pd.concat([table[table["control"] == ""].head(12), table[table["control"] != ""]])
     rows, axis = drawn.reset_index(drop=True), sentences.SHARED[by][1]
-    figure = facet_charts.pair_dots(rows, axis, share=by == "overlap")
-    _take_along(figure, table, "facets-shared")
+    pair = _valid_pair(found)
+    components.pickable_chart(
+        facet_charts.pair_dots(rows, axis, share=by == "overlap"),
+        "facets-shared",
+        lambda two: state.put("pair", (int(two[0]), int(two[1]))),
+        chosen="-".join(map(str, pair)),
+        vector=False,
+    )
+    components.download(table, "Take this chart's figures along (CSV)", "facets-shared")
     of = f"{found.items:,} items" if by == "embeddings" else f"{found.people:,} people"
     cka = f" {sentences.CKA_FAULT}" if by in ("embeddings", "states") else ""
     few = f" The 12 pairs most alike of {len(found.pairs)}." if len(found.pairs) > 12 else ""
     components.quiet(f"Over {of}.{few}{cka}")
-    _disagreeing(seen)
+    _disagreeing(seen, found)
     return None
 
 
-def _disagreeing(seen: Seen) -> None:
-    """The people on whom two heads disagree most; a button opens one of them in Lens."""
-    found = seen.found.redundancy
-    pairs = {tuple(pair.heads): pair for pair in found.pairs} if found else {}
+def _valid_pair(found: Redundancy) -> tuple[int, int]:
+    """The pair of heads whose people are shown: the one that was chosen, or the first."""
+    pairs = [(pair.heads[0], pair.heads[1]) for pair in found.pairs]
     if state.get("pair") not in (None, *pairs):
         first, second = state.get("pair")
         state.notice(f"There is no pair of heads {first}:{second}; another one is shown.")
         state.settle("pair", None)
     if state.get("pair") is None:
-        state.settle("pair", next(iter(pairs)))
+        state.settle("pair", pairs[0])
+    return state.get("pair")
+
+
+def _disagreeing(seen: Seen, found: Redundancy) -> None:
+    """The people on whom two heads disagree most; a button opens one of them in Lens."""
+    pairs = {tuple(pair.heads): pair for pair in found.pairs}
     pair = st.selectbox(
         "Whom do two heads disagree on most?",
         list(pairs),
         format_func=lambda two: " and ".join(seen.names[head] for head in two),
         key=state.key("pair"),
-        help="The people whose two lists are least alike; a button opens one of them in Lens.",
+        help="The people whose two lists are least alike; a button opens one of them in Lens. A "
+        "click on a dot above chooses its pair too.",
     )
     state.keep("pair", pair)
     with st.container(horizontal=True):
         for user in pairs[pair].disagreeing:
-            if st.button(for_markdown(f"Person {user}"), key=f"disagree-{user}"):
-                state.put("source", state.PERSON)
-                state.put("user", user)
+            if st.button(for_markdown(f"User {user}"), key=f"disagree-{user}"):
+                pickers.show_user(user)
                 st.switch_page("views/lens.py")
 
 
@@ -534,7 +556,15 @@ def experts(seen: Seen) -> None:
     goals = goals_sentence(expert_goals_of(seen.opened, found), HeadNames(tuple(seen.names)))
     components.words(f"{measured} {goals}")
     table = facet_tables.experts_table(found, seen.names)
-    _take_along(facet_charts.expert_bars(_drawn_heads(table, "load")), table, "facets-experts")
+    chosen = state.get("expert")
+    components.pickable_chart(
+        facet_charts.expert_bars(_drawn_heads(table, "load"), chosen),
+        "facets-experts",
+        lambda pair: state.put("expert", (int(pair[0]), int(pair[1]))),
+        chosen="" if chosen is None else "-".join(map(str, chosen)),
+        vector=False,
+    )
+    components.download(table, "Take this chart's figures along (CSV)", "facets-experts")
     components.quiet(
         f"A bar is an expert's mean share of its head over {found.expert_people:,} people. Beside "
         "it stand the values that the histories it serves have above their base rate, by how many "
@@ -542,6 +572,11 @@ def experts(seen: Seen) -> None:
         "lift above the best of its facet when routers are permuted between people of like history "
         "length. The hover says what the lists are with the expert alone and without it."
     )
+    if state.presenting() and chosen is None:
+        return
+    pair = expert_dossier.choose(found, seen.names)
+    if pair is not None:
+        expert_dossier.draw(seen.opened, found, pair)
 
 
 # --- forming -------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ sentence escapes it.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from fame.facets.disentanglement import Disentanglement
 from fame.facets.experts import ExpertUse
@@ -28,13 +28,29 @@ CONTROLS = {  # as the legend of a chart calls them
     SASREC: "SASRec slices",
     UNTRAINED: "Untrained model",
 }
-CONTROLS_EXPLAINED = (
-    "Grey marks are controls, which know nothing of facets: values permuted among items of like "
-    "popularity; the whole embedding turned at random and cut into as many slices, or projected "
-    "at random to a head's width; a SASRec of the same data cut likewise, where one lies beside "
-    "the checkpoint; and a model of the same shape with random weights. Of several slices the best "
-    "one is drawn. Bars are 95 % intervals."
-)
+
+
+def controls_explained(controls: Collection[str]) -> str:
+    """What the grey marks are, of those that were measured."""
+    cut = "; a SASRec of the same data cut likewise" if SASREC in controls else ""
+    return (
+        "Grey marks are controls, which know nothing of facets: values permuted among items of "
+        "like popularity; the whole embedding turned at random and cut into as many slices, or "
+        f"projected at random to a head's width{cut}; and a model of the same shape with random "
+        "weights. Of several slices the best one is drawn. Bars are 95 % intervals."
+    )
+
+
+def rule_sentence(controls: Collection[str]) -> str:
+    """When a head is called after a facet (:mod:`fame.facets.naming`), by what was measured."""
+    cut = SASREC in controls
+    rivals = "the turned embedding and a SASRec's slices" if cut else "and the turned embedding"
+    return (
+        "A head is called after a facet where its list agrees in it with the item that came next "
+        f"more than every other head's, beats labels permuted{',' if cut else ''} {rivals}, and "
+        "moves most when that facet changes in the histories. Random projections and the untrained "
+        "model are drawn below, not asked."
+    )
 
 
 def names_sentence(heads: Sequence[NamedHead], names: Sequence[str]) -> str:

@@ -527,14 +527,16 @@ def figures_text(rule: str, row: Mapping[str, Any], called: HeadNames) -> str:
     return _FIGURES[rule](row, called)
 
 
-def served_phrase(use: ExpertUse) -> str:
-    """The values that an expert serves above their base rate, with how far."""
+def served_phrase(use: ExpertUse, most: int | None = None) -> str:
+    """The values that an expert serves above their base rate, with how far; the first ``most``."""
     if not use.values:
         return "no value surely above its base rate"
-    return ", ".join(
+    told = [
         f"{value_name(value.value)} {value.lift:.1f}× ({value.low:.1f} to {value.high:.1f})"
-        for value in use.values
-    )
+        for value in use.values[:most]
+    ]
+    left = len(use.values) - len(told)
+    return f"{', '.join(told)}{f' and {left} more' if left else ''}"
 
 
 def changed_phrase(lists: ExpertLists) -> str:
@@ -547,15 +549,18 @@ def changed_phrase(lists: ExpertLists) -> str:
     return f"{alone}, without it {percent(lists.without.stay.mean)}"
 
 
-def dossier_sentence(use: ExpertUse, lists: ExpertLists, people: int, changed: int) -> str:
+def dossier_sentence(
+    use: ExpertUse, lists: ExpertLists, people: int, changed: int, *, most: int | None = None
+) -> str:
     """Whom an expert serves over everybody, and what it changes.
 
     Args:
         people: How many the routers were looked at of.
         changed: How many the lists were made anew of.
+        most: How many of the values are told; by default all.
     """
     dead = ", so little that it is dead" if use.dead else ""
-    serves = f"Their histories have above the base rate: {served_phrase(use)}"
+    serves = f"Their histories have above the base rate: {served_phrase(use, most)}"
     if not use.values:
         serves = "No value is surely above its base rate in the histories that it serves"
     elif not use.named_after:

@@ -22,7 +22,16 @@ from fame.presentation.names import facet_name
 from fame.presentation.palette import NEUTRAL, head_colour
 from fame.survey import FACETS, read_facets, survey_facets
 from tests import made_up
-from tests.app.walk import MAIN, assert_calm, charts_of, headings, html_of, query, warnings
+from tests.app.walk import (
+    MAIN,
+    assert_calm,
+    charts_of,
+    headings,
+    html_of,
+    query,
+    surveyed,
+    warnings,
+)
 
 PAGE = "views/facets.py"
 
@@ -104,7 +113,7 @@ def specs(app: AppTest) -> dict[str, dict]:
 
 
 ALL_CHARTS = [
-    *("lists", "tables", "probes", "causes", "apart", "shared"),
+    *("lists", "tables", "probes", "causes", "apart", "shared-0-1"),
     *("gate", "alone", "experts", "compare"),
 ]
 
@@ -118,7 +127,8 @@ def test_every_question_has_a_sentence_a_chart_and_figures_to_take_along(measure
     assert [name.removeprefix("facets-") for name in charts_of(app)] == ALL_CHARTS
     assert html_of(app).count('class="lens-words"') == 11
     downloads = {button.proto.id.split("-", 2)[2] for button in app.get("download_button")}
-    assert {f"download-{name}" for name in charts_of(app)} == downloads
+    named = {name.removesuffix("-0-1") for name in charts_of(app)}  # but for what is chosen of it
+    assert {f"download-{name}" for name in named} == downloads
     assert query(app, "checkpoint") == made_up.NAME and query(app, "question") is None
 
 
@@ -175,7 +185,7 @@ def test_choices_live_in_the_address(measured):
         "shared": "embeddings", "cohort": "length", "figure": "HR@10", "pair": "0:2"
     }  # fmt: skip
     titles = {name: spec["layout"] for name, spec in specs(app).items()}
-    assert "CKA" in titles["facets-shared"]["xaxis"]["title"]["text"]
+    assert "CKA" in titles["facets-shared-0-2"]["xaxis"]["title"]["text"]
     assert "known fault" in html_of(app)
     assert titles["facets-alone"]["yaxis"]["title"]["text"].startswith("HR@10")
     assert "clicks" in titles["facets-alone"]["xaxis"]["ticktext"][-1]
@@ -236,6 +246,7 @@ def test_people_are_parted_by_their_favourite_values(measured):
         ({"question": "why"}, "question must be one of all, names"),
         ({"shared": "mood"}, "shared must be one of overlap"),
         ({"pair": "0:9"}, "no pair of heads 0:9"),
+        ({"expert": "0:9"}, "no expert 0:9 here"),
         ({"pair": "x"}, "pair must be written HEAD:EXPERT"),
         ({"cohort": "age"}, "cohort must be one of all"),
         ({"figure": "AUC"}, "figure must be one of"),
@@ -317,7 +328,7 @@ def test_items_without_attributes_leave_redundancy_and_use(measured):
 
     app = measured(change)
     assert_calm(app)
-    assert charts_of(app)[0] == "facets-shared" and "facets-gate" in charts_of(app)
+    assert charts_of(app)[0] == "facets-shared-0-1" and "facets-gate" in charts_of(app)
     assert "no facets to name a head after" in html_of(app)
 
 
@@ -365,9 +376,90 @@ def test_experts_are_shown_with_what_they_serve_and_change(measured):
     assert "Head 1 0.25, Head 2 0.12, Head 3 0.50" in page
     assert "1 of 6 experts serves" in page and "1 is dead" in page
     assert "goal not reached" in page and "dead: Head 1, expert 1" in page
-    hovers = specs(app)["facets-experts"]["data"][0]["customdata"]
-    assert hovers[0].startswith("&lt;i&gt;Odd&lt;/i&gt; 2.4× (2.1 to 2.9)<br>alone ")
-    assert hovers[1].startswith("nothing above chance<br>alone ")
+    bars = specs(app)["facets-experts"]["data"][0]
+    odd = r"Load [\d.]+ %<br>&lt;i&gt;Odd&lt;/i&gt; 2\.4× \(2\.1 to 2\.9\)<br>alone "
+    assert re.match(odd, bars["hovertext"][0])
+    assert re.match(r"Load [\d.]+ %<br>nothing above chance<br>alone ", bars["hovertext"][1])
+    assert bars["customdata"][:3] == [[0, 0], [0, 1], [1, 0]]  # what a click gives back
+    assert bars["marker"]["opacity"] == [1.0] * 6
+
+
+def test_an_expert_has_a_dossier_and_its_people_open_in_lens(measured, home):
+    served = [
+        {"value": f"genres={name}", "lift": lift, "low": 2.1, "high": 2.9, "control": 1.3}
+        | {"next": next_one}
+        for name, lift, next_one in (("War", 2.4, 1.9), ("<i>Odd</i>", 2.2, None))
+    ]
+
+    def change(document):
+        experts = document["experts"]
+        experts = [one | {"values": served if one["head"] == 1 else []} for one in experts]
+        return document | {"experts": experts}
+
+    app = measured(change, question="experts", expert="1:0")
+    assert_calm(app)
+    assert charts_of(app) == ["facets-experts-1-0", "facets-expert"]
+    drawn = specs(app)
+    shown = drawn["facets-experts-1-0"]["data"][0]["marker"]["opacity"]
+    assert shown == [0.4, 0.4, 1.0, 0.4, 0.4, 0.4]
+    histories, came_next, chance = drawn["facets-expert"]["data"]
+    assert histories["x"] == [2.4, 2.2] and chance["x"] == [1.3, 1.3]
+    assert came_next["x"] == [1.9] and came_next["y"] == [0], "too few clicked the other one next"
+    assert drawn["facets-expert"]["layout"]["yaxis"]["ticktext"][1] == (
+        "Genres: &lt;i&gt;Odd&lt;/i&gt;"
+    )
+    assert query(app, "expert") == "1:0"
+    (table,) = app.table
+    found = read_facets(load_checkpoint(home / "checkpoints" / made_up.NAME))
+    lists = found.expert_lists[2]
+    assert table.value.iloc[0, 1].startswith(f"{100 * lists.alone.stay.mean:.1f} % (")
+    assert "fame survey" in app.code[0].value, "nobody has looked whom it reads most"
+
+    people = surveyed(home).experts[1][0][:10]
+    app = measured(change, question="experts", expert="1:0")
+    buttons = [one for one in app.button if one.key and one.key.startswith("served-")]
+    assert [one.key for one in buttons] == [f"served-{row['user']}" for row in people]
+    label = f"User {people[0]['user']} · {100 * people[0]['share']:.0f}\u00a0%"
+    assert buttons[0].label == label
+    buttons[0].click().run()
+    assert_calm(app)
+    assert app.title[0].value == "Why does this person get this list?"
+    assert {name: query(app, name) for name in ("user", "part", "expert")} == {
+        "user": people[0]["user"], "part": "experts", "expert": "1:0"
+    }  # fmt: skip
+
+
+def test_an_expert_without_values_has_no_chart_and_on_a_stage_none_is_asked_for(measured):
+    def change(document):
+        experts = [one | {"values": []} for one in document["experts"]]
+        return document | {"experts": experts}
+
+    app = measured(change, question="experts", expert="0:1")
+    assert_calm(app)
+    assert charts_of(app) == ["facets-experts-0-1"]
+    assert "No value is surely above its base rate" in html_of(app)
+    app = measured(question="experts", present="on")
+    assert not [box for box in app.main.selectbox if box.label == "Look at one expert"]
+    app = measured(question="experts", present="on", expert="0:1")
+    assert "facets-experts-0-1" in charts_of(app)
+
+
+def test_a_name_is_held_against_a_sasrec_only_where_one_was_cut(measured):
+    page = html_of(measured(question="names"))
+    assert "beats labels permuted and the turned embedding, and moves most" in page
+    assert "No SASRec of the same data was there" in page and "--sasrec CHECKPOINT" in page
+
+    def change(document):
+        for found in document["lists"].values():
+            found["controls"]["sasrec_slices"] = found["controls"]["slices_turned"]
+        return document
+
+    page = html_of(measured(change, question="names"))
+    assert "beats labels permuted, the turned embedding and a SASRec" in page
+    assert "No SASRec of the same data" not in page
+    told = "a SASRec of the same data cut likewise"
+    assert told in html_of(measured(change, question="lists"))
+    assert told not in html_of(measured(question="lists"))
 
 
 def test_a_model_without_experts_is_not_asked_for_them(measured):

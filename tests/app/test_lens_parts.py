@@ -20,7 +20,7 @@ from fame.data import load
 from fame.lens.trace import fused_table, item_ranks, leave_out, trace_history
 from fame.models.sequence_model import Intervention
 from fame.presentation.text import one_line, percent
-from fame.survey import FACETS, survey, survey_facets
+from fame.survey import FACETS, survey_facets
 from tests import made_up
 from tests.app.walk import (
     assert_calm,
@@ -31,6 +31,7 @@ from tests.app.walk import (
     press,
     query,
     send,
+    surveyed,
     warnings,
 )
 from text import for_html, for_markdown
@@ -48,12 +49,6 @@ def ledger(app):
     on_stage = [item for _, item in ROWS.findall(html_of(app))]
     assert on_stage == table["Item"].tolist()
     return table["Item"].tolist(), table["Score"].to_numpy()
-
-
-def surveyed(home):
-    """Makes the survey of the made-up checkpoint; gives its people."""
-    checkpoint = load_checkpoint(home / "checkpoints" / made_up.NAME)
-    return survey(checkpoint, load(made_up.NAME, offline=True).interactions, sample=10)[0]
 
 
 # --- the mixing desk ----------------------------------------------------------------------------

@@ -7,6 +7,9 @@ from pathlib import Path
 
 from streamlit.testing.v1 import AppTest
 
+from fame.checkpoint import load_checkpoint
+from fame.data import load
+from fame.survey import People, survey
 from tests import made_up
 
 MAIN = Path(__file__).resolve().parents[2] / "app" / "main.py"
@@ -70,6 +73,12 @@ def labelled(app: AppTest, label: str):
 
 def headings(app: AppTest) -> list[str]:
     return [heading.value for heading in app.header]
+
+
+def surveyed(home: Path) -> People:
+    """Makes the survey of the made-up checkpoint; gives its people."""
+    checkpoint = load_checkpoint(home / "checkpoints" / made_up.NAME)
+    return survey(checkpoint, load(made_up.NAME, offline=True).interactions, sample=10)[0]
 
 
 def assert_calm(app: AppTest) -> None:

@@ -298,6 +298,9 @@ def test_facets_measures_lists_and_causes_where_the_data_is(
     assert f"Head 2 ({answer['heads'][1]['name'] or 'no name'}): " in said
     assert f"load {first['load']:.1%}" in said and "share of person and expert" in said
     assert "Experts as preferences inside facets: goal not reached." in said
+    done = fame("facets", str(copy), "--sasrec", str(checkpoint))
+    assert done.returncode == 2 and not done.stdout
+    assert done.stderr == f"Error: {checkpoint} is a fame, and a sasrec is asked for.\n"
 
 
 def test_a_person_names_heads_from_the_command_line(

@@ -37,6 +37,7 @@ from fame.survey import (
     read_facets,
     read_faithfulness,
     read_people,
+    sasrec_at,
     sasrec_beside,
     survey,
     survey_experts,
@@ -581,6 +582,14 @@ def test_a_sasrec_of_the_same_data_beside_it_is_a_control(tmp_path: Path):
     make_planted(tmp_path / "sasrec", TINY_SASREC)
     found = sasrec_beside(checkpoint)
     assert found is not None and found.name == "sasrec"
+    named = sasrec_at(tmp_path / "sasrec", checkpoint)
+    assert named.weights_hash == found.weights_hash
+    with pytest.raises(CheckpointError, match="later is a fame, and a sasrec is asked for"):
+        sasrec_at(tmp_path / "later", checkpoint)
+    with pytest.raises(CheckpointError, match=r"another was trained on other data \(.*--model sas"):
+        sasrec_at(tmp_path / "another", checkpoint)
+    with pytest.raises(CheckpointError, match="no checkpoint folder"):
+        sasrec_at(tmp_path / "none", checkpoint)
     facets = survey_facets(checkpoint, PLANTED, sasrec=found, sample=9)
     assert set(facets.lists["year"]["controls"]) == {
         *("labels_permuted", "slices_turned", "random_projection", "sasrec_slices", "untrained"),
