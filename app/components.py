@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -104,6 +106,13 @@ def step(sentence: str) -> None:
 def words(sentence: str) -> None:
     """What the figures of the page say, in words."""
     st.html(f'<div class="lens-words">{for_html(sentence)}</div>')
+
+
+def command_about(checkpoint: Path, command: str, options: str = "") -> str:
+    """A command about a checkpoint, as it is typed where the app was started."""
+    path, here = checkpoint.resolve(), Path.cwd()
+    short = path.relative_to(here) if path.is_relative_to(here) else path
+    return " ".join(["python -m fame", command, shlex.quote(str(short)), options]).rstrip()
 
 
 def chart(figure: go.Figure, name: str, *, vector: bool = True, alt: str = "") -> None:

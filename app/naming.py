@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
-
 import streamlit as st
 
 import cards
 import resources
 import state
-from components import quiet
+from components import command_about, quiet
 from fame.checkpoint import Checkpoint
 from fame.errors import CheckpointError, FameError
 from fame.head_names import read_chosen_names
@@ -48,7 +46,7 @@ def names_of_heads(opened: Checkpoint) -> None:
 def _form(opened: Checkpoint, called: HeadNames) -> None:
     """Fields for names of one's own, where they can be kept."""
     if not resources.can_keep_names(opened):
-        command = f"python -m fame facets {shlex.quote(opened.name)} --name 1=NAME"
+        command = command_about(opened.path, "facets", "--name 1=NAME")
         quiet(f"Names are set where the checkpoint lies: {command}")
         return
     try:

@@ -7,9 +7,7 @@ vain is told in a sentence, and something that exists is shown instead.
 from __future__ import annotations
 
 import logging
-import shlex
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import streamlit as st
@@ -17,7 +15,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 import resources
 import state
-from components import quiet, section, title_window
+from components import command_about, quiet, section, title_window
 from fame.checkpoint import Checkpoint
 from fame.data import Dataset
 from fame.data.registry import SETS
@@ -290,7 +288,7 @@ def people_found(opened: Checkpoint) -> People | None:
         return None
     if people is None:
         quiet("Nobody has looked through the people of this checkpoint yet. In a terminal:")
-        st.code(survey_command(opened), language="bash", wrap_lines=True)
+        st.code(command_about(opened.path, "survey"), language="bash", wrap_lines=True)
     return people
 
 
@@ -308,13 +306,6 @@ def people_served(opened: Checkpoint, pair: tuple[int, int]) -> list[tuple[str, 
         (row["user"], for_markdown(f"User {row['user']} · {percent(row['share'])}"))
         for row in people.experts[pair[0]][pair[1]][:_SERVED]
     ]
-
-
-def survey_command(opened: Checkpoint) -> str:
-    """What makes the survey, as it is typed where the app was started."""
-    path, here = opened.path.resolve(), Path.cwd()
-    short = path.relative_to(here) if path.is_relative_to(here) else path
-    return f"python -m fame survey {shlex.quote(str(short))}"
 
 
 def show_user(user: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -102,10 +101,9 @@ class _Measured:
         """Says what is known, or how to find it out."""
         use = self.use(pair)
         if self.found is None or use is None:
-            path = shlex.quote(self.scene.opened.name)
+            command = components.command_about(self.scene.opened.path, "facets")
             quiet = self.problem or (
-                "Nobody has measured yet whom the experts of this checkpoint serve: "
-                f"`python -m fame facets {path}` does."
+                f"Nobody has measured yet whom the experts of this checkpoint serve: {command}"
             )
             components.quiet(quiet)
             return

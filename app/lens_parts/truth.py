@@ -6,7 +6,6 @@ import streamlit as st
 
 import charts
 import components
-import pickers
 import resources
 import tables
 from fame.errors import CheckpointError
@@ -90,7 +89,9 @@ def _of_the_checkpoint(scene: Scene, measure: Measure) -> None:
         return
     if tested is None:
         components.quiet("The explanations of this checkpoint have not been tested. In a terminal:")
-        st.code(pickers.survey_command(scene.opened), language="bash", wrap_lines=True)
+        st.code(
+            components.command_about(scene.opened.path, "survey"), language="bash", wrap_lines=True
+        )
         return
     measured = tested.measures.get(measure)
     if measured is None:

@@ -83,10 +83,6 @@ def main() -> None:
     state.publish(("checkpoint", *OWN))
 
 
-def _command(opened: Checkpoint) -> str:
-    return f"python -m fame facets {opened.path}"
-
-
 def _stored(opened: Checkpoint) -> Facets | None:
     """What is stored; where it cannot be shown, a sentence says why and how to make it."""
     try:
@@ -95,9 +91,10 @@ def _stored(opened: Checkpoint) -> Facets | None:
         st.error(for_markdown(str(error)))
         return None
     if found is None:
+        command = components.command_about(opened.path, "facets")
         st.info(
             "Nobody has looked yet which heads of this checkpoint are facets. This does, in a few "
-            f"minutes, where its data set is on this machine: {for_markdown(_command(opened))}"
+            f"minutes, where its data set is on this machine: {for_markdown(command)}"
         )
     return found
 
@@ -111,7 +108,7 @@ def _choose_question(seen: Seen) -> list[str]:
     chosen = st.segmented_control(
         "Show",
         ["all", *offered],
-        format_func=lambda name: "All questions" if name == "all" else SHORT[name],
+        format_func=lambda name: "All" if name == "all" else SHORT[name],
         required=True,
         key=state.key("question"),
         label_visibility="collapsed",
@@ -122,9 +119,10 @@ def _choose_question(seen: Seen) -> list[str]:
 
 def _missing(seen: Seen, what: str) -> None:
     """A part that an older version did not measure."""
+    command = components.command_about(seen.opened.path, "facets")
     st.info(
         f"{what} is not in the stored file, which an older version made. Make it again with: "
-        f"{for_markdown(_command(seen.opened))}"
+        f"{for_markdown(command)}"
     )
 
 
@@ -164,9 +162,10 @@ def names(seen: Seen) -> None:
     controls = _controls(seen)
     components.quiet(sentences.rule_sentence(controls))
     if controls and SASREC not in controls:
+        told = components.command_about(seen.opened.path, "facets", "--sasrec CHECKPOINT")
         components.quiet(
             "No SASRec of the same data was there to be cut into slices, which a name would have "
-            f"to beat too: {_command(seen.opened)} --sasrec CHECKPOINT"
+            f"to beat too: {told}"
         )
     if not seen.found.heads:
         return
@@ -455,9 +454,9 @@ def _no_use(seen: Seen) -> None:
 
 GROUPS = {
     "all": "Everybody",
-    "length": "By length of history",
-    "popularity": "By popularity of what came next",
-    "value": "By favourite value",
+    "length": "By length",
+    "popularity": "By popularity",
+    "value": "By favourite",
 }
 
 
@@ -469,7 +468,7 @@ def accuracy(seen: Seen) -> None:
     if state.get("cohort") == "value" and not favourites:
         state.notice("No favourite values are stored of this checkpoint; everybody is shown.")
         state.settle("cohort", "all")
-    shown, first, second = st.columns([2, 3, 1])
+    shown, first, second = st.columns([5, 8, 3])
     single = len(seen.names) == 1  # then nothing is left without it
     if single:
         state.settle("measure", "alone")
@@ -498,7 +497,7 @@ def accuracy(seen: Seen) -> None:
     table = table[(table["what"] == "lost") == (measure == "lost")]
     group = {
         "length": "Clicks in the history",
-        "popularity": "Clicks on it in training",
+        "popularity": "Clicks in training on what came next",
         "value": f"{facet_label(facet)} that most clicks of the history have",
     }
     axis = (
@@ -631,7 +630,7 @@ SHORT = {
     "tables": "Nearest items",
     "probes": "Probes",
     "causes": "Causes",
-    "apart": "DCI, MIG, SAP",
+    "apart": "Apart",
     "shared": "Redundancy",
     "gate": "Gate",
     "accuracy": "Accuracy",

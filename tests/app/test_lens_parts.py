@@ -380,7 +380,7 @@ def test_an_expert_has_a_name_and_a_dossier(open_app, home):
 
 def test_experts_without_a_measurement_keep_their_numbers_and_say_how_to_measure(open_app, home):
     app = open_app(checkpoint=made_up.NAME, user="u3", part="experts", expert="1:0")
-    assert f"`python -m fame facets {made_up.NAME}` does" in html_of(app)
+    assert f"python -m fame facets {home / 'checkpoints' / made_up.NAME}" in html_of(app)
     (home / "checkpoints" / made_up.NAME / FACETS).write_text("{")
     app = open_app(checkpoint=made_up.NAME, user="u3", part="experts", expert="1:0")
     assert not app.exception
