@@ -570,6 +570,19 @@ def test_a_catalogue_without_facets_names_no_head(tmp_path: Path):
     assert [use.values for use in found.experts] == [[]] * 6
 
 
+def test_an_attribute_of_one_value_and_one_of_every_items_own_name_no_head(tmp_path: Path):
+    """And many heads are measured as two are."""
+    items = planted.catalogue().assign(same="one", own=[f"v{i}" for i in range(planted.ITEMS)])
+    checkpoint = make_planted(tmp_path, replace(TINY, heads=16, width=16, experts=1), items)
+    found = survey_facets(checkpoint, PLANTED, sample=9)
+    assert found == read_facets(checkpoint)
+    assert len(found.heads) == 16 and not any(head.facet for head in found.heads)
+    assert found.lists["same"]["head_9"]["held_out"].mean == 1, "everything shares the one value"
+    assert found.causes["same"] == [0.0] * 16, "there is nothing unlike it to exchange for"
+    assert found.lists["own"]["head_9"]["held_out"].mean <= 1 / 20
+    assert found.probes is not None and not {"same", "own"} & set(found.probes)
+
+
 def test_a_sasrec_of_the_same_data_beside_it_is_a_control(tmp_path: Path):
     checkpoint = make_planted(tmp_path / "built")
     assert sasrec_beside(checkpoint) is None
