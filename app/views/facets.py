@@ -12,7 +12,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 import cards
 import components
-import expert_dossier
+import dossier
 import facet_charts
 import facet_tables
 import forming
@@ -573,9 +573,9 @@ def experts(seen: Seen) -> None:
     )
     if state.presenting() and chosen is None:
         return
-    pair = expert_dossier.choose(found, seen.names)
+    pair = dossier.choose(found, seen.names)
     if pair is not None:
-        expert_dossier.draw(seen.opened, found, pair)
+        dossier.draw(seen.opened, found, pair)
 
 
 # --- forming -------------------------------------------------------------------------------------
