@@ -267,8 +267,8 @@ def ship(dataset: Dataset, row: Row, results: Results, out: Path) -> int:
         return seed
     if gone:
         raise FameError(
-            f"{run} is not there: only its row was kept. Train it again with `python -m fame train "
-            f"--data {dataset.interactions.name} --seed {seed} --out {out}`."
+            f"{run} is not there: only its row was kept. With an empty folder as --out the same "
+            "command trains it again."
         )
     _check_shipped_alone(out)
     with telling_of(out):
