@@ -37,7 +37,8 @@ def controls_explained(controls: Collection[str]) -> str:
         "Grey marks are controls, which know nothing of facets: values permuted among items of "
         "like popularity; the whole embedding turned at random and cut into as many slices, or "
         f"projected at random to a head's width{cut}; and a model of the same shape with random "
-        "weights. Of several slices the best one is drawn. Bars are 95 % intervals."
+        "weights. Of several slices the best one is drawn. Bars are 95 % intervals; a name goes by "
+        "differences person by person, which are surer."
     )
 
 
