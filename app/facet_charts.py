@@ -326,7 +326,6 @@ def pair_dots(pairs: pd.DataFrame, axis: str, *, share: bool = False) -> go.Figu
         | (SHARES if share else {}),
         y=_rows_of(labels),
         showlegend=False,
-        dragmode=False,
     )
 
 
@@ -448,6 +447,9 @@ def expert_bars(experts: pd.DataFrame, chosen: tuple[int, int] | None = None) ->
                     "color": [head_colour(head) for head in experts["head"]],
                     "opacity": [1.0 if chosen in (None, pair) else 0.4 for pair in pairs],
                 },
+                # Without colours of its own for either, Plotly fails at a click on a bar with text.
+                "selected": {"textfont": {"color": NEUTRAL}},
+                "unselected": {"textfont": {"color": NEUTRAL}},
                 "text": [for_plotly(shortened(values, 90)) for values in experts["values"]],
                 "textposition": "outside",
                 "cliponaxis": False,
@@ -475,7 +477,6 @@ def expert_bars(experts: pd.DataFrame, chosen: tuple[int, int] | None = None) ->
         },
         y=_rows_of(labels),
         showlegend=False,
-        dragmode=False,
     )
 
 

@@ -287,6 +287,21 @@ def test_the_desk_is_moved_and_the_address_brings_it_back(made_up_app, visit):
     other.settled()
 
 
+def test_a_click_on_a_bar_chooses_its_expert_and_one_on_a_dot_its_heads(shipped_app, visit):
+    here = visit()
+    here.open(f"{shipped_app}/facets?question=experts")
+    bars = here.page.locator('[class*="st-key-facets-experts"] .trace.bars .point')
+    here.expect(bars).to_have_count(12)
+    bars.nth(5).click(force=True, position={"x": 20, "y": 10})
+    here.page.wait_for_url(re.compile(r"expert=1(:|%3A)1"))
+    here.settled()
+    here.expect(here.page.get_by_text("What are the lists with it alone")).to_be_visible()
+    here.open(f"{shipped_app}/facets?question=shared")
+    dots = here.page.locator('[class*="st-key-facets-shared"] .trace').first.locator(".point")
+    dots.nth(0).click(force=True)
+    here.page.wait_for_url(re.compile(r"pair=(0(:|%3A)2|1(:|%3A)2)"))
+
+
 _ROWS = "rows => rows.map(row => row.dataset.slide)"
 
 
