@@ -201,7 +201,7 @@ def test_the_documents_are_what_the_command_prints(surveyed: Checkpoint):
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", ["beauty", "sports", "toys", "ml-1m", "ml-100k"])
+@pytest.mark.parametrize("name", ["beauty", "sports", "toys", "ml-1m", "ml-100k", "ml-100k-paper"])
 def test_the_shipped_surveys_are_those_of_the_shipped_weights(name: str):
     checkpoint = load_checkpoint(Path(__file__).parents[2] / "checkpoints" / name)
     people, faithfulness = read_people(checkpoint), read_faithfulness(checkpoint)
