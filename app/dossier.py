@@ -34,17 +34,7 @@ def choose(found: Facets, names: Sequence[str]) -> tuple[int, int] | None:
         head, expert = state.get("expert")
         state.notice(f"There is no expert {head}:{expert} here; none is chosen.")
         state.settle("expert", None)
-    st.selectbox(
-        "Look at one expert",
-        list(called),
-        index=None,
-        format_func=called.__getitem__,
-        placeholder="Choose one here, or click its bar",
-        help="In brackets: the two values that the histories which it serves have most above their "
-        "base rate, where that is sure and at least half again.",
-        key=state.key("expert"),
-    )
-    return state.keep("expert", st.session_state[state.key("expert")])
+    return pickers.expert_picker(called, "bar")
 
 
 def draw(opened: Checkpoint, found: Facets, pair: tuple[int, int]) -> None:

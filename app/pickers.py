@@ -7,6 +7,7 @@ vain is told in a sentence, and something that exists is shown instead.
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -290,6 +291,29 @@ def people_found(opened: Checkpoint) -> People | None:
         quiet("Nobody has looked through the people of this checkpoint yet. In a terminal:")
         st.code(command_about(opened.path, "survey"), language="bash", wrap_lines=True)
     return people
+
+
+def expert_picker(
+    called: Mapping[tuple[int, int], str], mark: str, more: str = ""
+) -> tuple[int, int] | None:
+    """Lets one of the experts be chosen, as (head, expert).
+
+    Args:
+        called: What each is called.
+        mark: What stands for an expert in the chart above.
+        more: What else the help says.
+    """
+    st.selectbox(
+        "Look at one expert",
+        list(called),
+        index=None,
+        format_func=called.__getitem__,
+        placeholder=f"Choose one here, or click its {mark}",
+        help="In brackets: the two values that the histories which it serves have most above their "
+        f"base rate, where that is sure and at least half again.{more}",
+        key=state.key("expert"),
+    )
+    return state.keep("expert", st.session_state[state.key("expert")])
 
 
 def people_served(opened: Checkpoint, pair: tuple[int, int]) -> list[tuple[str, str]]:

@@ -50,18 +50,8 @@ def experts(scene: Scene) -> None:
             "Every row is a head and adds up to 100 %. The filled part of a square is the share of "
             "that expert in its head, for this history; a full square would be 100 %."
         )
-        st.selectbox(
-            "Look at one expert",
-            _pairs(scene),
-            index=None,
-            format_func=measured.name,
-            placeholder="Choose one here, or click its square",
-            help="In brackets: the two values that the histories which it serves have most above "
-            "their base rate, where that is sure and at least half again. Hover its square for "
-            "all of them.",
-            key=state.key("expert"),
-        )
-        state.keep("expert", st.session_state[state.key("expert")])
+        called = {pair: measured.name(pair) for pair in _pairs(scene)}
+        pickers.expert_picker(called, "square", " Hover its square for all of them.")
     if state.get("expert") is not None:
         _account(scene, state.get("expert"), measured)
 
