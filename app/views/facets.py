@@ -43,6 +43,7 @@ OWN = (
     *("expert", "forming", "against", "compared", "user", "present"),
 )
 MOST_HEADS = 6  # drawn in a facet: the best of more
+MOST_WITHOUT = 3  # heads without a name of which it is said at once why
 MOST_ROWS = 12  # heads drawn where each has a row or a line of its own
 
 
@@ -159,6 +160,10 @@ def names(seen: Seen) -> None:
         table = facet_tables.verdicts(seen.found, seen.names).map(for_markdown)
         table.columns = table.columns.map(for_markdown)
         st.table(table, border="horizontal", hide_index=True, alt="What decided of each head")
+    nameless = [head for head in seen.found.heads if not head.name and seen.found.lists]
+    for head in nameless[:MOST_WITHOUT]:
+        why = grounds_told(head.why, seen.names.__getitem__)
+        components.quiet(f"{seen.names[head.head]} has no name by evidence: {why}")
     controls = _controls(seen)
     components.quiet(sentences.rule_sentence(controls))
     if controls and SASREC not in controls:
