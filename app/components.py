@@ -121,14 +121,19 @@ def chart(figure: go.Figure, name: str, *, vector: bool = True, alt: str = "") -
     Args:
         alt: What it shows, for who does not see it; without it, what the figure says of itself.
     """
-    if state.presenting():  # type as much larger as the page's
-        figure.update_layout(font_size=(figure.layout.font.size or 12) * PRESENTING_SIZE)
     st.plotly_chart(
-        figure,
+        _in_type_of_page(figure),
         key=name,
         config=chart_config(name, vector=vector),
         alt=alt or described(figure),
     )
+
+
+def _in_type_of_page(figure: go.Figure) -> go.Figure:
+    """The figure with its type as much larger as the page's is."""
+    if state.presenting():
+        figure.update_layout(font_size=(figure.layout.font.size or 12) * PRESENTING_SIZE)
+    return figure
 
 
 def chart_config(name: str, *, vector: bool = True) -> dict[str, object]:
@@ -161,7 +166,7 @@ def pickable_chart(
             on_pick(data)
 
     st.plotly_chart(
-        figure,
+        _in_type_of_page(figure),
         key=key,
         config=chart_config(name, vector=vector),
         on_select=picked,

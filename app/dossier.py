@@ -20,6 +20,16 @@ from fame.survey import Facets
 _TOLD = 3  # values in the sentence; all are in the chart below it
 
 
+def chosen(found: Facets) -> tuple[int, int] | None:
+    """The expert that was chosen, as (head, expert); one that is not there is told and left."""
+    pair = state.get("expert")
+    if pair is None or pair in [(use.head, use.expert) for use in found.experts]:
+        return pair
+    state.notice(f"There is no expert {pair[0]}:{pair[1]} here; none is chosen.")
+    state.settle("expert", None)
+    return None
+
+
 def choose(found: Facets, names: Sequence[str]) -> tuple[int, int] | None:
     """Lets one of the experts be chosen; which as (head, expert).
 
@@ -30,10 +40,6 @@ def choose(found: Facets, names: Sequence[str]) -> tuple[int, int] | None:
         (use.head, use.expert): expert_name(use.expert, use.named_after, head=names[use.head])
         for use in found.experts
     }
-    if state.get("expert") not in (None, *called):
-        head, expert = state.get("expert")
-        state.notice(f"There is no expert {head}:{expert} here; none is chosen.")
-        state.settle("expert", None)
     return pickers.expert_picker(called, "bar")
 
 
@@ -55,19 +61,29 @@ def draw(opened: Checkpoint, found: Facets, pair: tuple[int, int]) -> None:
             "item that they clicked next. By chance: the best value of that facet when routers are "
             "permuted between people of like history length."
         )
-    components.part("What are the lists with it alone, and without it?")
+    only = lists.without is None
+    components.part(f"What are the lists with it alone{'' if only else ', and without it'}?")
     table = facet_tables.changed_table(lists)
     st.table(table, border="horizontal", hide_index=True, alt="What the expert changes")
     components.quiet(
-        f"Over {changed:,} people, who are all read again, with 95 % "
-        "intervals. Alone, the head's other experts have nothing; without it, they have its share."
+        f"Over {changed:,} people, who are all read again, with 95 % intervals. "
+        + (
+            "Its head has no other expert."
+            if only
+            else "Alone, the head's other experts have nothing; without it, they have its share."
+        )
     )
     components.part("Whose histories does it read most?")
     can_open = pickers.people_of(opened) is not None
     served = pickers.people_served(opened, pair)
+    if served and not can_open:
+        components.quiet(
+            f"Data set {opened.data.name} is not on this machine, so nobody can be opened: open "
+            "Lens to fetch it."
+        )
     with st.container(horizontal=True):
         for user, label in served:
             if st.button(label, key=f"served-{user}", disabled=not can_open):
                 state.put("part", "experts")
-                pickers.show_user(user)
+                state.turn_to(user)
                 st.switch_page("views/lens.py")

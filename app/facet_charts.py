@@ -435,6 +435,7 @@ def expert_bars(experts: pd.DataFrame, chosen: tuple[int, int] | None = None) ->
             gives ``[head, expert]``.
     """
     pairs = list(zip(experts["head"], experts["expert"], strict=True))
+    pale = 0.4 if chosen in pairs else 1.0
     labels = [f"{shortened(row.of, 18)}, {row.expert + 1}" for row in experts.itertuples()]
     return _figure(
         [
@@ -445,7 +446,7 @@ def expert_bars(experts: pd.DataFrame, chosen: tuple[int, int] | None = None) ->
                 "y": list(range(len(experts))),
                 "marker": {
                     "color": [head_colour(head) for head in experts["head"]],
-                    "opacity": [1.0 if chosen in (None, pair) else 0.4 for pair in pairs],
+                    "opacity": [1.0 if pair == chosen else pale for pair in pairs],
                 },
                 # Without colours of its own for either, Plotly fails at a click on a bar with text.
                 "selected": {"textfont": {"color": NEUTRAL}},

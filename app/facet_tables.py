@@ -334,7 +334,7 @@ def changed_table(lists: ExpertLists) -> pd.DataFrame:
     return pd.DataFrame(
         [
             {
-                "Lists of everybody": kind,
+                "Lists": kind,
                 f"Of the first {EXPERT_LIST} items stay": told(one.stay, ".1%"),
                 f"HR@{EXPERT_LIST} gains": told(one.gain, "+.3f"),
             }

@@ -162,9 +162,10 @@ def _stored(other: Checkpoint) -> Facets | None:
         st.error(for_markdown(str(error)))
         return None
     if found is None:
+        command = components.command_about(other.path, "facets")
         st.info(
             f"Nobody has looked yet which heads of {for_markdown(other.name)} are facets. This "
-            f"does: {for_markdown(f'python -m fame facets {other.path}')}"
+            f"does: {for_markdown(command)}"
         )
     return found
 

@@ -373,6 +373,18 @@ def of_history(checkpoint: str) -> None:
                 settle(name, CHOICES[name].default)
 
 
+def turn_to(user: str) -> None:
+    """Chooses a real person in whose history the chosen expert is looked at, in a callback.
+
+    As with any other person left-out clicks and the desk are forgotten, but not the expert.
+    """
+    put("source", PERSON)
+    put("user", user)
+    for name in ("without", *DESK, "of"):
+        settle(name, CHOICES[name].default)
+    st.session_state[_WHOSE] = (get("source"), get("user"), get("example"))
+
+
 def presenting() -> bool:
     """Whether the presenter's mode is on: larger type, fewer controls.
 

@@ -950,7 +950,7 @@ def facets(
     from fame.facets.agreement import NEIGHBOURS, facet_agreement
     from fame.facets.estimates import items_among
     from fame.opening import write_opening
-    from fame.survey import sasrec_at, sasrec_beside, survey_facets
+    from fame.survey import FACETS, rests_on_sasrec, sasrec_at, sasrec_beside, survey_facets
 
     loaded = _load_checkpoint(checkpoint, "cpu")
     if name:
@@ -971,15 +971,26 @@ def facets(
         among = items_among(loaded.items["train_count"].to_numpy())
         agreement = facet_agreement(loaded.model, values_by_facet(loaded.items), among=among)
     else:
+        # Names that rest on less would take the place of those that are stored.
+        weaker = control is None and rests_on_sasrec(loaded)
         found = survey_facets(
             loaded,
             histories,
             sasrec=control,
             sample=sample,
             seed=seed,
+            stored=not weaker,
             on_progress=StderrProgress(),
         )
-        write_opening(loaded)
+        if weaker:
+            typer.echo(
+                f"{loaded.path / FACETS} stays as it is: it was held against a SASRec too, and "
+                f"none is named or lies beside. `python -m fame train --data {loaded.data.name} "
+                "--model sasrec --out DIR` trains one for --sasrec DIR.",
+                err=True,
+            )
+        else:
+            write_opening(loaded)
         agreement = found.agreement
     if as_json:
         tables = {column: asdict(facet) for column, facet in agreement.items()}

@@ -36,7 +36,7 @@ from fame.facets.experts import (
     expert_goals,
     experts_report,
 )
-from fame.facets.lists import ListAgreement, list_agreement
+from fame.facets.lists import SASREC, ListAgreement, list_agreement
 from fame.facets.measures import Measures, measure
 from fame.facets.measures import People as MeasuredPeople
 from fame.facets.naming import NamedHead, name_heads
@@ -242,6 +242,7 @@ def survey_facets(
     sasrec: Checkpoint | None = None,
     sample: int = SAMPLE,
     seed: int = 0,
+    stored: bool = True,
     on_progress: Callable[[str, float | None], None] = lambda text, share: None,
 ) -> Facets:
     """Measures which heads are facets and what experts do, and writes ``facets.json``.
@@ -250,6 +251,7 @@ def survey_facets(
         data: The histories, with the checkpoint's catalogue.
         sasrec: A SASRec of the same data and catalogue, whose slices are one more control.
         sample: People whose lists are looked at, at most.
+        stored: Whether the file is written.
         on_progress: Told what is being done.
     """
     examples, everybody = everybody_of(data)
@@ -321,7 +323,8 @@ def survey_facets(
         among=len(among),
         **vars(measures),
     )
-    _write(checkpoint, data, FACETS, asdict(facets))
+    if stored:
+        _write(checkpoint, data, FACETS, asdict(facets))
     return facets
 
 
@@ -474,18 +477,40 @@ def sasrec_at(path: Path, checkpoint: Checkpoint) -> Checkpoint:
     """The SASRec that somebody names as a control of a checkpoint.
 
     Raises:
-        CheckpointError: where it cannot be read, is another model, or was trained on other data.
+        CheckpointError: where it cannot be read, is another model or too narrow, or was trained on
+            other data; where the checkpoint has no heads that it could be a control of.
     """
     found = load_checkpoint(path)
+    heads = len(space_names(checkpoint.model)) - 1
+    if not heads:
+        raise CheckpointError(
+            f"{checkpoint.path} has no heads of its own, so there is nothing to hold {path} "
+            "against; leave --sasrec away."
+        )
     if spec_of(found.model_config) is not MODELS["sasrec"]:
         raise CheckpointError(f"{path} is a {found.model_config.model}, and a sasrec is asked for.")
-    if found.data != checkpoint.data:
+    if found.model_config.width < heads:
         raise CheckpointError(
-            f"{path} was trained on other data ({found.data.name}) than {checkpoint.path} "
-            f"({checkpoint.data.name}, with its catalogue and its choice about repeats); train one "
-            "with `python -m fame train --model sasrec`."
+            f"{path} has width {found.model_config.width} and cannot be cut into {heads} slices; "
+            "name a wider one."
+        )
+    mine, other = asdict(checkpoint.data), asdict(found.data)
+    if differ := [name for name in mine if mine[name] != other[name]]:
+        raise CheckpointError(
+            f"{path} was trained on other data than {checkpoint.path} (they differ in "
+            f"{', '.join(differ)}); `python -m fame train --data {checkpoint.data.name} --model "
+            "sasrec --out DIR` trains one of the same."
         )
     return found
+
+
+def rests_on_sasrec(checkpoint: Checkpoint) -> bool:
+    """Whether the stored facets of these weights were held against a SASRec too."""
+    try:
+        found = read_facets(checkpoint)
+    except CheckpointError:  # of other weights, or damaged: to be made anew
+        return False
+    return found is not None and any(SASREC in own["controls"] for own in found.lists.values())
 
 
 def _summed(found: ListAgreement, seed: int) -> dict[str, Any]:

@@ -195,7 +195,7 @@ def _served(scene: Scene, pair: tuple[int, int]) -> None:
         st.button(
             label,
             key=f"served-{user}",
-            on_click=pickers.show_user,
+            on_click=state.turn_to,
             args=(user,),
             disabled=not can_open,
             width="stretch",

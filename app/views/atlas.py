@@ -109,7 +109,7 @@ def _offer_projection(opened: Checkpoint) -> None:
         type="primary",
         on_click=resources.start_projection,
         args=(opened.path,),
-        help=for_markdown(f"The same as: python -m fame project {opened.path}"),
+        help=for_markdown(f"The same as: {components.command_about(opened.path, 'project')}"),
     )
 
 

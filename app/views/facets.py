@@ -166,7 +166,7 @@ def names(seen: Seen) -> None:
         components.quiet(f"{seen.names[head.head]} has no name by evidence: {why}")
     controls = _controls(seen)
     components.quiet(sentences.rule_sentence(controls))
-    if controls and SASREC not in controls:
+    if len(seen.found.heads) > 1 and controls and SASREC not in controls:
         told = components.command_about(seen.opened.path, "facets", "--sasrec CHECKPOINT")
         components.quiet(
             "No SASRec of the same data was there to be cut into slices, which a name would have "
@@ -560,7 +560,7 @@ def experts(seen: Seen) -> None:
     goals = goals_sentence(expert_goals_of(seen.opened, found), HeadNames(tuple(seen.names)))
     components.words(f"{measured} {goals}")
     table = facet_tables.experts_table(found, seen.names)
-    chosen = state.get("expert")
+    chosen = dossier.chosen(found)
     components.pickable_chart(
         facet_charts.expert_bars(_drawn_heads(table, "load"), chosen),
         "facets-experts",

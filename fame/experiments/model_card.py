@@ -116,7 +116,7 @@ def _made_of(model: ModelConfig) -> list[str]:
         "",
         f"Items are made of values: {', '.join(heads)}. What an item has for itself in a named "
         f"head is at most {model.own_bound:g} times as long as what its values give it. Experts "
-        f"read {own}. Which heads are facets, by evidence: `python -m fame facets` on this folder.",
+        f"read {own}.",
     ]
 
 
@@ -305,6 +305,6 @@ def render_card(checkpoint: Checkpoint) -> str:
         "",
         f"Trained on {_whose(data.name)}, with its biases of who rated and what. Which heads stand "
         "for a kind of attribute, and what they are called for it: `python -m fame facets` on this "
-        "folder.",
+        "folder, with `--sasrec` and a SASRec of the same data, whose slices a name has to beat.",
     ]
     return "\n".join(lines) + "\n"

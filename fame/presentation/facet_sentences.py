@@ -28,17 +28,22 @@ CONTROLS = {  # as the legend of a chart calls them
     SASREC: "SASRec slices",
     UNTRAINED: "Untrained model",
 }
+_EXPLAINED = {
+    PERMUTED: "values permuted among items of like popularity",
+    TURNED: "the whole embedding turned at random and cut into as many slices",
+    PROJECTED: "the same projected at random to a head's width",
+    SASREC: "a SASRec of the same data cut likewise",
+    UNTRAINED: "a model of the same shape with random weights",
+}
 
 
 def controls_explained(controls: Collection[str]) -> str:
     """What the grey marks are, of those that were measured."""
-    cut = "; a SASRec of the same data cut likewise" if SASREC in controls else ""
+    marks = "; ".join(told for control, told in _EXPLAINED.items() if control in controls)
     return (
-        "Grey marks are controls, which know nothing of facets: values permuted among items of "
-        "like popularity; the whole embedding turned at random and cut into as many slices, or "
-        f"projected at random to a head's width{cut}; and a model of the same shape with random "
-        "weights. Of several slices the best one is drawn. Bars are 95 % intervals; a name goes by "
-        "differences person by person, which are surer."
+        f"Grey marks are controls, which know nothing of facets: {marks}. Of several slices the "
+        "best one is drawn. Bars are 95 % intervals; a name goes by differences person by person, "
+        "which are surer."
     )
 
 

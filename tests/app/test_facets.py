@@ -11,6 +11,8 @@ from streamlit.testing.v1 import AppTest
 
 import facet_charts
 import facet_tables
+import state
+from cards import PRESENTING_SIZE
 from fame.checkpoint import load_checkpoint, write_metrics
 from fame.data import import_file, load
 from fame.facets import probes
@@ -176,6 +178,12 @@ def test_on_a_stage_there_is_the_question_the_sentence_and_the_chart(measured):
     assert not app.warning and not app.get("download_button")
     assert charts_of(app) == ["facets-lists"] and "question of evidence" not in html_of(app)
     assert query(app, "present") == "on"
+    sizes = {
+        shown: specs(measured(question="shared", present=shown))["facets-shared-0-1"]["layout"]
+        for shown in ("on", "off")
+    }
+    large, usual = (sizes[shown]["font"]["size"] for shown in ("on", "off"))
+    assert large == pytest.approx(usual * PRESENTING_SIZE), "charts to click on too"
 
 
 def test_choices_live_in_the_address(measured):
@@ -247,7 +255,6 @@ def test_people_are_parted_by_their_favourite_values(measured):
         ({"question": "why"}, "question must be one of all, names"),
         ({"shared": "mood"}, "shared must be one of overlap"),
         ({"pair": "0:9"}, "no pair of heads 0:9"),
-        ({"expert": "0:9"}, "no expert 0:9 here"),
         ({"pair": "x"}, "pair must be written HEAD:EXPERT"),
         ({"cohort": "age"}, "cohort must be one of all"),
         ({"figure": "AUC"}, "figure must be one of"),
@@ -317,6 +324,9 @@ def test_a_model_without_heads_says_so_where_heads_are_asked_for(measured):
     charts = ["facets-lists", "facets-tables", "facets-probes", "facets-compare"]
     assert charts_of(app) == charts
     assert "no head that could be a facet" in html_of(app)
+    assert "--sasrec" not in html_of(app), "there are no heads to hold one against"
+    marks = "Grey marks are controls, which know nothing of facets: values permuted among items of "
+    assert f"{marks}like popularity. Of several" in html_of(app)
     assert "no gate and none to lose" in html_of(app)
 
 
@@ -386,7 +396,7 @@ def test_experts_are_shown_with_what_they_serve_and_change(measured):
     assert bars["marker"]["opacity"] == [1.0] * 6
 
 
-def test_an_expert_has_a_dossier_and_its_people_open_in_lens(measured, home):
+def test_an_expert_has_a_dossier_and_its_people_open_in_lens(measured, home, open_app):
     served = [
         {"value": f"genres={name}", "lift": lift, "low": 2.1, "high": 2.9, "control": 1.3}
         | {"next": next_one}
@@ -423,12 +433,25 @@ def test_an_expert_has_a_dossier_and_its_people_open_in_lens(measured, home):
     assert [one.key for one in buttons] == [f"served-{row['user']}" for row in people]
     label = f"User {people[0]['user']} · {100 * people[0]['share']:.0f}\u00a0%"
     assert buttons[0].label == label
-    buttons[0].click().run()
+    # Somebody else was looked at in Lens before: the expert stays all the same.
+    app = open_app(checkpoint=made_up.NAME, user=people[1]["user"], mute="0:1")
+    app.switch_page(PAGE).run()
+    app.segmented_control(key=state.key("question")).set_value("experts").run()
+    app.selectbox(key=state.key("expert")).set_value((1, 0)).run()
+    app.button(key=f"served-{people[0]['user']}").click().run()
     assert_calm(app)
     assert app.title[0].value == "Why does this person get this list?"
-    assert {name: query(app, name) for name in ("user", "part", "expert")} == {
-        "user": people[0]["user"], "part": "experts", "expert": "1:0"
+    assert {name: query(app, name) for name in ("user", "part", "expert", "mute")} == {
+        "user": people[0]["user"], "part": "experts", "expert": "1:0", "mute": None
     }  # fmt: skip
+
+
+def test_an_expert_that_is_not_there_is_told_and_no_bar_goes_pale(measured):
+    app = measured(question="experts", expert="0:9")
+    assert_calm(app)
+    assert "no expert 0:9 here" in warnings(app) and query(app, "expert") is None
+    assert charts_of(app) == ["facets-experts"]
+    assert specs(app)["facets-experts"]["data"][0]["marker"]["opacity"] == [1.0] * 6
 
 
 def test_an_expert_without_values_has_no_chart_and_on_a_stage_none_is_asked_for(measured):

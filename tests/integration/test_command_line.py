@@ -298,6 +298,15 @@ def test_facets_measures_lists_and_causes_where_the_data_is(
     assert f"Head 2 ({answer['heads'][1]['name'] or 'no name'}): " in said
     assert f"load {first['load']:.1%}" in said and "share of person and expert" in said
     assert "Experts as preferences inside facets: goal not reached." in said
+    # What rests on less does not take the place of what was held against a SASRec too.
+    stored = json.loads((copy / "facets.json").read_text())
+    for own in stored["lists"].values():
+        own["controls"]["sasrec_slices"] = own["controls"]["slices_turned"]
+    (copy / "facets.json").write_text(json.dumps(stored))
+    done = fame("facets", str(copy), "--sample", "19", "--json")
+    assert json.loads(done.stdout)["people"] == 19
+    assert "facets.json stays as it is: it was held against a SASRec too" in done.stderr
+    assert json.loads((copy / "facets.json").read_text()) == stored
     done = fame("facets", str(copy), "--sasrec", str(checkpoint))
     assert done.returncode == 2 and not done.stdout
     assert done.stderr == f"Error: {checkpoint} is a fame, and a sasrec is asked for.\n"

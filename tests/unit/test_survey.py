@@ -599,8 +599,15 @@ def test_a_sasrec_of_the_same_data_beside_it_is_a_control(tmp_path: Path):
     assert named.weights_hash == found.weights_hash
     with pytest.raises(CheckpointError, match="later is a fame, and a sasrec is asked for"):
         sasrec_at(tmp_path / "later", checkpoint)
-    with pytest.raises(CheckpointError, match=r"another was trained on other data \(.*--model sas"):
+    told = r"another was trained on other data than .* \(they differ in .*fingerprint.*\); "
+    told += r"`python -m fame train --data tiny --model sasrec --out DIR` trains one of the same"
+    with pytest.raises(CheckpointError, match=told):
         sasrec_at(tmp_path / "another", checkpoint)
+    make_planted(tmp_path / "narrow", replace(TINY_SASREC, width=1, heads=1))
+    with pytest.raises(CheckpointError, match=r"width 1 and cannot be cut into 2 slices"):
+        sasrec_at(tmp_path / "narrow", checkpoint)
+    with pytest.raises(CheckpointError, match=r"narrow has no heads of its own, so there is noth"):
+        sasrec_at(tmp_path / "sasrec", load_checkpoint(tmp_path / "narrow"))
     with pytest.raises(CheckpointError, match="no checkpoint folder"):
         sasrec_at(tmp_path / "none", checkpoint)
     facets = survey_facets(checkpoint, PLANTED, sasrec=found, sample=9)
