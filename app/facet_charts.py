@@ -135,6 +135,7 @@ def _dots(
         "x": mean.tolist(),
         "y": list(heights),
         "marker": marker,
+        "cliponaxis": False,  # a dot at 0 is whole
         **_interval(rows, said, "x", colour, number),
     }
 
