@@ -293,15 +293,12 @@ def people_found(opened: Checkpoint) -> People | None:
     return people
 
 
-def expert_picker(
-    called: Mapping[tuple[int, int], str], mark: str, more: str = ""
-) -> tuple[int, int] | None:
+def expert_picker(called: Mapping[tuple[int, int], str], mark: str) -> tuple[int, int] | None:
     """Lets one of the experts be chosen, as (head, expert).
 
     Args:
         called: What each is called.
         mark: What stands for an expert in the chart above.
-        more: What else the help says.
     """
     st.selectbox(
         "Look at one expert",
@@ -310,7 +307,7 @@ def expert_picker(
         format_func=called.__getitem__,
         placeholder=f"Choose one here, or click its {mark}",
         help="In brackets: the two values that the histories which it serves have most above their "
-        f"base rate, where that is sure and at least half again.{more}",
+        "base rate, where that is sure and at least half again. Hover it in the chart for all.",
         key=state.key("expert"),
     )
     return state.keep("expert", st.session_state[state.key("expert")])

@@ -51,7 +51,7 @@ def experts(scene: Scene) -> None:
             "that expert in its head, for this history; a full square would be 100 %."
         )
         called = {pair: measured.name(pair) for pair in _pairs(scene)}
-        pickers.expert_picker(called, "square", " Hover its square for all of them.")
+        pickers.expert_picker(called, "square")
     if state.get("expert") is not None:
         _account(scene, state.get("expert"), measured)
 
