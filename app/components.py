@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -146,7 +146,7 @@ def pickable_chart(
     name: str,
     on_pick: Callable[[Any], None],
     *,
-    chosen: str = "",
+    chosen: Sequence[object] = (),
     vector: bool = True,
     alt: str = "",
 ) -> None:
@@ -158,7 +158,7 @@ def pickable_chart(
         chosen: What of it is chosen. It must change with what a click changes, or the browser
             keeps the point chosen.
     """
-    key = f"{name}-{chosen}" if chosen else name
+    key = "-".join([name, *map(str, chosen)])
 
     def picked() -> None:
         points = st.session_state[key]["selection"]["points"]

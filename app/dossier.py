@@ -20,16 +20,6 @@ from fame.survey import Facets
 _TOLD = 3  # values in the sentence; all are in the chart below it
 
 
-def chosen(found: Facets) -> tuple[int, int] | None:
-    """The expert that was chosen, as (head, expert); one that is not there is told and left."""
-    pair = state.get("expert")
-    if pair is None or pair in [(use.head, use.expert) for use in found.experts]:
-        return pair
-    state.notice(f"There is no expert {pair[0]}:{pair[1]} here; none is chosen.")
-    state.settle("expert", None)
-    return None
-
-
 def choose(found: Facets, names: Sequence[str]) -> tuple[int, int] | None:
     """Lets one of the experts be chosen; which as (head, expert).
 

@@ -5,6 +5,7 @@ A model's own figures have the heads' colours, controls are grey, each with a ma
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -491,35 +492,29 @@ def lift_dots(lifts: pd.DataFrame, colour: str) -> go.Figure:
     """
     labels = [shortened(of, 44) for of in lifts["of"]]
     rows = list(range(len(lifts)))
-    controls = {"size": 11, "symbol": "x-thin", "line": {"width": 2, "color": NEUTRAL}}
     came = lifts.dropna(subset="next")
+    own = {"size": 14, "color": colour}
+    ring = {
+        "size": 12,
+        "symbol": "circle-open",
+        "color": colour,
+        "line": {"width": 2.5, "color": colour},
+    }
+    cross = {
+        "size": 11,
+        "symbol": "x-thin",
+        "color": NEUTRAL,
+        "line": {"width": 2, "color": NEUTRAL},
+    }
+
+    def alone(of: pd.DataFrame, column: str) -> pd.DataFrame:
+        """A figure without an interval."""
+        return of.assign(mean=of[column], low=math.nan, high=math.nan)
+
     traces = [
-        _dots(lifts, rows, "Their histories", {"size": 14, "color": colour}, colour, ".1f"),
-        {
-            "type": "scatter",
-            "mode": "markers",
-            "name": "What they clicked next",
-            "x": came["next"].tolist(),
-            "y": came.index.tolist(),
-            "marker": {
-                "size": 12,
-                "symbol": "circle-open",
-                "line": {"width": 2.5, "color": colour},
-                "color": colour,
-            },
-            "hovertext": told(came["next"], ".1f"),
-            "hovertemplate": "What they clicked next: %{hovertext}<extra></extra>",
-        },
-        {
-            "type": "scatter",
-            "mode": "markers",
-            "name": "Best by chance",
-            "x": lifts["control"].tolist(),
-            "y": rows,
-            "marker": controls | {"color": NEUTRAL},
-            "hovertext": told(lifts["control"], ".1f"),
-            "hovertemplate": "Best by chance: %{hovertext}<extra></extra>",
-        },
+        _dots(lifts, rows, "Their histories", own, colour, ".1f"),
+        _dots(alone(came, "next"), list(came.index), "What they clicked next", ring, colour, ".1f"),
+        _dots(alone(lifts, "control"), rows, "Best by chance", cross, NEUTRAL, ".1f"),
     ]
     return _figure(
         traces,

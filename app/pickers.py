@@ -293,6 +293,16 @@ def people_found(opened: Checkpoint) -> People | None:
     return people
 
 
+def chosen_expert(opened: Checkpoint) -> tuple[int, int] | None:
+    """The expert that was chosen, as (head, expert); one that is not there is told and left."""
+    pair, model = state.get("expert"), opened.model
+    if pair is None or (pair[0] < model.heads and pair[1] < model.experts):
+        return pair
+    state.notice(f"There is no expert {pair[0]}:{pair[1]} here; it is left aside.")
+    state.settle("expert", None)
+    return None
+
+
 def expert_picker(called: Mapping[tuple[int, int], str], mark: str) -> tuple[int, int] | None:
     """Lets one of the experts be chosen, as (head, expert).
 

@@ -71,7 +71,7 @@ def clicks(scene: Scene) -> None:
             figure,
             "influence",
             lambda chosen: change.leave_out(str(ids.iat[int(chosen) - 1])),
-            chosen=_mark(scene),
+            chosen=(_mark(scene),),
         )
 
 

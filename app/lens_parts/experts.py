@@ -43,7 +43,7 @@ def experts(scene: Scene) -> None:
             charts.router_squares(router, scene.called, chosen),
             "router",
             _pick,
-            chosen="" if chosen is None else "-".join(map(str, chosen)),
+            chosen=chosen or (),
         )
     with text:
         components.quiet(

@@ -18,7 +18,7 @@ from fame.lens.compare import Comparison, compare
 from fame.lens.trace import SequenceTrace
 from fame.models.sequence_model import Intervention
 from fame.presentation.names import HeadNames
-from pickers import Person
+from pickers import Person, chosen_expert
 
 UNTOUCHED = Intervention()
 
@@ -89,7 +89,7 @@ def set_up(opened: Checkpoint, person: Person, k: int) -> Scene | None:
     """
     state.of_history(opened.name)
     desk = _desk(opened)
-    _expert(opened)
+    chosen_expert(opened)
     new = _new(opened)
     if not len(person.history):
         return None
@@ -147,14 +147,6 @@ def _desk(opened: Checkpoint) -> Intervention:
         state.settle("solo", ())
         return desk
     return whole
-
-
-def _expert(opened: Checkpoint) -> None:
-    pair, model = state.get("expert"), opened.model
-    if pair is None or (pair[0] < model.heads and pair[1] < model.experts):
-        return
-    state.notice(f"{opened.name!r} has no expert {pair[0]}:{pair[1]}; it is left aside.")
-    state.settle("expert", None)
 
 
 def _new(opened: Checkpoint) -> list[list[int]] | None:

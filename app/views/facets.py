@@ -367,7 +367,7 @@ def shared(seen: Seen) -> None:
         facet_charts.pair_dots(rows, axis, share=by == "overlap"),
         "facets-shared",
         lambda two: state.put("pair", (int(two[0]), int(two[1]))),
-        chosen="-".join(map(str, pair)),
+        chosen=pair,
         vector=False,
     )
     components.download(table, "Take this chart's figures along (CSV)", "facets-shared")
@@ -560,12 +560,12 @@ def experts(seen: Seen) -> None:
     goals = goals_sentence(expert_goals_of(seen.opened, found), HeadNames(tuple(seen.names)))
     components.words(f"{measured} {goals}")
     table = facet_tables.experts_table(found, seen.names)
-    chosen = dossier.chosen(found)
+    chosen = pickers.chosen_expert(seen.opened)
     components.pickable_chart(
         facet_charts.expert_bars(_drawn_heads(table, "load"), chosen),
         "facets-experts",
         lambda pair: state.put("expert", (int(pair[0]), int(pair[1]))),
-        chosen="" if chosen is None else "-".join(map(str, chosen)),
+        chosen=chosen or (),
         vector=False,
     )
     components.download(table, "Take this chart's figures along (CSV)", "facets-experts")
