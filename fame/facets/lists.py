@@ -215,17 +215,19 @@ def list_agreement(
         permuted = [permuted_values(values_VW, train_count, rng) for _ in range(PERMUTATIONS)]
         controls = {
             PERMUTED: {
-                space: np.mean([_with_target(list_Uk, target, one) for one in permuted], axis=0)
+                space: np.mean(
+                    [share_with_target(list_Uk, target, one) for one in permuted], axis=0
+                )
                 for space, list_Uk in own.items()
             }
         }
         for control, by_slice in cut.items():
             controls[control] = {
-                space: _with_target(list_Uk[asked], target, values_VW)
+                space: share_with_target(list_Uk[asked], target, values_VW)
                 for space, list_Uk in by_slice.items()
             }
         found[name] = ListAgreement(
-            held_out={space: _with_target(own[space], target, values_VW) for space in own},
+            held_out={space: share_with_target(own[space], target, values_VW) for space in own},
             history=_with_history(own, [histories[person] for person in asked.tolist()], values_VW),
             controls=controls,
         )
@@ -277,7 +279,9 @@ def permuted_values(
     return values_VW[source]
 
 
-def _with_target(list_Uk: np.ndarray, target_U: np.ndarray, values_VW: csr_matrix) -> np.ndarray:
+def share_with_target(
+    list_Uk: np.ndarray, target_U: np.ndarray, values_VW: csr_matrix
+) -> np.ndarray:
     """``(U,)`` the share of the listed items that have a value in common with the target."""
     person, place = np.nonzero(list_Uk)
     listed = values_VW[list_Uk[person, place] - 1]
