@@ -336,7 +336,7 @@ def changed_table(lists: ExpertLists) -> pd.DataFrame:
             {
                 "Lists": kind,
                 f"Of the first {EXPERT_LIST} items stay": told(one.stay, ".1%"),
-                f"HR@{EXPERT_LIST} gains": told(one.gain, "+.3f"),
+                f"HR@{EXPERT_LIST} gains": told(one.gain, "+z.3f"),
             }
             for kind, one in kinds.items()
         ]

@@ -1493,7 +1493,7 @@ def _print_trace(answer: dict[str, Any], called: Callable[[str], str]) -> None:
             typer.echo(f"  {row['rank']:>3}  {row['score']:+8.3f}  {called(row['item'])}")
     typer.echo(f"\nFused, with the {answer['ledger']} share of each head")
     for rank, row in enumerate(answer["fused"], 1):
-        shares = "  ".join(f"{share:+.3f}" for share in row["by_head"])
+        shares = "  ".join(f"{share:+z.3f}" for share in row["by_head"])
         typer.echo(f"  {rank:>3}  {row['score']:+8.3f} = {shares}  {called(row['item'])}")
     if not answer["fused"]:
         typer.echo(NOTHING_LEFT)

@@ -463,10 +463,13 @@ def _columns(name: str, facets: Sequence[str]) -> set[str]:
 def sasrec_beside(checkpoint: Checkpoint) -> Checkpoint | None:
     """A SASRec of the same data and catalogue in the folder that a checkpoint lies in, if any.
 
-    One that cannot be read is passed over: it is another's, and nothing hangs on it.
+    One that cannot be read is passed over: it is another's, and nothing hangs on it. So is one that
+    is too narrow to be cut into as many slices as there are heads.
     """
+    heads = len(space_names(checkpoint.model)) - 1
     for path, described in neighbours(checkpoint):
-        fits = spec_of(described.model_config) is MODELS["sasrec"]
+        config = described.model_config
+        fits = spec_of(config) is MODELS["sasrec"] and config.width >= heads
         if fits and described.data == checkpoint.data:
             with suppress(CheckpointError):
                 return load_checkpoint(path)

@@ -415,7 +415,7 @@ class _Stage:
                 f'<i style="left: {100 * max(start, 0):.2f}%; width: {100 * width:.2f}%; '
                 f'background: {colour}"></i>'
             )
-            told.append(f"{self.scene.called.head(head)} {written(part, '+.2f')}")
+            told.append(f"{self.scene.called.head(head)} {written(part, '+z.2f')}")
         hint = for_html(", ".join(told) if self.by_part else "The score")
         return (
             f'<span class="bar" role="img" aria-label="{hint}" title="{hint}" '

@@ -423,10 +423,10 @@ def cold_markdown(table: Mapping[str, Any]) -> str:
     names = {(row["model"], row["place"]): row for row in table["rows"]}
     for one in table["differences"]:
         ours, theirs = (names[tuple(one[side])] for side in ("row", "over"))
-        points = " to ".join(f"{100 * one[end]:+.1f}" for end in ("low", "high"))
+        points = " to ".join(f"{100 * one[end]:+z.1f}" for end in ("low", "high"))
         over = f"{theirs['label']}, {PLACES[theirs['place']]}".lstrip(", ")
         lines.append(
-            f"- {ours['label']}, {PLACES[ours['place']]}, less {over}: {100 * one['mean']:+.1f} "
+            f"- {ours['label']}, {PLACES[ours['place']]}, less {over}: {100 * one['mean']:+z.1f} "
             f"points of HR@10 among cold items ({points})"
         )
     return "\n".join(lines) + "\n"

@@ -238,7 +238,7 @@ def markdown(found: Counted) -> str:
             [
                 own.column,
                 *(f"{own.by[facet].mean:.3f}" for facet in facets),
-                "" if over is None else f"{over:+.0%}",
+                "" if over is None else f"{over:+z.0%}",
                 "" if lead is None else _points(lead),
             ]
         )
@@ -251,7 +251,7 @@ def markdown(found: Counted) -> str:
 
 
 def _points(lead: Estimate) -> str:
-    return f"{100 * lead.mean:+.1f} ({100 * lead.low:+.1f} to {100 * lead.high:+.1f})"
+    return f"{100 * lead.mean:+z.1f} ({100 * lead.low:+z.1f} to {100 * lead.high:+z.1f})"
 
 
 def _group(one: ExpertUse) -> str:

@@ -95,7 +95,7 @@ class NamedHead:
 
 
 def _points(lead: Estimate) -> str:
-    return f"{100 * lead.mean:+.1f}, 95 % {100 * lead.low:+.1f} to {100 * lead.high:+.1f}"
+    return f"{100 * lead.mean:+z.1f}, 95 % {100 * lead.low:+z.1f} to {100 * lead.high:+z.1f}"
 
 
 def evidence(

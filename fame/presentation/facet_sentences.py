@@ -318,7 +318,7 @@ def cohorts_sentence(
 
 
 def _signed(value: float) -> str:
-    return written(value, "+.3f")
+    return written(value, "+z.3f")
 
 
 def experts_sentence(

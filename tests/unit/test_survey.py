@@ -592,6 +592,8 @@ def test_a_sasrec_of_the_same_data_beside_it_is_a_control(tmp_path: Path):
         (tmp_path / "broken" / file.name).write_text("{")
     make_planted(tmp_path / "later", TINY)
     assert sasrec_beside(checkpoint) is None
+    make_planted(tmp_path / "narrow", replace(TINY_SASREC, width=1, heads=1))
+    assert sasrec_beside(checkpoint) is None, "it cannot be cut into two slices"
     make_planted(tmp_path / "sasrec", TINY_SASREC)
     found = sasrec_beside(checkpoint)
     assert found is not None and found.name == "sasrec"
@@ -603,7 +605,6 @@ def test_a_sasrec_of_the_same_data_beside_it_is_a_control(tmp_path: Path):
     told += r"`python -m fame train --data tiny --model sasrec --out DIR` trains one of the same"
     with pytest.raises(CheckpointError, match=told):
         sasrec_at(tmp_path / "another", checkpoint)
-    make_planted(tmp_path / "narrow", replace(TINY_SASREC, width=1, heads=1))
     with pytest.raises(CheckpointError, match=r"width 1 and cannot be cut into 2 slices"):
         sasrec_at(tmp_path / "narrow", checkpoint)
     with pytest.raises(CheckpointError, match=r"narrow has no heads of its own, so there is noth"):
