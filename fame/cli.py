@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from fame.models.sequence_model import Intervention
     from fame.presentation.names import HeadNames
     from fame.survey import Facets
-    from fame.training.loop import Progress
+    from fame.training.loop import Progress, Ranked
 
 # Modules that need torch or UMAP are imported inside their commands: `--help` and `data` start
 # without them.
@@ -492,7 +492,7 @@ def train(
         {**base, **given}, "The command line" if given else where
     )
     dataset()  # its own progress comes before the training bar
-    with _training_bar() as (on_step, on_phase):
+    with _training_bar() as (on_step, on_ranked, on_phase):
         finished = run_training(
             dataset(),
             model_config,
@@ -507,6 +507,7 @@ def train(
             choice=None if choice is None else choice.to_dict(),
             start=begin,
             on_step=on_step,
+            on_ranked=on_ranked,
             on_phase=on_phase,
         )
     if not finished:
@@ -516,8 +517,11 @@ def train(
 
 
 @contextmanager
-def _training_bar() -> Iterator[tuple[Callable[[Progress], None], Callable[[str], None]]]:
-    """A progress bar over an epoch's steps with rate and time left, and the log above it."""
+def _training_bar() -> Iterator[
+    tuple[Callable[[Progress], None], Callable[[Ranked], None], Callable[[str], None]]
+]:
+    """A progress bar over an epoch's steps, then over the people whom its validation ranks, with
+    rate and time left, and the log above it."""
     from tqdm import tqdm
     from tqdm.contrib.logging import logging_redirect_tqdm
 
@@ -530,27 +534,36 @@ def _training_bar() -> Iterator[tuple[Callable[[Progress], None], Callable[[str]
     with ExitStack() as stack:
         stack.enter_context(logging_redirect_tqdm([logging.getLogger()]))
         bar: tqdm | None = None
+        shown: tuple[type, int] | None = None
 
-        def on_step(progress: Progress) -> None:
-            nonlocal bar
+        def show(at: Progress | Ranked, done: int, total: int, told: str) -> None:
+            nonlocal bar, shown
             if bar is None:  # not before the first step: a refusal stays one line
                 layout = "{desc} {bar} {postfix}"
-                bar = stack.enter_context(tqdm(file=sys.stderr, mininterval=0.5, bar_format=layout))
-            bar.total, bar.n = progress.steps, progress.step
-            bar.set_description_str(f"Epoch {progress.epoch}/{progress.epochs}", refresh=False)
-            left = tqdm.format_interval(max(progress.eta_seconds, 0))
-            bar.set_postfix_str(
-                f"loss {progress.loss:.3f}, {progress.positions_per_second:,.0f} clicks/s, "
-                f"at most {left} left",
-                refresh=False,
-            )
-            bar.update(0)
+                bar = stack.enter_context(
+                    tqdm(file=sys.stderr, mininterval=0.5, miniters=1, bar_format=layout)
+                )
+            bar.set_description_str(f"Epoch {at.epoch}/{at.epochs}", refresh=False)
+            left = tqdm.format_interval(max(at.eta_seconds, 0))
+            bar.set_postfix_str(f"{told}, at most {left} left", refresh=False)
+            if shown != (type(at), at.epoch):  # a bar that only falls back waits for its old height
+                shown = type(at), at.epoch
+                bar.reset(total)
+            bar.update(done - bar.n)
+
+        def on_step(progress: Progress) -> None:
+            pace = f"{progress.positions_per_second:,.0f} clicks/s"
+            show(progress, progress.step, progress.steps, f"loss {progress.loss:.3f}, {pace}")
+
+        def on_ranked(ranked: Ranked) -> None:
+            told = f"{ranked.done:,} of {ranked.people:,} people ranked"
+            show(ranked, ranked.done, ranked.people, told)
 
         def on_phase(phase: str) -> None:
             if phase in phases:
                 logging.getLogger("fame").info("%s ...", phases[phase])
 
-        yield on_step, on_phase
+        yield on_step, on_ranked, on_phase
 
 
 @app.command()
@@ -1159,7 +1172,7 @@ def reproduce(
         check_ship(ship)
     dataset = data.load(data_name, progress=StderrProgress())
     results = Results(out)
-    with _training_bar() as (on_step, _):
+    with _training_bar() as (on_step, on_ranked, _):
         summary = run_table(
             dataset,
             wanted,
@@ -1168,6 +1181,7 @@ def reproduce(
             settings=given,
             on_run=lambda text: typer.echo(f"Training {text}", err=True),
             on_step=on_step,
+            on_ranked=on_ranked,
         )
     if summary is None:
         typer.echo("Stopped; go on with the same command.", err=True)
@@ -1230,7 +1244,7 @@ def cold(
 
     wanted, given = _rows_asked_for(models, data_name, settings, device)
     dataset = data.load(data_name, progress=StderrProgress())
-    with _training_bar() as (on_step, _):
+    with _training_bar() as (on_step, on_ranked, _):
         table = cold_table(
             dataset,
             wanted,
@@ -1240,6 +1254,7 @@ def cold(
             settings=given,
             on_run=lambda text: typer.echo(f"Training {text}", err=True),
             on_step=on_step,
+            on_ranked=on_ranked,
         )
     if table is None:
         typer.echo("Stopped; go on with the same command.", err=True)

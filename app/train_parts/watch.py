@@ -162,7 +162,10 @@ def _figures(status: Status) -> list[tuple[str, str]]:
 
 
 def _progress_text(status: Status) -> str:
-    return f"Epoch {status.epoch} of {status.epochs} · step {status.step} of {status.steps}"
+    at = f"Epoch {status.epoch} of {status.epochs}"
+    if status.to_rank:
+        return f"{at} · {status.ranked:,} of {status.to_rank:,} people ranked"
+    return f"{at} · step {status.step} of {status.steps}"
 
 
 def _stop_buttons(run: RunFolder, status: Status) -> None:

@@ -39,7 +39,7 @@ from fame.models.registry import build_model, made_of_values
 from fame.models.sequence_model import SequenceModel
 from fame.ranking import only_candidates
 from fame.training.item_start import catalogue_vectors, start_items
-from fame.training.loop import Progress, ignore
+from fame.training.loop import Progress, Ranked, ignore
 
 LEAST_CLICKS = 5  # of an item, to be drawn: what hardly anybody clicked says little
 _LATEST = 10  # clicks that a content neighbour is near to
@@ -291,6 +291,7 @@ def cold_table(
     settings: Mapping[str, Any] | None = None,
     on_run: Callable[[str], None] = ignore,
     on_step: Callable[[Progress], None] = ignore,
+    on_ranked: Callable[[Ranked], None] = ignore,
 ) -> dict[str, Any] | None:
     """Trains every model without the cold items of each seed, and ranks those.
 
@@ -321,7 +322,7 @@ def cold_table(
             configs = configs[0], dataclasses.replace(configs[1], seed=seed)
             key = RunKey.of(data_key(split.warm), variant.name, *configs)
             on_run(f"{variant.label}, seed {seed}")
-            checkpoint = trained(split.warm, configs, results.run_folder(key), on_step)
+            checkpoint = trained(split.warm, configs, results.run_folder(key), on_step, on_ranked)
             if checkpoint is None:
                 return None
             model = checkpoint.model

@@ -37,7 +37,7 @@ from fame.metrics import FIGURES, summarise_ranks
 from fame.opening import OPENING
 from fame.projection import PROJECTION, project, write_projection
 from fame.survey import FACETS, FAITHFULNESS, PEOPLE, own_facets
-from fame.training.loop import Progress, ignore
+from fame.training.loop import Progress, Ranked, ignore
 from fame.training.runs import HISTORY, RunFolder
 from fame.training.train import train
 from fame.training.workers import launched
@@ -86,6 +86,7 @@ def reproduce(
     settings: dict[str, Any] | None = None,
     on_run: Callable[[str], None] = ignore,
     on_step: Callable[[Progress], None] = ignore,
+    on_ranked: Callable[[Ranked], None] = ignore,
 ) -> dict[str, Any] | None:
     """Trains every model with every seed that has no row yet, then summarises all rows.
 
@@ -122,7 +123,7 @@ def reproduce(
             if results.has(row.keys[seed]):
                 continue
             on_run(f"{row.variant.label}, seed {seed}")
-            if not _run(dataset, row, seed, results, on_step):
+            if not _run(dataset, row, seed, results, on_step, on_ranked):
                 return None
     return {
         "data": data.name,
@@ -172,6 +173,7 @@ def trained(
     configs: Configs,
     folder: Path,
     on_step: Callable[[Progress], None] = ignore,
+    on_ranked: Callable[[Ranked], None] = ignore,
 ) -> Checkpoint | None:
     """What a run in a folder of its own leaves, trained unless it has ended there.
 
@@ -188,6 +190,7 @@ def trained(
             facets=False,
             card=render_card,
             on_step=on_step,
+            on_ranked=on_ranked,
         )
         if not finished:
             return None
@@ -195,12 +198,17 @@ def trained(
 
 
 def _run(
-    dataset: Dataset, row: Row, seed: int, results: Results, on_step: Callable[[Progress], None]
+    dataset: Dataset,
+    row: Row,
+    seed: int,
+    results: Results,
+    on_step: Callable[[Progress], None],
+    on_ranked: Callable[[Ranked], None],
 ) -> bool:
     """Trains one model with one seed and keeps its row; ``False`` where it was interrupted."""
     model_config, train_config = row.configs
     configs = model_config, dataclasses.replace(train_config, seed=seed)
-    checkpoint = trained(dataset, configs, results.run_folder(row.keys[seed]), on_step)
+    checkpoint = trained(dataset, configs, results.run_folder(row.keys[seed]), on_step, on_ranked)
     if checkpoint is None:
         return False
     ranks = model_ranks(checkpoint.model, dataset.interactions, "test")

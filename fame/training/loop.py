@@ -21,6 +21,7 @@ from fame.data.sequences import (
     Interactions,
     Windows,
     bucketed_batches,
+    held_out,
     training_prefixes,
     training_windows,
 )
@@ -30,7 +31,7 @@ from fame.facets.forming import RECORD
 from fame.metrics import summarise_ranks
 from fame.models.item_values import ValueIndex
 from fame.models.registry import build_model
-from fame.models.sequence_model import SequenceModel
+from fame.models.sequence_model import LastPosition, SequenceModel
 from fame.training.batches import batches_on, share_of_batch
 from fame.training.forming import FormingRecord
 from fame.training.item_start import start_items
@@ -58,6 +59,20 @@ class Progress:
     positions_per_second: float
     eta_seconds: float
     learning_rate: float = 0.0
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """How far the ranking is that validates an epoch: ``done`` of so many ``people``.
+
+    ``eta_seconds`` is as that of :class:`Progress`.
+    """
+
+    epoch: int
+    epochs: int
+    done: int
+    people: int
+    eta_seconds: float
 
 
 @dataclass
@@ -216,6 +231,7 @@ def fit(
     attributes: ItemAttributes | None = None,
     workers: Workers | None = None,
     on_step: Callable[[Progress], None] = ignore,
+    on_ranked: Callable[[Ranked], None] | None = None,
     on_epoch: Callable[[TrainState], None] = ignore,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> bool:
@@ -227,6 +243,7 @@ def fit(
             nothing.
         workers: The processes that train together, each with a ``state`` of its own; by default
             this one alone.
+        on_ranked: Called while an epoch is validated, after every batch of people.
         on_epoch: Called after every epoch's validation, when ``state`` is complete; in the first
             process only.
         should_stop: Asked before every step. With several processes all stop at the same step
@@ -248,8 +265,11 @@ def fit(
         except Interrupted:
             return False
         train_seconds = time.perf_counter() - started
+        reader: Reader = forming.keep
+        if on_ranked is not None:
+            reader = _telling(reader, on_ranked, state, data, config, workers, train_seconds)
         try:
-            figures = validate(state.ranking_model, data, workers, forming.keep)
+            figures = validate(state.ranking_model, data, workers, reader)
         except FloatingPointError:
             raise _diverged("its validation", state, config) from None
         formed = forming.take(state.ranking_model, workers)
@@ -298,6 +318,31 @@ def validate(
     if workers.any(broken):
         raise FloatingPointError("a score is not a number: the weights are broken")
     return summarise_ranks(workers.sum(torch.from_numpy(ranks)).numpy())
+
+
+def _telling(
+    reader: Reader,
+    on_ranked: Callable[[Ranked], None],
+    state: TrainState,
+    data: Interactions,
+    config: TrainConfig,
+    workers: Workers,
+    train_seconds: float,
+) -> Reader:
+    """A reader that also tells how far the ranking is; each process speaks for all."""
+    people, started, done = len(held_out(data, "valid")), time.perf_counter(), 0
+
+    def read(index: np.ndarray, end: LastPosition) -> None:
+        nonlocal done
+        reader(index, end)
+        done = min(done + workers.count * len(index), people)
+        elapsed = time.perf_counter() - started
+        whole = elapsed * people / done
+        epochs_left = config.epochs - state.epoch - 1
+        left = whole - elapsed + epochs_left * (train_seconds + whole)
+        on_ranked(Ranked(state.epoch + 1, config.epochs, done, people, left))
+
+    return read
 
 
 def _train_epoch(

@@ -22,7 +22,7 @@ from fame.errors import FameError
 from fame.files import telling_of
 from fame.models.item_values import ValueIndex
 from fame.training.event_files import EventFiles, event_files
-from fame.training.loop import Progress, TrainState
+from fame.training.loop import Progress, Ranked, TrainState
 from fame.training.memory import count_parameters, peak_memory
 from fame.training.runs import LOG, Phase, RunFolder, Status
 from fame.training.workers import Workers
@@ -40,6 +40,7 @@ class Record:
     status: Status
     device: torch.device
     on_step: Callable[[Progress], None]
+    on_ranked: Callable[[Ranked], None]
     on_phase: Callable[[str], None]
     events: EventFiles | None = None
 
@@ -60,9 +61,20 @@ class Record:
         status.positions_per_second = progress.positions_per_second
         status.eta_seconds = progress.eta_seconds
         status.learning_rate = progress.learning_rate
-        if time.time() - status.updated >= _STATUS_EVERY:
-            self.write_status()
+        status.ranked = status.to_rank = 0
+        self._write_now_and_then()
         self.on_step(progress)
+
+    def ranked(self, ranking: Ranked) -> None:
+        status = self.status
+        status.ranked, status.to_rank = ranking.done, ranking.people
+        status.eta_seconds = ranking.eta_seconds
+        self._write_now_and_then()
+        self.on_ranked(ranking)
+
+    def _write_now_and_then(self) -> None:
+        if time.time() - self.status.updated >= _STATUS_EVERY:
+            self.write_status()
 
     def started(self, state: TrainState, start: Mapping[str, Any]) -> None:
         """Keeps what training starts from as the best so far, of epoch 0."""
@@ -86,6 +98,7 @@ class Record:
         self.run.save_state(state)
         self.run.write_history(state.history)
         self.status.best_epoch, self.status.best_score = state.best_epoch, state.best_score
+        self.status.ranked = self.status.to_rank = 0
         if self.events is not None:
             self.events.write(row)
         logger.info(
@@ -114,6 +127,7 @@ def recorded(
     train_config: TrainConfig,
     workers: Workers,
     on_step: Callable[[Progress], None],
+    on_ranked: Callable[[Ranked], None],
     on_phase: Callable[[str], None],
     values: ValueIndex | None = None,
     choice: Mapping[str, Any] | None = None,
@@ -143,7 +157,7 @@ def recorded(
         if run.can_resume():
             _go_on(status, run)
         events = stack.enter_context(event_files(run.path)) if tensorboard else None
-        record = Record(run, status, workers.device, on_step, on_phase, events)
+        record = Record(run, status, workers.device, on_step, on_ranked, on_phase, events)
         record.write_status()
         try:
             logger.info(

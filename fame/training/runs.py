@@ -103,11 +103,13 @@ _SEEN: frozenset[str] = frozenset({"queued", "starting", "lost", "damaged"})
 class Status:
     """What a run is doing, as ``status.json`` has it.
 
-    ``positions_per_second`` counts real targets; times are in seconds, ``started`` (the first time)
-    and ``updated`` since 1970. A run that went on has ``earlier_seconds`` of work before it was
-    ``resumed``. ``on`` is the device's name in configurations. ``peak_memory_mb`` is the most that
-    the (first) process had, of the GPU where it trains on one, ``host_memory_mb`` what it has of
-    the machine's memory. ``machine_started`` tells whether the machine went down meanwhile.
+    While an epoch is validated, ``ranked`` of ``to_rank`` people are ranked; both are 0 while it
+    learns. ``positions_per_second`` counts real targets; times are in seconds, ``started`` (the
+    first time) and ``updated`` since 1970. A run that went on has ``earlier_seconds`` of work
+    before it was ``resumed``. ``on`` is the device's name in configurations. ``peak_memory_mb`` is
+    the most that the (first) process had, of the GPU where it trains on one, ``host_memory_mb``
+    what it has of the machine's memory. ``machine_started`` tells whether the machine went down
+    meanwhile.
     ``message`` is one sentence where the run failed.
     """
 
@@ -122,6 +124,8 @@ class Status:
     epochs: int = 0
     step: int = 0
     steps: int = 0
+    ranked: int = 0
+    to_rank: int = 0
     loss: float | None = None
     positions_per_second: float | None = None
     eta_seconds: float | None = None

@@ -50,6 +50,7 @@ from fame.training.item_start import catalogue_vectors
 from fame.training.loop import (
     SELECTION,
     Progress,
+    Ranked,
     TrainState,
     copy_of_weights,
     fit,
@@ -104,6 +105,7 @@ def train(
     choice: Mapping[str, Any] | None = None,
     start: Start | None = None,
     on_step: Callable[[Progress], None] = ignore,
+    on_ranked: Callable[[Ranked], None] = ignore,
     on_phase: Callable[[str], None] = ignore,
 ) -> bool:
     """Trains a model and leaves a checkpoint folder.
@@ -193,6 +195,7 @@ def train(
                     train_config,
                     workers,
                     on_step,
+                    on_ranked,
                     on_phase,
                     values,
                     choice,
@@ -228,6 +231,7 @@ def train(
             attributes=attributes,
             workers=workers,
             on_step=record.step if record else ignore,
+            on_ranked=record.ranked if record else None,
             on_epoch=record.epoch if record else ignore,
             should_stop=stop.is_set,
         )

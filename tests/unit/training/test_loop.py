@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from fame import evaluate as evaluating
 from fame.config import ModelConfig, TrainConfig
 from fame.data.sequences import Interactions
 from fame.errors import FameError
@@ -367,6 +368,24 @@ def test_rates_and_the_time_left_by_a_clock_that_ticks_when_it_is_read(monkeypat
     for row in state.history:
         assert row["seconds"] - row["train_seconds"] == 1
         assert row["positions_per_second"] == 24 * 5 / row["train_seconds"]
+
+
+def test_how_far_a_validation_is_by_the_same_clock(monkeypatch):
+    """24 people ranked in batches of 10; a step of three takes a second, and so does a batch."""
+    data = cyclic_interactions(people=24, num_items=8, length=8)
+    ticks = iter(range(1000))
+    monkeypatch.setattr(loop, "time", SimpleNamespace(perf_counter=lambda: float(next(ticks))))
+    monkeypatch.setattr(evaluating, "CPU_BATCH", 10)
+    seen = []
+    trained(data, on_ranked=seen.append)
+    assert [(r.epoch, r.epochs, r.done, r.people) for r in seen] == [
+        (epoch, 2, done, 24) for epoch in (1, 2) for done in (10, 20, 24)
+    ]
+    # After a batch the whole ranking seems to last 2.4 s; to learn took five looks at the clock.
+    assert [r.eta_seconds for r in seen[:3]] == pytest.approx(
+        [2.4 - 1 + 5 + 2.4, 2.4 - 2 + 5 + 2.4, 0 + 5 + 3]
+    )
+    assert [r.eta_seconds for r in seen[3:]] == pytest.approx([2.4 - 1, 2.4 - 2, 0])
 
 
 def test_a_run_that_is_asked_to_stop_stops_before_the_next_step(cyclic):
