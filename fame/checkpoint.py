@@ -55,7 +55,7 @@ from fame.models.item_values import ValueIndex
 from fame.models.registry import build_model, made_of_values
 from fame.models.sequence_model import SequenceModel
 
-FORMAT = 4
+FORMAT = 5
 CONFIG, WEIGHTS, ITEMS = "config.json", "model.safetensors", "items.parquet"
 METRICS, CARD, VALUES = "metrics.json", "README.md", "values.json"
 CHOICE, START = "choice.json", "start.json"

@@ -37,6 +37,7 @@ ADDED_SETTINGS: Mapping[int, Mapping[str, Any]] = {
     2: {"filter_weight": 0.7, "frequency_cutoff": 5},
     3: {"head_facets": "", "own_bound": 0.6},
     4: {"expert_view": "all", "expert_loss_weight": 0.0},
+    5: {"head_loss_shares": ""},
 }
 
 
@@ -252,6 +253,9 @@ class TrainConfig(_Config):
         label_smoothing: Share of the target's probability spread over the whole catalogue.
         head_loss_weight: Weight of the mean cross-entropy of each head's own ranking, beside the
             fused one: it keeps every head a recommender by itself. Baselines have no such heads.
+        head_loss_shares: What each head counts in that mean beside the others, as ``0/1/0.5``; 0
+            leaves a head to the fused loss alone. What a head learns of other facets to rank well
+            by itself, it then does not learn. Empty: all heads count alike.
         expert_loss_weight: Weight of what the routers' weights lack to tell as much as they can of
             whose history they read: routers are then sharp for each history and even over all, so
             that experts part the histories among them.
@@ -275,6 +279,7 @@ class TrainConfig(_Config):
     negatives: int = 0
     label_smoothing: float = 0.0
     head_loss_weight: float = 0.5
+    head_loss_shares: str = ""
     expert_loss_weight: float = 0.0
     patience: int = 10
     seed: int = 0
@@ -298,6 +303,19 @@ class TrainConfig(_Config):
                 f"negatives ({self.negatives}) leaves most of it out; set one of them to 0."
             )
         self._check_range("head_loss_weight", 0, 100)
+        if self.head_loss_shares:
+            shares = self.shares_of_heads
+            if not all(0 <= share <= 100 for share in shares) or not any(shares):
+                raise ConfigError(
+                    f"head_loss_shares={self.head_loss_shares} must be numbers from 0 to 100, one "
+                    "a head with / between them, such as 0/1/0.5, and not all 0; set "
+                    "head_loss_weight=0 for no such loss."
+                )
+            if not self.head_loss_weight:
+                raise ConfigError(
+                    f"head_loss_shares={self.head_loss_shares} deals out the heads' own loss, and "
+                    "head_loss_weight is 0; raise that, or leave head_loss_shares empty."
+                )
         self._check_range("expert_loss_weight", 0, 100)
         if self.start_facets and self.item_start == "random":
             raise ConfigError(
@@ -307,6 +325,23 @@ class TrainConfig(_Config):
         self._check_range("patience", 0, 100_000)
         self._check_range("seed", 0, 2**32 - 1)
         check_device(self.device)
+
+    @property
+    def shares_of_heads(self) -> tuple[float, ...]:
+        """``[H]`` what the heads count in the mean of their own losses; nothing where alike.
+
+        NaN for what is no number.
+        """
+        if not self.head_loss_shares:
+            return ()
+        return tuple(map(_number, self.head_loss_shares.split("/")))
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
 
 
 def check_device(name: str) -> None:

@@ -7,7 +7,7 @@ Shapes: ``N`` targets · ``D`` width · ``V`` items (here without the padding) �
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -353,15 +353,40 @@ def sampled_cross_entropy(
 
 
 def head_cross_entropy(
-    state_NHK: Tensor, sub_embedding_HVK: Tensor, target_N: Tensor, *, smoothing: float = 0.0
+    state_NHK: Tensor,
+    sub_embedding_HVK: Tensor,
+    target_N: Tensor,
+    *,
+    smoothing: float = 0.0,
+    shares: Sequence[float] = (),
 ) -> Tensor:
     """Mean over heads of the cross-entropy of each head's own ranking ``P_h(v) = <x_v^h, F_h>``.
 
     With it every head has to be a recommender by itself. Costs the arithmetic of the fused loss
     once more: H products of width K = D / H.
+
+    Args:
+        shares: ``[H]`` what the heads count in the mean, see :func:`mean_over_heads`.
     """
-    losses = [
-        linear_cross_entropy(state_NHK[:, head], table, target_N, smoothing=smoothing)
-        for head, table in enumerate(sub_embedding_HVK)
-    ]
-    return torch.stack(losses).mean()
+
+    def loss(head: int) -> Tensor:
+        table = sub_embedding_HVK[head]
+        return linear_cross_entropy(state_NHK[:, head], table, target_N, smoothing=smoothing)
+
+    return mean_over_heads(loss, len(sub_embedding_HVK), shares)
+
+
+def mean_over_heads(
+    loss: Callable[[int], Tensor], heads: int, shares: Sequence[float] = ()
+) -> Tensor:
+    """``sum_h w_h loss(h) / sum_h w_h``; a head that counts nothing is not asked.
+
+    Args:
+        shares: ``[H]`` w, not all 0; by default all heads count alike.
+    """
+    if not shares:
+        return torch.stack([loss(head) for head in range(heads)]).mean()
+    if len(shares) != heads:
+        raise ValueError(f"{len(shares)} shares cannot be dealt out to {heads} heads")
+    weighed = [share * loss(head) for head, share in enumerate(shares) if share]
+    return torch.stack(weighed).sum() / sum(shares)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import streamlit as st
@@ -106,8 +106,8 @@ CHOICES: dict[str, tuple[str, dict[str, str], str]] = {
 }
 
 
-# Settings that are lists of the catalogue's columns: label, what stands for nothing, what they say.
-COLUMNS: dict[str, tuple[str, str, str]] = {
+# Settings that are lists, a share a head: label, what stands for nothing, what they say.
+LISTS: dict[str, tuple[str, str, str]] = {
     "head_facets": (
         "What each head is a facet of",
         "nothing",
@@ -123,10 +123,17 @@ COLUMNS: dict[str, tuple[str, str, str]] = {
         "titles and brands to the first head and all columns `category_...` to the second. Empty: "
         "each head starts from everything.",
     ),
+    "head_loss_shares": (
+        "What each head counts in the heads' own loss",
+        "all alike",
+        "Numbers, one a head with slashes between: `0/1/0.5` trains the second head to rank by "
+        "itself, the third half as much, and the first only as a part of the whole. A head that "
+        "need not rank well alone learns less of what other heads are for.",
+    ),
 }
 LABELS = {
     name: about[0]
-    for table in (SETTINGS, CHOICES, COLUMNS)
+    for table in (SETTINGS, CHOICES, LISTS)
     for name, about in table.items()  # type: ignore[attr-defined]
 }
 # What most people look at; the others stand under "More settings".
@@ -134,7 +141,12 @@ _MAIN = (
     *("epochs", "patience", "heads", "experts", "width", "layers", "max_length", "dropout"),
     *("batch_size", "learning_rate", "seed"),
 )
-_OF_RANKING_HEADS = frozenset({"head_facets", "start_facets"})
+# Lists that say nothing until another setting does.
+_IDLE: dict[str, Callable[[Mapping[str, Any]], bool]] = {
+    "start_facets": lambda chosen: chosen.get("item_start") != "catalogue",
+    "head_loss_shares": lambda chosen: not chosen.get("head_loss_weight"),
+}
+_OF_RANKING_HEADS = frozenset({"head_facets", "start_facets", "head_loss_shares"})
 
 
 class Fields:
@@ -165,9 +177,7 @@ class Fields:
             for index, name in enumerate(names):
                 wide = name not in SETTINGS
                 places[name] = box.container() if wide else columns[index % 2].container()
-        for name in sorted(
-            places, key=lambda name: (name != "head_facets", name == "start_facets")
-        ):
+        for name in sorted(places, key=lambda name: (name != "head_facets", name in _IDLE)):
             with places[name]:
                 chosen[name] = self._field(name, chosen)
                 self._places[name] = st.container()
@@ -175,9 +185,9 @@ class Fields:
 
     def _field(self, name: str, chosen: Mapping[str, Any]) -> Any:
         key, default = f"setting-{self.key}-{name}", self.defaults[name]
-        if name in COLUMNS:
-            label, placeholder, does = COLUMNS[name]
-            idle = name == "start_facets" and chosen.get("item_start") != "catalogue"
+        if name in LISTS:
+            label, placeholder, does = LISTS[name]
+            idle = name in _IDLE and _IDLE[name](chosen)
             said = st.text_input(
                 label,
                 value=default,

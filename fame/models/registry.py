@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from fame.config import ModelConfig, ModelName
+from fame.config import ModelConfig, ModelName, TrainConfig
+from fame.errors import ConfigError
 
 if TYPE_CHECKING:
     from fame.models.costs import ModelCosts
@@ -72,7 +73,7 @@ MODELS: dict[ModelName, ModelSpec] = {
         settings=frozenset(
             {
                 *("experts", "expert_view", "expert_loss_weight", "gate", "facets"),
-                *("head_facets", "own_bound", "head_loss_weight"),
+                *("head_facets", "own_bound", "head_loss_weight", "head_loss_shares"),
             }
         ),
     ),
@@ -101,6 +102,16 @@ def spec_of(config: ModelConfig) -> ModelSpec:
 def ranking_heads(config: ModelConfig) -> int:
     """How many heads rank by themselves: H, or 1 where the whole embedding is the one head."""
     return config.heads if spec_of(config).ranks_by_head(config) else 1
+
+
+def check_loss_shares(config: ModelConfig, training: TrainConfig) -> None:
+    """``ConfigError`` where there is not one share of the heads' own loss for every head."""
+    shares, heads = training.shares_of_heads, ranking_heads(config)
+    if shares and heads > 1 and len(shares) != heads:
+        raise ConfigError(
+            f"head_loss_shares={training.head_loss_shares} has {len(shares)} shares and there are "
+            f"{heads} heads; give one a head with / between them, or leave it empty."
+        )
 
 
 def settings_of_others(name: ModelName) -> frozenset[str]:

@@ -20,7 +20,12 @@ from torch import Tensor, nn
 
 from fame.config import ModelConfig, TrainConfig
 from fame.data.attributes import ItemAttributes
-from fame.losses import head_cross_entropy, linear_cross_entropy, sampled_cross_entropy
+from fame.losses import (
+    head_cross_entropy,
+    linear_cross_entropy,
+    mean_over_heads,
+    sampled_cross_entropy,
+)
 from fame.models.registry import ranking_heads, spec_of
 from fame.models.sequence_model import Encoding, SequenceModel
 
@@ -111,6 +116,7 @@ class Step:
     target_N: Tensor
     negatives: Negatives | None
     label_smoothing: float
+    head_loss_shares: tuple[float, ...]
     attributes: ItemAttributes
 
     # index_select, because the gradient of an index in brackets is five times slower.
@@ -166,17 +172,22 @@ def heads_loss(step: Step) -> Tensor:
         table_VD = step.model.as_ranked(step.items.vectors[1:])
         sub_embeddings_HVK = step.model.seen_by_heads(table_VD)
         return head_cross_entropy(
-            step.state_NHK, sub_embeddings_HVK, step.target_N, smoothing=step.label_smoothing
+            step.state_NHK,
+            sub_embeddings_HVK,
+            step.target_N,
+            smoothing=step.label_smoothing,
+            shares=step.head_loss_shares,
         )
     # Only the items that are asked for are seen with the heads' eyes.
     positive_HNK, negative_HMK = map(
         step.model.seen_by_heads, (negatives.positive_ND, negatives.negative_MD)
     )
-    by_head = [
-        _against(negatives, step.state_NHK[:, h], positive_HNK[h], negative_HMK[h], step.target_N)
-        for h in range(len(positive_HNK))
-    ]
-    return torch.stack(by_head).mean()
+
+    def loss(head: int) -> Tensor:
+        seen = positive_HNK[head], negative_HMK[head]
+        return _against(negatives, step.state_NHK[:, head], *seen, step.target_N)
+
+    return mean_over_heads(loss, len(positive_HNK), step.head_loss_shares)
 
 
 def experts_loss(step: Step) -> Tensor:
@@ -282,9 +293,10 @@ class Objective(nn.Module):
     def forward(self, items_BT: Tensor, target_positions_N: Tensor, target_N: Tensor) -> Tensor:
         """The weighted sum of the terms, each a mean over the targets.
 
-        Today ``fused + head_loss_weight * mean over heads of the head's own``, with all items as
-        candidates or, with ``negatives``, those drawn for this step; the second term only where
-        there are heads. Without a real position the loss is 0, and so is every gradient.
+        Today ``fused + head_loss_weight * mean over heads of the head's own``, that mean weighed by
+        ``head_loss_shares`` where there are any, with all items as candidates or, with
+        ``negatives``, those drawn for this step; the second term only where there are heads.
+        Without a real position the loss is 0, and so is every gradient.
 
         Args:
             items_BT: Sequences, padded with 0 on the right.
@@ -312,6 +324,7 @@ class Objective(nn.Module):
             target_N=target_N,
             negatives=None if row_M is None else Negatives.of(self.model, target_N, row_M, items),
             label_smoothing=config.label_smoothing,
+            head_loss_shares=config.shares_of_heads,
             attributes=self.attributes,
         )
         losses = [weight * term.loss(step) for weight, term in self.terms]

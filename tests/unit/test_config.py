@@ -80,6 +80,13 @@ WRONG = [
     (TrainConfig, "negatives", -1),
     (TrainConfig, "label_smoothing", 1),
     (TrainConfig, "head_loss_weight", -1),
+    (TrainConfig, "head_loss_shares", 1),
+    (TrainConfig, "head_loss_shares", "0/0"),
+    (TrainConfig, "head_loss_shares", "1/-1"),
+    (TrainConfig, "head_loss_shares", "1//1"),
+    (TrainConfig, "head_loss_shares", "nan/1"),
+    (TrainConfig, "head_loss_shares", "inf/1"),
+    (TrainConfig, "head_loss_shares", "a/b"),
     (TrainConfig, "expert_loss_weight", -1),
     (TrainConfig, "patience", -1),
     (TrainConfig, "seed", -1),
@@ -112,6 +119,13 @@ def test_every_field_has_a_value_that_is_refused():
 def test_a_view_of_ones_own_slice_is_refused_where_there_is_none(settings, lacks):
     with pytest.raises(ConfigError, match=f"expert_view=own .* needs {lacks}"):
         ModelConfig(expert_view="own", **settings)
+
+
+def test_shares_of_a_loss_that_there_is_not_are_refused():
+    with pytest.raises(ConfigError, match=r"head_loss_shares=0/1 .* head_loss_weight is 0"):
+        TrainConfig(head_loss_weight=0, head_loss_shares="0/1")
+    assert TrainConfig(head_loss_shares="0/1/0.5").shares_of_heads == (0, 1, 0.5)
+    assert TrainConfig().shares_of_heads == ()
 
 
 def test_smoothing_over_a_catalogue_that_is_left_out_is_refused():

@@ -203,22 +203,33 @@ def test_under_autocast_the_products_are_rounded_and_nothing_after_them():
     torch.testing.assert_close(loss, F.cross_entropy(logits, target), rtol=1e-5, atol=0)
 
 
+@pytest.mark.parametrize(
+    ("shares", "weights"),
+    [((), (1 / 3, 1 / 3, 1 / 3)), ((0.5, 0.0, 1.5), (0.25, 0, 0.75)), ((0, 2, 0), (0, 1, 0))],
+)
 @pytest.mark.parametrize("smoothing", [0.0, 0.3])
-def test_the_head_loss_is_the_mean_over_heads(smoothing):
+def test_the_head_loss_is_the_mean_over_heads(smoothing, shares, weights):
     state = torch.randn(6, 3, 2, dtype=torch.float64, requires_grad=True)
     tables = torch.randn(3, 5, 2, dtype=torch.float64, requires_grad=True)
     target = torch.tensor([0, 4, 2, 2, 1, 3])
-    loss = head_cross_entropy(state, tables, target, smoothing=smoothing)
+    loss = head_cross_entropy(state, tables, target, smoothing=smoothing, shares=shares)
     plain = torch.stack(
         [
-            F.cross_entropy(state[:, head] @ tables[head].T, target, label_smoothing=smoothing)
+            weights[head]
+            * F.cross_entropy(state[:, head] @ tables[head].T, target, label_smoothing=smoothing)
             for head in range(3)
         ]
-    ).mean()
+    ).sum()
     torch.testing.assert_close(loss, plain, **EXACT)
     gradients, expected = (torch.autograd.grad(value, (state, tables)) for value in (loss, plain))
     for gradient, plain_gradient in zip(gradients, expected, strict=True):
         torch.testing.assert_close(gradient, plain_gradient, **EXACT)
+
+
+def test_shares_of_other_heads_than_there_are_are_refused():
+    state, tables = torch.randn(6, 3, 2), torch.randn(3, 5, 2)
+    with pytest.raises(ValueError, match="2 shares cannot be dealt out to 3 heads"):
+        head_cross_entropy(state, tables, torch.zeros(6, dtype=torch.int64), shares=(1, 0))
 
 
 def drawn_loss(

@@ -14,7 +14,7 @@ from typing import Any
 
 from fame.config import ModelConfig, TrainConfig, split_settings
 from fame.errors import ConfigError
-from fame.models.registry import MODELS
+from fame.models.registry import MODELS, check_loss_shares
 
 # What a recipe may speak of beside the models as they are trained here, and whose table holds where
 # there is none: FAME as it was before its heads could be made of facets (its rows in results.csv
@@ -62,4 +62,6 @@ def load_recipe(data_name: str, kind: str = "fame") -> dict[str, Any]:
 def build_configs(settings: dict[str, Any], where: str) -> tuple[ModelConfig, TrainConfig]:
     """Validated configurations from flat settings; what is not set keeps its default."""
     model, training = split_settings(settings, where)
-    return ModelConfig.from_mapping(model, where), TrainConfig.from_mapping(training, where)
+    configs = ModelConfig.from_mapping(model, where), TrainConfig.from_mapping(training, where)
+    check_loss_shares(*configs)
+    return configs

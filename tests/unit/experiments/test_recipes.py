@@ -41,6 +41,14 @@ def test_wrong_recipes_name_file_and_key(tmp_path: Path) -> None:
         read_recipe(tmp_path / "gone.toml")
 
 
+def test_as_many_shares_of_the_heads_loss_as_heads() -> None:
+    given = {"heads": 3, "width": 12, "head_loss_shares": "0/1"}
+    with pytest.raises(ConfigError, match="head_loss_shares=0/1 has 2 shares and there are 3 head"):
+        build_configs(given, "test")
+    assert build_configs(given | {"heads": 2}, "test")[1].shares_of_heads == (0, 1)
+    build_configs(given | {"facets": "off"}, "test")  # no head ranks by itself there
+
+
 def test_a_further_model_takes_sasrecs_table_until_it_has_its_own(tmp_path: Path) -> None:
     file = tmp_path / "own.toml"
     file.write_text("layers = 3\n[fame]\nwidth = 128\n[sasrec]\nwidth = 32\n")

@@ -185,12 +185,19 @@ def test_attention_from_the_last_position_is_the_twins(config):
                 assert not attention[row, head, expert, len(history) :].any()
 
 
+@pytest.mark.parametrize("dealt", [False, True], ids=["alike", "by shares"])
 @pytest.mark.parametrize("config", SHAPES, ids=shape_name)
-def test_loss_and_every_gradient_equal_the_twins(config):
+def test_loss_and_every_gradient_equal_the_twins(config, dealt):
     """Identity 1 in training: the loss of the one query is the loss of the summed ledger."""
     model = random_model(config, NUM_ITEMS)
     items_BT, real_N, target_N, targets = training_example()
-    settings_ = TrainConfig(label_smoothing=0.1, head_loss_weight=0.7, expert_loss_weight=0.3)
+    shares = [0.5 * head for head in range(config.heads)] if dealt else [1.0] * config.heads
+    settings_ = TrainConfig(
+        label_smoothing=0.1,
+        head_loss_weight=0.7,
+        head_loss_shares="/".join(map(str, shares)) if dealt and any(shares) else "",
+        expert_loss_weight=0.3,
+    )
     loss = Objective(model, settings_)(items_BT, real_N, target_N)
     loss.backward()
 
@@ -202,9 +209,9 @@ def test_loss_and_every_gradient_equal_the_twins(config):
             routers.append(position.router)
             losses.append(reference.cross_entropy(position.scores, target, 0.1))
             if config.heads > 1:
-                for scores in position.head_scores:
+                for scores, share in zip(position.head_scores, shares, strict=True):
                     alone = reference.cross_entropy(scores, target, 0.1)
-                    losses[-1] = losses[-1] + 0.7 * alone / config.heads
+                    losses[-1] = losses[-1] + 0.7 * share * alone / sum(shares)
     expected = torch.stack(losses).mean()
     if config.experts > 1:
         expected = expected + 0.3 * reference.unsaid_by_routers(routers)

@@ -30,6 +30,8 @@ def batch(width: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         TrainConfig(label_smoothing=0.1),
         TrainConfig(negatives=4),
         TrainConfig(samples="prefixes"),
+        TrainConfig(head_loss_shares="0/1"),
+        TrainConfig(head_loss_shares="1/0", negatives=4),
     ],
 )
 def test_without_a_target_nothing_pulls_at_the_weights(config, training, relative):
@@ -85,17 +87,23 @@ def test_what_routers_leave_unsaid_has_its_closed_form(routers, expected):
     assert unsaid(routers) == pytest.approx(expected, abs=1e-6)
 
 
-def test_many_drawn_items_give_the_loss_over_the_catalogue():
+@pytest.mark.parametrize("shares", ["", "0.2/1"])
+def test_many_drawn_items_give_the_loss_over_the_catalogue(shares):
     """Fused and by head. With 20,000 draws of 9 items the estimate is good to 1 in 100."""
     model = random_model(TINY)
     torch.manual_seed(0)
     whole, drawn = (
-        Objective(model, TrainConfig(negatives=negatives, head_loss_weight=0.7))(*batch(5)).item()
+        Objective(
+            model,
+            TrainConfig(negatives=negatives, head_loss_weight=0.7, head_loss_shares=shares),
+        )(*batch(5)).item()
         for negatives in (0, 20_000)
     )
     assert drawn == pytest.approx(whole, rel=0.01)
     fused_alone = Objective(model, TrainConfig(head_loss_weight=0))(*batch(5)).item()
     assert abs(whole - fused_alone) > 0.1 * whole  # so the heads' part is seen too
+    alike = Objective(model, TrainConfig(head_loss_weight=0.7))(*batch(5)).item()
+    assert (abs(whole - alike) > 0.02 * whole) == bool(shares)  # and how it is dealt out
 
 
 def test_every_step_draws_from_the_whole_catalogue_anew():
