@@ -25,8 +25,8 @@ from fame.experiments.variants import (
     CLICKS_ALONE,
     FORMER,
     MODELS,
+    OF_VALUES,
     OTHERS,
-    OWN_VIEW,
     WIDE,
     Variant,
     bounds,
@@ -150,7 +150,7 @@ def _benchmark(results: Results, data: DataKey) -> _Benchmark:
     main = _lines(results, data, MODELS)
     from_clicks = map(variant, grids(results.rows(), data.data, from_clicks=True))
     wanted = {
-        "own view": [OWN_VIEW] if _made_of_values(data.data) else [],
+        "of values": OF_VALUES if _made_of_values(data.data) else (),
         "others": OTHERS,
         "clicks": [*CLICKS_ALONE, *from_clicks],
         "former": FORMER,  # behind those from clicks alone: some recipes had no other start
@@ -166,7 +166,7 @@ def _benchmark(results: Results, data: DataKey) -> _Benchmark:
 
 
 def _made_of_values(data_name: str) -> bool:
-    """Whether the recipe makes FAME's items of values; only then can a head read its own alone."""
+    """Whether the recipe makes FAME's items of values; else nothing is to be changed there."""
     return registry.made_of_values(variant("fame").configs(data_name)[0])
 
 

@@ -109,21 +109,24 @@ FORMER = (
         formerly=("fame",),
     ),
 )
-# FAME as light as it can be: then nothing that a head says depends on another facet.
-OWN_VIEW = Variant(
-    "own-view",
-    "FAME, one block whose experts read their own head's part",
-    "fame",
-    {"layers": 1, "expert_view": "own", "expert_loss_weight": 0.1},
-    formerly=("fame",),
-)
-# FAME whose heads are all trained to rank by themselves, alike: they come nearer to one another.
-ALL_HEADS = Variant(
-    "all-heads",
-    "FAME, every head trained to rank by itself",
-    "fame",
-    {"head_loss_weight": 0.2, "head_loss_shares": ""},
-    formerly=("fame",),
+# FAME of values, otherwise than a recipe has it.
+OF_VALUES = (
+    # As light as it can be: then nothing that a head says depends on another facet.
+    Variant(
+        "own-view",
+        "FAME, one block whose experts read their own head's part",
+        "fame",
+        {"layers": 1, "expert_view": "own", "expert_loss_weight": 0.1},
+        formerly=("fame",),
+    ),
+    # Where all are trained so, heads come nearer to one another.
+    Variant(
+        "all-heads",
+        "FAME, every head trained to rank by itself",
+        "fame",
+        {"head_loss_weight": 0.2, "head_loss_shares": ""},
+        formerly=("fame",),
+    ),
 )
 # Where a recipe starts from what the catalogue says: the two models without that. Elsewhere they
 # are the models themselves.
@@ -187,7 +190,7 @@ ABLATIONS = (
 BASELINES = ("sasrec", "sasrec-clicks")
 # How long an item's own part may be, beside what its values give it: from values alone on.
 BOUNDS = ("bound-0", "bound-0.2", "bound-0.4", "bound-0.6", "bound-1")
-_NAMED = (*MODELS, OWN_VIEW, ALL_HEADS, *FORMER, *OTHERS, *CLICKS_ALONE, *WIDE, *ABLATIONS)
+_NAMED = (*MODELS, *OF_VALUES, *FORMER, *OTHERS, *CLICKS_ALONE, *WIDE, *ABLATIONS)
 # Heads x experts of the sweep, beside 2x4, which is fame-start, and 2x1, without experts. 1x1
 # tells what the map W^f alone does: it is SASRec of one attention head with W^f behind it.
 SWEEP = ("1x1", "1x4", "2x2", "2x8", "4x1", "4x4", "8x2")

@@ -32,8 +32,8 @@ from fame.experiments.variants import (
     CLICKS_ALONE,
     FORMER,
     MODELS,
+    OF_VALUES,
     OTHERS,
-    OWN_VIEW,
     WIDE,
     variant,
     variants,
@@ -239,7 +239,7 @@ def test_the_shipped_rows_are_those_of_the_shipped_recipes() -> None:
     results = Results(ROOT / "checkpoints")
     rows = results.rows().query("settings != 'none'")
     assert len(rows)
-    named = (*MODELS, OWN_VIEW, *FORMER, *OTHERS, *CLICKS_ALONE, *WIDE, *ABLATIONS)
+    named = (*MODELS, *OF_VALUES, *FORMER, *OTHERS, *CLICKS_ALONE, *WIDE, *ABLATIONS)
     former = {old: [row for row in named if old in row.formerly] for old in rows["model"].unique()}
     for (*data, model, settings), _ in rows.groupby(
         [*DataKey.__dataclass_fields__, "model", "settings"]
