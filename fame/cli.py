@@ -949,7 +949,7 @@ def facets(
             "none is named, one that lies beside the checkpoint is taken.",
         ),
     ] = None,
-    sample: Annotated[int, typer.Option(min=1, help="People whose lists are looked at.")] = 500,
+    sample: Annotated[int, typer.Option(min=1, help="People whose lists are looked at.")] = 2000,
     seed: Annotated[int, typer.Option(min=0, help="Of the sample and of what is drawn.")] = 0,
     as_json: AsJson = False,
 ) -> None:

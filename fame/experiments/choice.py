@@ -39,6 +39,7 @@ _NAMED_HEADS = 2  # heads that are facets, at most; one more is free
 _SHORT = 20
 _FEW_CLICKS = 20  # an item of so few has little to learn its place from but the catalogue
 _SMALL = 300_000  # clicks: between MovieLens 100K and 1M
+_HEAD_LOSS = 0.2  # where all heads count alike in it: what the shops had before they dealt it out
 # What makes a column a facet.
 _COVERED = 0.5  # of the items have a value
 _ITEMS_A_VALUE = 3  # at least, in the mean
@@ -200,6 +201,8 @@ def _settings(
     head_facets = str(given.get("head_facets", shape["head_facets"]))
     recipe = load_recipe(_like(figures), _kind(model, head_facets, from_words))
     chosen = {**recipe, **_by_size(figures, recipe), **shape, "start_facets": ""}
+    if chosen.get("head_loss_shares"):  # those are for the columns of the recipe's own set
+        chosen |= {"head_loss_shares": "", "head_loss_weight": _HEAD_LOSS}
     free = "" in head_facets.split("/")
     chosen["item_start"] = "catalogue" if from_words and free else "random"
     if given.get("start_facets"):

@@ -44,7 +44,7 @@ from fame.ranking import Repeats, only_candidates, top_lists
 from fame.survey import EXPERT_PEOPLE, drawn_people, everybody_of, values_with_decades
 
 _COMPONENTS = 32  # of a history's values, before people are put into groups
-LIST_PEOPLE = 5_000  # an agreement's interval is then within 0.01 to 0.02
+_PEOPLE = 5_000  # of whom lists are counted: an agreement's interval is then within 0.01 to 0.02
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ def counted(dataset: Dataset, *, groups: int = 4, max_length: int = 200, seed: i
         drawn = drawn_people(len(everybody), min(most, len(everybody)), seed)
         return [everybody[person] for person in drawn], examples.targets[drawn]
 
-    histories, targets = people(LIST_PEOPLE)
+    histories, targets = people(_PEOPLE)
     repeats = dataset.interactions.repeats
     lists = {
         facet: counted_lists(histories, values_VW, repeats, seed=seed)

@@ -92,6 +92,9 @@ def test_heads_are_facets_of_what_people_go_by_and_one_is_free(mine: Dataset) ->
         assert choice.settings[name] == beauty[name], name
     assert training.item_start == "catalogue" and training.start_facets == ""
     assert training.negatives == 0  # 240 items are few
+    # What Beauty's heads count is for a head of brands and one of kinds; here all count alike.
+    assert beauty["head_loss_shares"] and not training.head_loss_shares
+    assert training.head_loss_weight == 0.2
 
 
 def test_the_reasons_are_told_with_their_figures(mine: Dataset) -> None:
