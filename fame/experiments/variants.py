@@ -21,7 +21,11 @@ from fame.experiments.recipes import build_configs, load_recipe
 from fame.models import registry
 
 # Items of one vector each, whatever a recipe makes them of.
-_NOT_OF_VALUES: dict[str, Any] = {"head_facets": "", "expert_view": "all"}
+_NOT_OF_VALUES: dict[str, Any] = {
+    "head_facets": "",
+    "expert_view": "all",
+    "head_loss_shares": "",
+}
 _FROM_CLICKS: dict[str, Any] = {"item_start": "random", "start_facets": "", **_NOT_OF_VALUES}
 # The paper's equations as they stand: vectors of positions, plain products, the whole catalogue, no
 # loss but that of the fused ranking, items that start from noise. A recipe's [paper] adds how they
