@@ -363,7 +363,7 @@ def head_cross_entropy(
     """Mean over heads of the cross-entropy of each head's own ranking ``P_h(v) = <x_v^h, F_h>``.
 
     With it every head has to be a recommender by itself. Costs the arithmetic of the fused loss
-    once more: H products of width K = D / H.
+    once more at most: a product of width K = D / H for every head that counts.
 
     Args:
         shares: ``[H]`` what the heads count in the mean, see :func:`mean_over_heads`.

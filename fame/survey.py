@@ -74,8 +74,8 @@ PEOPLE, FAITHFULNESS, FACETS = "people.json", "faithfulness.json", "facets.json"
 FORMATS = {PEOPLE: 2, FAITHFULNESS: 2, FACETS: 2}
 _COMMANDS = {PEOPLE: "survey", FAITHFULNESS: "survey", FACETS: "facets"}
 SAMPLE = 500
-# Of names. Where a person in three has nothing to say of a facet, as of Sports' brands, 500 leave a
-# lead of 1.3 points an interval of 2.5; these leave it 1.4.
+# Of names. Where two people in five have nothing to say of a facet, as of Sports' brands, 500 leave
+# a lead of 1.3 points an interval of 2.5; these leave it 1.4.
 LIST_PEOPLE = 2_000
 EXPERT_PEOPLE = 10_000  # whose routers are looked at: a share of them is then within 0.01
 LIST_LENGTH = 10

@@ -161,6 +161,7 @@ def _contenders(
         config = dataclasses.replace(
             work.training,
             head_loss_weight=head_loss,
+            head_loss_shares=work.training.head_loss_shares if head_loss else "",
             precision="bf16" if dtype == torch.bfloat16 else "fp32",
             device=str(device),
         )

@@ -36,6 +36,7 @@ from fame.data.attributes import ItemAttributes
 from fame.data.catalogue import values_by_facet
 from fame.data.head_values import facet_names
 from fame.errors import DataError, FameError
+from fame.experiments.recipes import load_recipe
 from fame.facets.experts import GOAL_LIFT, ExpertUse, experts_of_router, value_counts
 from fame.facets.lists import LIST_LENGTH, share_with_target
 from fame.facets.values import value_indicator
@@ -133,7 +134,7 @@ def counted(dataset: Dataset, *, groups: int = 4, max_length: int = 200, seed: i
     histories, targets = people(_PEOPLE)
     repeats = dataset.interactions.repeats
     lists = {
-        facet: counted_lists(histories, values_VW, repeats, seed=seed)
+        facet: counted_lists(histories, values_VW, repeats, max_length=max_length, seed=seed)
         for facet, values_VW in made_of.items()
     }
     # A decade is nothing that an item is named after: agreement is in the columns as they are.
@@ -156,19 +157,25 @@ def counted(dataset: Dataset, *, groups: int = 4, max_length: int = 200, seed: i
 
 
 def counted_lists(
-    histories: Sequence[np.ndarray], values_VW: csr_matrix, repeats: Repeats, *, seed: int = 0
+    histories: Sequence[np.ndarray],
+    values_VW: csr_matrix,
+    repeats: Repeats,
+    *,
+    max_length: int = 200,
+    seed: int = 0,
 ) -> np.ndarray:
     """``(U, k)`` the items with most values in common with the clicks of a history, counted twice
     where two clicks have it; drawn by chance where equal. 0 for none.
 
     Args:
-        histories: ``(length,)`` item indices each.
+        histories: ``(length,)`` item indices each; who is a candidate hangs on all of them.
         values_VW: Of the real items.
+        max_length: The latest clicks that count.
     """
     rng = np.random.default_rng(seed)
     found = np.zeros((len(histories), LIST_LENGTH), dtype=np.int64)
     for person, history in enumerate(histories):
-        wanted_W = np.asarray(values_VW[history - 1].sum(0)).ravel()
+        wanted_W = np.asarray(values_VW[history[-max_length:] - 1].sum(0)).ravel()
         score_V = np.concatenate([[0], values_VW @ wanted_W])
         score_V += rng.uniform(0, 0.5, len(score_V))  # counts are whole, so that it parts ties only
         ranked = only_candidates(torch.from_numpy(score_V)[None], [history], repeats)
@@ -262,16 +269,20 @@ def _group(one: ExpertUse) -> str:
 def main(
     data: Annotated[str, typer.Argument(help="A data set.")],
     groups: Annotated[int, typer.Option(min=2, help="As many as a head has experts.")] = 4,
-    max_length: Annotated[int, typer.Option(min=1, help="Clicks that a model reads.")] = 200,
+    max_length: Annotated[
+        int | None,
+        typer.Option(min=1, help="The latest clicks that count; default: as many as FAME reads."),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     as_json: Annotated[bool, typer.Option("--json")] = False,
 ) -> None:
     """Prints how far counting gets on a data set."""
     try:
-        found = counted(load(data), groups=groups, max_length=max_length, seed=seed)
+        reads = max_length or load_recipe(data).get("max_length", 200)
+        found = counted(load(data), groups=groups, max_length=reads, seed=seed)
     except FameError as error:
         typer.echo(str(error), err=True)
-        raise typer.Exit(1) from None
+        raise typer.Exit(2) from None
     typer.echo(json.dumps(asdict(found), indent=2) if as_json else markdown(found))
 
 

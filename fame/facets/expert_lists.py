@@ -22,7 +22,7 @@ from fame.models.sequence_model import Intervention, SequenceModel
 from fame.ranking import Repeats, leaving, only_candidates, top_lists
 
 LIST_LENGTH = 10  # k; the held-out item is hit where it is among them
-_RANKED = 1_000_000_000  # scores over all people and experts: all 500 people on Amazon Beauty
+_RANKED = 1_000_000_000  # scores over all people and experts: all 2,000 people on Amazon Beauty
 _FEWEST = 100  # people, however many items and experts there are
 _SCORES = 8_000_000  # at once, of people and items: 32 MB
 

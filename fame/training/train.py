@@ -39,7 +39,7 @@ from fame.evaluate import evaluate, head_report, model_ranks, protocol, summaris
 from fame.facets.forming import FORMING, RECORD
 from fame.files import telling_of, write_text
 from fame.models.item_values import ValueIndex
-from fame.models.registry import made_of_values
+from fame.models.registry import check_loss_shares, made_of_values
 from fame.models.sequence_model import SequenceModel
 from fame.opening import write_opening
 from fame.projection import project, write_projection
@@ -138,6 +138,7 @@ def train(
         Whether the run came to its end; ``False`` where it was interrupted.
     """
     data = dataset.interactions
+    check_loss_shares(model_config, train_config)
     if tensorboard:
         check_tensorboard()
     run = RunFolder(out)

@@ -117,6 +117,22 @@ def test_sasrec_beside_it_and_two_minutes(open_app):
     assert model.head_facets == "genres/year/" and model.heads == 3, "heads that are facets"
 
 
+def test_shares_of_the_heads_loss_are_of_use_where_there_is_one(open_app, launched):
+    app = open_app(TRAIN)
+    app.selectbox[0].set_value("beauty").run()
+    shares = field(app, "head_loss_shares", data="beauty")
+    assert shares.value == "0/1/0.5" and not shares.disabled
+    shares.set_value("0/1").run()
+    assert not app.exception
+    assert any("has 2 shares and there are 3 heads" in error.value for error in app.error)
+    field(app, "head_loss_weight", data="beauty").set_value(0.0).run()
+    assert not app.exception and field(app, "head_loss_shares", data="beauty").disabled
+    said = command_of(app)
+    assert (said["head_loss_weight"], said["head_loss_shares"]) == (0.0, "")
+    preset(app, "beside")
+    assert not any(one.label == LABELS["head_loss_shares"] for one in app.text_input)
+
+
 def test_shares_of_facets_say_how_many_heads_there_are(open_app, launched):
     app = open_app(TRAIN)
     app.selectbox[0].set_value(made_up.NAME).run()

@@ -42,7 +42,7 @@ from fame.training.jobs import Job
 from fame.training.loop import Progress, fit, new_state
 from fame.training.memory import peak_memory
 from fame.training.objective import Step, Term
-from fame.training.runs import RunFolder, submit
+from fame.training.runs import RunFolder, Status, submit
 from fame.training.train import _stop_signals, stored_settings, train
 from tests.integration.conftest import SHAPE, TRAINING, environment
 from tests.tiny import cyclic_interactions, interactions_of, with_first_choices
@@ -108,6 +108,29 @@ def test_a_term_of_the_loss_sees_the_catalogue_on_a_fresh_start_and_after_resumi
         assert region.item.tolist() == list(range(12)) and region.value.tolist() == [0, 1] * 6
     for plain, more in zip(figures_of(tmp_path / "plain"), figures_of(out), strict=True):
         assert more["loss"] > plain["loss"] + 0.01
+
+
+def test_status_says_how_far_a_validation_is_while_it_lasts(dataset, tmp_path, monkeypatch):
+    """Every writing of status.json, by what it says; what is told goes to the caller as well."""
+    out, told, written = tmp_path / "run", [], []
+    monkeypatch.setattr("fame.training.record._STATUS_EVERY", 0.0)
+    before = RunFolder.write_status
+
+    def note(run: RunFolder, status: Status) -> None:
+        written.append((status.phase, status.step, status.ranked, status.to_rank))
+        before(run, status)
+
+    monkeypatch.setattr(RunFolder, "write_status", note)
+    assert train(
+        dataset, SHAPE, replace(TRAINING, epochs=2), out, projection=False, on_ranked=told.append
+    )
+    people = told[-1].people
+    assert [one.done for one in told if one.epoch == 2][-1] == people
+    ranking = [(ranked, to) for phase, _, ranked, to in written if phase == "training" and to]
+    assert ranking == [(one.done, people) for one in told]
+    steps = [to for phase, step, _, to in written if phase == "training" and step == 1]
+    assert steps and not any(steps), "the second epoch learns"
+    assert RunFolder(out).status().to_rank == 0
 
 
 def test_every_target_is_trained_on_once_and_hardly_any_padding(dataset: Dataset) -> None:

@@ -1,14 +1,18 @@
 """Lists and groups that are only counted: loops, one facet that tells of another, and what is not
 there to count."""
 
+import json
 from collections import Counter
 
 import numpy as np
 import pandas as pd
 import pytest
+from typer import Typer
+from typer.testing import CliRunner
 
 from fame.data import Dataset
 from fame.errors import DataError, FameError
+from fame.experiments import counted_facets
 from fame.experiments.counted_facets import (
     Counted,
     counted,
@@ -62,6 +66,34 @@ def test_equal_items_are_drawn_by_chance_not_in_the_order_of_the_catalogue() -> 
     assert times.min() > 0
     assert times.max() < 15 + 5 * 3.8
     assert lists.mean() == pytest.approx(201, abs=5 * 115 / 6000**0.5)
+
+
+def test_the_latest_clicks_count_and_the_whole_history_is_excluded() -> None:
+    values = value_indicator([["a"], ["a"], ["b"], ["b"], ["c"]])
+    history = [np.array([1, 3])]
+    both, latest = (
+        counted_lists(history, values, "exclude", max_length=length)[0] for length in (2, 1)
+    )
+    assert sorted(both[:2]) == [2, 4] and both[2] == 5
+    assert latest[0] == 4 and sorted(latest[1:3]) == [2, 5]
+    assert not latest[3:].any()
+
+
+def test_bad_input_is_one_sentence_and_figures_are_json(dataset: Dataset, monkeypatch) -> None:
+    page = Typer()
+    page.command()(counted_facets.main)
+    refused = CliRunner().invoke(page, ["nowhere"])
+    assert refused.exit_code == 2 and "There is no data set 'nowhere'" in refused.stderr
+    monkeypatch.setattr(counted_facets, "load", lambda name: dataset)
+    told = CliRunner().invoke(page, ["made-up", "--json", "--max-length", "3"])
+    lists = {one["column"]: one for one in json.loads(told.stdout)["lists"]}
+    (_, *whole), (_, *cut) = (
+        (one.column, one.by["genres"].mean)
+        for length in (200, 3)
+        for one in counted(dataset, max_length=length).lists
+        if one.column == "genres"
+    )
+    assert [lists["genres"]["by"]["genres"]["mean"]] == cut != whole
 
 
 def test_a_list_ends_where_there_are_no_more_items() -> None:
