@@ -550,6 +550,8 @@ def another_value(config: ModelConfig | TrainConfig, field: str) -> Any:
     value = getattr(config, field)
     if choices := get_args(get_type_hints(type(config))[field]):
         return next(choice for choice in choices if choice != value)
+    if field == "head_loss_shares":
+        return "0/1"
     if isinstance(value, str):
         return "region/" if field == "head_facets" else "region"  # a share for each of two heads
     return value + 2 if isinstance(value, int) else value / 2 or 0.5

@@ -207,6 +207,7 @@ CHANGED: dict[str, object] = {
     "negatives": 3,
     "label_smoothing": 0.2,
     "head_loss_weight": 0.0,
+    "head_loss_shares": "0/1",
     "expert_loss_weight": 0.5,
     "seed": 1,
     "precision": "bf16",
