@@ -37,6 +37,7 @@ from fame.data.catalogue import values_by_facet
 from fame.data.head_values import facet_names
 from fame.errors import DataError, FameError
 from fame.experiments.recipes import load_recipe
+from fame.facets.estimates import bootstrap_means
 from fame.facets.experts import GOAL_LIFT, ExpertUse, experts_of_router, value_counts
 from fame.facets.lists import LIST_LENGTH, share_with_target
 from fame.facets.values import value_indicator
@@ -228,7 +229,7 @@ def _agreement(
         column,
         facet,
         len(asked),
-        {by: bootstrap_mean(own, seed=seed) for by, own in share.items()},
+        bootstrap_means(share, seed=seed),
         None if best_U is None else bootstrap_mean(share[facet] - best_U, seed=seed),
     )
 

@@ -61,7 +61,6 @@ class Record:
         status.positions_per_second = progress.positions_per_second
         status.eta_seconds = progress.eta_seconds
         status.learning_rate = progress.learning_rate
-        status.ranked = status.to_rank = 0
         self._write_now_and_then()
         self.on_step(progress)
 

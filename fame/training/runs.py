@@ -109,8 +109,7 @@ class Status:
     before it was ``resumed``. ``on`` is the device's name in configurations. ``peak_memory_mb`` is
     the most that the (first) process had, of the GPU where it trains on one, ``host_memory_mb``
     what it has of the machine's memory. ``machine_started`` tells whether the machine went down
-    meanwhile.
-    ``message`` is one sentence where the run failed.
+    meanwhile. ``message`` is one sentence where the run failed.
     """
 
     phase: Phase
