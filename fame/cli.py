@@ -534,7 +534,7 @@ def _training_bar() -> Iterator[
     with ExitStack() as stack:
         stack.enter_context(logging_redirect_tqdm([logging.getLogger()]))
         bar: tqdm | None = None
-        shown: tuple[type, int] | None = None
+        shown: tuple[type, int | None] | None = None
 
         def show(at: Progress | Ranked, done: int, total: int, told: str) -> None:
             nonlocal bar, shown
@@ -543,7 +543,8 @@ def _training_bar() -> Iterator[
                 bar = stack.enter_context(
                     tqdm(file=sys.stderr, mininterval=0.5, miniters=1, bar_format=layout)
                 )
-            bar.set_description_str(f"Epoch {at.epoch}/{at.epochs}", refresh=False)
+            doing = "Ranking" if at.epoch is None else f"Epoch {at.epoch}/{at.epochs}"
+            bar.set_description_str(doing, refresh=False)
             left = tqdm.format_interval(max(at.eta_seconds, 0))
             bar.set_postfix_str(f"{told}, at most {left} left", refresh=False)
             if shown != (type(at), at.epoch):  # a bar that only falls back waits for its old height
@@ -580,8 +581,8 @@ def evaluate(
 
     Where targets repeat, also tells the figures over novel and over repeated targets apart.
     """
+    from fame.evaluate import counting, examples_of, protocol
     from fame.evaluate import evaluate as run_evaluation
-    from fame.evaluate import protocol
 
     if split not in ("test", "valid"):
         raise FameError(f"--split must be test or valid, not {split!r}.")
@@ -595,7 +596,14 @@ def evaluate(
             err=True,
         )
     started = time.perf_counter()
-    figures = run_evaluation(loaded.model, histories, split)  # type: ignore[arg-type]
+    people = len(examples_of(histories, split))  # type: ignore[arg-type]
+    progress = StderrProgress()
+    figures = run_evaluation(
+        loaded.model,
+        histories,
+        split,  # type: ignore[arg-type]
+        on_read=counting(lambda done, _: progress(f"Ranking {people:,} people", done / people)),
+    )
     answer = {
         "users": figures.pop("users"),
         "split": split,

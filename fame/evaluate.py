@@ -10,6 +10,7 @@ Shapes: ``n`` examples · ``B`` batch · ``H`` heads · ``V`` items.
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import islice
@@ -133,6 +134,24 @@ def _ranks(
 Reader = Callable[[np.ndarray, LastPosition], None]
 
 
+def counting(tell: Callable[[int, float], None], reader: Reader | None = None) -> Reader:
+    """A reader that also counts: it tells how many examples were read, and the seconds since now.
+
+    Args:
+        reader: Reads them before they are counted.
+    """
+    started, done = time.perf_counter(), 0
+
+    def read(index: np.ndarray, end: LastPosition) -> None:
+        nonlocal done
+        if reader is not None:
+            reader(index, end)
+        done += len(index)
+        tell(done, time.perf_counter() - started)
+
+    return read
+
+
 def fused_scorer(model: SequenceModel, on_read: Reader | None = None) -> Scorer:
     """``P(v) = <x_v, q>`` at the last position; a call writes over the scores of the last one."""
     vectors_VD = model.item_vectors().detach()
@@ -179,13 +198,18 @@ def model_ranks(
 
 
 def evaluate(
-    model: SequenceModel, data: Interactions, split: Split, *, batch_size: int | None = None
+    model: SequenceModel,
+    data: Interactions,
+    split: Split,
+    *,
+    batch_size: int | None = None,
+    on_read: Reader | None = None,
 ) -> dict[str, Any]:
     """Figures of a model on a split as :func:`summarise_targets` gives them, and ``users``.
 
     Leaves the model in eval mode.
     """
-    ranks = model_ranks(model, data, split, batch_size=batch_size)
+    ranks = model_ranks(model, data, split, batch_size=batch_size, on_read=on_read)
     return {"users": len(ranks), **summarise_targets(ranks, data, split)}
 
 
@@ -229,7 +253,12 @@ class HeadReading:
 
 
 def read_heads(
-    model: SequenceModel, data: Interactions, split: Split, *, batch_size: int | None = None
+    model: SequenceModel,
+    data: Interactions,
+    split: Split,
+    *,
+    batch_size: int | None = None,
+    on_read: Reader | None = None,
 ) -> HeadReading:
     """Every head's ranking and share, from one forward pass; leaves the model in eval mode."""
     model.eval()
@@ -255,11 +284,18 @@ def read_heads(
                 reading.ranks[head, index] = _ranks(scores, data, examples, index)
             if H > 1:
                 reading.overlap[index] = shared(lists)
+            if on_read is not None:
+                on_read(index, end)
     return reading
 
 
 def head_report(
-    model: SequenceModel, data: Interactions, split: Split, *, batch_size: int | None = None
+    model: SequenceModel,
+    data: Interactions,
+    split: Split,
+    *,
+    batch_size: int | None = None,
+    on_read: Reader | None = None,
 ) -> dict[str, Any]:
     """Whether the heads are heads, over all people of a split.
 
@@ -272,7 +308,7 @@ def head_report(
     """
     if not model.experts:
         return {}
-    heads = read_heads(model, data, split, batch_size=batch_size)
+    heads = read_heads(model, data, split, batch_size=batch_size, on_read=on_read)
     entropy = torch.special.entr(torch.from_numpy(heads.router)).sum(-1).numpy()
     entropy = entropy / math.log(model.experts) if model.experts > 1 else np.ones_like(entropy)
     alone = [summarise_ranks(ranks) for ranks in heads.ranks]

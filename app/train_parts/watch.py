@@ -119,6 +119,9 @@ def _show(run: RunFolder, status: Status) -> None:
         done = (max(status.epoch, 1) - 1 + status.step / status.steps) / max(status.epochs, 1)
         st.progress(min(done, 1.0), text=_progress_text(status))
         cards.figures(_figures(status))
+    if status.phase == "evaluating" and status.to_rank:
+        st.progress(status.ranked / status.to_rank, text=_ranked_text(status))
+        cards.figures(_figures(status))
     if run.is_stopping():
         components.quiet(
             "Stopping after this step … The best epoch so far is kept, and the run can be resumed."
@@ -164,8 +167,12 @@ def _figures(status: Status) -> list[tuple[str, str]]:
 def _progress_text(status: Status) -> str:
     at = f"Epoch {status.epoch} of {status.epochs}"
     if status.to_rank:
-        return f"{at} · {status.ranked:,} of {status.to_rank:,} people ranked"
+        return f"{at} · {_ranked_text(status)}"
     return f"{at} · step {status.step} of {status.steps}"
+
+
+def _ranked_text(status: Status) -> str:
+    return f"{status.ranked:,} of {status.to_rank:,} people ranked"
 
 
 def _stop_buttons(run: RunFolder, status: Status) -> None:

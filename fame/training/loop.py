@@ -26,12 +26,12 @@ from fame.data.sequences import (
     training_windows,
 )
 from fame.errors import FameError
-from fame.evaluate import Reader, model_ranks
+from fame.evaluate import Reader, counting, model_ranks
 from fame.facets.forming import RECORD
 from fame.metrics import summarise_ranks
 from fame.models.item_values import ValueIndex
 from fame.models.registry import build_model
-from fame.models.sequence_model import LastPosition, SequenceModel
+from fame.models.sequence_model import SequenceModel
 from fame.training.batches import batches_on, share_of_batch
 from fame.training.forming import FormingRecord
 from fame.training.item_start import start_items
@@ -65,10 +65,11 @@ class Progress:
 class Ranked:
     """How far the ranking is that validates an epoch: ``done`` of so many ``people``.
 
-    ``eta_seconds`` is as that of :class:`Progress`.
+    ``eta_seconds`` is as that of :class:`Progress`. After training ``epoch`` is ``None``: the best
+    epoch's model ranks both splits then, and its heads the test split; a person of each is counted.
     """
 
-    epoch: int
+    epoch: int | None
     epochs: int
     done: int
     people: int
@@ -330,19 +331,16 @@ def _telling(
     train_seconds: float,
 ) -> Reader:
     """A reader that also tells how far the ranking is; each process speaks for all."""
-    people, started, done = len(held_out(data, "valid")), time.perf_counter(), 0
+    people = len(held_out(data, "valid"))
 
-    def read(index: np.ndarray, end: LastPosition) -> None:
-        nonlocal done
-        reader(index, end)
-        done = min(done + workers.count * len(index), people)
-        elapsed = time.perf_counter() - started
+    def tell(own: int, elapsed: float) -> None:
+        done = min(workers.count * own, people)
         whole = elapsed * people / done
         epochs_left = config.epochs - state.epoch - 1
         left = whole - elapsed + epochs_left * (train_seconds + whole)
         on_ranked(Ranked(state.epoch + 1, config.epochs, done, people, left))
 
-    return read
+    return counting(tell, reader)
 
 
 def _train_epoch(

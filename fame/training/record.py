@@ -51,6 +51,8 @@ class Record:
 
     def enter(self, phase: Phase) -> None:
         self.status.phase = phase
+        self.status.ranked = self.status.to_rank = 0
+        self.status.eta_seconds = None
         self.write_status()
         self.on_phase(phase)
 

@@ -104,12 +104,13 @@ class Status:
     """What a run is doing, as ``status.json`` has it.
 
     While an epoch is validated, ``ranked`` of ``to_rank`` people are ranked; both are 0 while it
-    learns. ``positions_per_second`` counts real targets; times are in seconds, ``started`` (the
-    first time) and ``updated`` since 1970. A run that went on has ``earlier_seconds`` of work
-    before it was ``resumed``. ``on`` is the device's name in configurations. ``peak_memory_mb`` is
-    the most that the (first) process had, of the GPU where it trains on one, ``host_memory_mb``
-    what it has of the machine's memory. ``machine_started`` tells whether the machine went down
-    meanwhile. ``message`` is one sentence where the run failed.
+    learns. After training the people of both splits are counted in them, those of the test split
+    twice where heads rank too. ``positions_per_second`` counts real targets; times are in seconds,
+    ``started`` (the first time) and ``updated`` since 1970. A run that went on has
+    ``earlier_seconds`` of work before it was ``resumed``. ``on`` is the device's name in
+    configurations. ``peak_memory_mb`` is the most that the (first) process had, of the GPU where it
+    trains on one, ``host_memory_mb`` what it has of the machine's memory. ``machine_started`` tells
+    whether the machine went down meanwhile. ``message`` is one sentence where the run failed.
     """
 
     phase: Phase

@@ -34,8 +34,17 @@ from fame.data import Dataset
 from fame.data.attributes import ItemAttributes
 from fame.data.head_values import head_values
 from fame.data.repeats import repeated_share
+from fame.data.sequences import Interactions, held_out
 from fame.errors import FameError
-from fame.evaluate import evaluate, head_report, model_ranks, protocol, summarise_targets
+from fame.evaluate import (
+    Reader,
+    counting,
+    evaluate,
+    head_report,
+    model_ranks,
+    protocol,
+    summarise_targets,
+)
 from fame.facets.forming import FORMING, RECORD
 from fame.files import telling_of, write_text
 from fame.models.item_values import ValueIndex
@@ -277,9 +286,10 @@ def _finish(
     record.enter("evaluating")
     state.model.load_state_dict(state.best_weights)
     write_weights(out, state.best_weights)
-    ranks = model_ranks(state.model, dataset.interactions, "test")
+    reader = _told_by(record, state, dataset.interactions)
+    ranks = model_ranks(state.model, dataset.interactions, "test", on_read=reader)
     record.run.write_ranks(ranks)
-    metrics = _final_metrics(state, dataset, record.status.device, ranks)
+    metrics = _final_metrics(state, dataset, record.status.device, ranks, reader)
     write_metrics(out, metrics)
     if card is not None:
         write_text(out / CARD, card(load_checkpoint(out)))
@@ -387,10 +397,22 @@ def _survey(
     return f"{people.looked_at:,} people were looked at."
 
 
+def _told_by(record: Record, state: TrainState, data: Interactions) -> Reader:
+    """A reader for all rankings after training, one after another, that tells how far they are."""
+    test, valid = len(held_out(data, "test")), len(held_out(data, "valid"))
+    people = test + valid + (test if state.model.experts else 0)
+
+    def tell(done: int, elapsed: float) -> None:
+        left = elapsed * (people - done) / done
+        record.ranked(Ranked(None, state.epoch, done, people, left))
+
+    return counting(tell)
+
+
 def _final_metrics(
-    state: TrainState, dataset: Dataset, device: str, ranks: np.ndarray
+    state: TrainState, dataset: Dataset, device: str, ranks: np.ndarray, reader: Reader
 ) -> dict[str, Any]:
-    """What ``metrics.json`` says, given the ranks of the test split."""
+    """What ``metrics.json`` says, given the ranks of the test split; the reader reads the rest."""
     data = dataset.interactions
     return {
         "protocol": protocol(data.repeats),
@@ -402,13 +424,13 @@ def _final_metrics(
         "parameters": state.model.parameter_count,
         "train_seconds": sum(row["train_seconds"] for row in state.history),
         "device": device,
-        "valid": evaluate(state.model, data, "valid"),
+        "valid": evaluate(state.model, data, "valid", on_read=reader),
         "test": {"users": len(ranks), **summarise_targets(ranks, data, "test")},
         "baselines": {
             name: summarise_targets(ranks, data, "test")
             for name, ranks in baseline_ranks(data, "test").items()
         },
-        "heads": head_report(state.model, data, "test"),
+        "heads": head_report(state.model, data, "test", on_read=reader),
         FORMING: [
             {"epoch": row["epoch"], RECORD: row[RECORD]}
             for row in state.history

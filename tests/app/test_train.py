@@ -299,14 +299,15 @@ def test_a_finished_run_opens_in_lens(open_app, home):
     assert query(app, "checkpoint") == made_up.NAME
 
 
-def test_how_far_an_epoch_is_whether_it_learns_or_is_validated(open_app, run):
+def test_how_far_a_run_is_whether_it_learns_or_ranks(open_app, run):
     at = {"epoch": 2, "epochs": 4, "step": 5, "steps": 5}
     ranking = {"ranked": 1_280, "to_rank": 30_000}
-    for told, wanted in (
-        (at, "Epoch 2 of 4 · step 5 of 5"),
-        (at | ranking, "Epoch 2 of 4 · 1,280 of 30,000 people ranked"),
+    for phase, told, wanted in (
+        ("training", at, "Epoch 2 of 4 · step 5 of 5"),
+        ("training", at | ranking, "Epoch 2 of 4 · 1,280 of 30,000 people ranked"),
+        ("evaluating", at | ranking, "1,280 of 30,000 people ranked"),
     ):
-        with run("training", **told).held():
+        with run(phase, **told).held():
             app = open_app(TRAIN)
             assert_calm(app)
             assert wanted in [bar.proto.text for bar in app.get("progress")]

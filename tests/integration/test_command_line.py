@@ -105,6 +105,7 @@ def test_evaluate_gives_the_figures_of_the_card(
     about = ["seconds", "fingerprint", "repeats"]
     assert list(answer) == ["users", "split", *figures, "MRR", *about]  # no target repeats
     assert answer["repeats"] == "exclude"
+    assert f"Ranking {answer['users']} people" in done.stderr.splitlines()
     stored = json.loads((checkpoint / "metrics.json").read_text())["test"]
     # Equal up to the order in which a product sums: at most one person on the edge of a cut-off.
     for name in (*figures, "MRR"):

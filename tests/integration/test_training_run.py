@@ -27,7 +27,7 @@ from fame.checkpoint import load_checkpoint
 from fame.config import ModelConfig, TrainConfig
 from fame.data import Dataset
 from fame.data.catalogue import align
-from fame.data.sequences import bucketed_batches, training_windows
+from fame.data.sequences import bucketed_batches, held_out, training_windows
 from fame.errors import FameError
 from fame.evaluate import evaluate, head_report, model_ranks
 from fame.facets.forming import read_forming
@@ -110,7 +110,7 @@ def test_a_term_of_the_loss_sees_the_catalogue_on_a_fresh_start_and_after_resumi
         assert more["loss"] > plain["loss"] + 0.01
 
 
-def test_status_says_how_far_a_validation_is_while_it_lasts(dataset, tmp_path, monkeypatch):
+def test_status_says_how_far_a_ranking_is_while_it_lasts(dataset, tmp_path, monkeypatch):
     """Every writing of status.json, by what it says; what is told goes to the caller as well."""
     out, told, written = tmp_path / "run", [], []
     monkeypatch.setattr("fame.training.record._STATUS_EVERY", 0.0)
@@ -124,12 +124,20 @@ def test_status_says_how_far_a_validation_is_while_it_lasts(dataset, tmp_path, m
     assert train(
         dataset, SHAPE, replace(TRAINING, epochs=2), out, projection=False, on_ranked=told.append
     )
-    people = told[-1].people
-    assert [one.done for one in told if one.epoch == 2][-1] == people
+    validated = [one for one in told if one.epoch is not None]
+    people = validated[-1].people
+    assert [one.done for one in validated if one.epoch == 2][-1] == people
     ranking = [(ranked, to) for phase, _, ranked, to in written if phase == "training" and to]
-    assert ranking == [(one.done, people) for one in told]
+    assert ranking == [(one.done, people) for one in validated]
     steps = [to for phase, step, _, to in written if phase == "training" and step == 1]
     assert steps and not any(steps), "the second epoch learns"
+    at_the_end = [one for one in told if one.epoch is None]
+    both = people + 2 * len(held_out(dataset.interactions, "test"))
+    assert [one.done for one in at_the_end] == sorted({one.done for one in at_the_end})
+    assert {one.people for one in at_the_end} == {both} == {at_the_end[-1].done}
+    assert at_the_end[-1].eta_seconds == 0 < at_the_end[0].eta_seconds
+    ranking = [(ranked, to) for phase, _, ranked, to in written if phase == "evaluating" and to]
+    assert ranking == [(one.done, both) for one in at_the_end]
     assert RunFolder(out).status().to_rank == 0
 
 

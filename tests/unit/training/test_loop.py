@@ -375,7 +375,9 @@ def test_how_far_a_validation_is_by_the_same_clock(monkeypatch):
     """24 people ranked in batches of 10; a step of three takes a second, and so does a batch."""
     data = cyclic_interactions(people=24, num_items=8, length=8)
     ticks = iter(range(1000))
-    monkeypatch.setattr(loop, "time", SimpleNamespace(perf_counter=lambda: float(next(ticks))))
+    clock = SimpleNamespace(perf_counter=lambda: float(next(ticks)))
+    monkeypatch.setattr(loop, "time", clock)
+    monkeypatch.setattr(evaluating, "time", clock)
     monkeypatch.setattr(evaluating, "CPU_BATCH", 10)
     seen = []
     trained(data, on_ranked=seen.append)
