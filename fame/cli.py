@@ -1145,8 +1145,8 @@ def reproduce(
     models: Annotated[
         str,
         typer.Option(
-            help="Rows, joined by commas: fame, paper (the paper's equations), sasrec; own-view and "
-            "all-heads (former recipes of heads that are facets); fame-start "
+            help="Rows, joined by commas: fame, paper (the paper's equations), sasrec; own-view, "
+            "no-words and all-heads (former recipes of heads that are facets); fame-start "
             "(facets are where items start, not what they are), and that as no-experts, no-facets, "
             "uniform-gate, neither, heads x experts such as 4x2, or 4x2-clicks from clicks alone; "
             "bsarec; bound-0.2 and the like (how long items' own parts may be); or the groups "

@@ -123,11 +123,18 @@ OF_VALUES = (
         {"layers": 1, "expert_view": "own", "expert_loss_weight": 0.1},
         formerly=("fame",),
     ),
+    Variant(
+        "no-words",
+        "FAME, no head made of the words of titles",
+        "fame-columns",
+        {},
+        formerly=("fame",),
+    ),
     # Where all are trained so, heads come nearer to one another.
     Variant(
         "all-heads",
         "FAME, every head trained to rank by itself",
-        "fame",
+        "fame-columns",
         {"head_loss_weight": 0.2, "head_loss_shares": ""},
         formerly=("fame",),
     ),

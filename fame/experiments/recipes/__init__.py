@@ -17,10 +17,11 @@ from fame.errors import ConfigError
 from fame.models.registry import MODELS, check_loss_shares
 
 # What a recipe may speak of beside the models as they are trained here, and whose table holds where
-# there is none: FAME as it was before its heads could be made of facets (its rows in results.csv
-# stand for good, so such a table says everything); both models from clicks alone; FAME by the
-# paper's equations, SASRec as plainly.
+# there is none: FAME whose heads are of columns alone and none of words; FAME as it was before its
+# heads could be made of facets (rows of both in results.csv stand for good, so their tables say
+# everything); both models from clicks alone; FAME by the paper's equations, SASRec as plainly.
 _SPECIAL = {
+    "fame-columns": "fame",
     "fame-start": "fame",
     "fame-clicks": "fame-start",
     "sasrec-clicks": "sasrec",

@@ -179,7 +179,8 @@ def made_of_facets(
         shipped = resources.files("fame.experiments.recipes") / f"{data}.toml"
         recipe = tomllib.loads(shipped.read_text(encoding="utf-8"))
         facets = {"heads": 3, "width": 192, "head_facets": "brand/category/", "own_bound": 0.3}
-        recipe["fame"] = {**recipe.get("fame", {}), "start_facets": "", **facets}
+        plain = {"start_facets": "", "head_loss_shares": ""}
+        recipe["fame"] = {**recipe.get("fame", {}), **plain, **facets}
         if getattr(request, "param", "") == "no recipe of before":
             del recipe["fame-start"]
         own = {key: value for key, value in recipe.items() if not isinstance(value, dict)}
