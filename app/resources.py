@@ -46,7 +46,6 @@ from fame.checkpoint import (
 from fame.comparison import Compared, compare_checkpoints, why_not
 from fame.config import ModelConfig, ModelName, TrainConfig
 from fame.data import Dataset, Preview, Wishes, import_file, load, preview, version
-from fame.data.catalogue import values_by_facet
 from fame.data.imports import Labels, check_name
 from fame.data.own_items import OwnItems, own_items
 from fame.data.sequences import Repeats
@@ -87,6 +86,7 @@ from fame.survey import (
     Facets,
     Faithfulness,
     People,
+    facet_values,
     read_facets,
     read_faithfulness,
     read_people,
@@ -621,7 +621,7 @@ def labels_of_map(
 @st.cache_resource(max_entries=4, show_spinner="Looking at what nearest items have in common …")
 def _agreement(checkpoint_hash: str, _opened: Checkpoint) -> dict[str, Agreement]:
     among = items_among(_opened.items["train_count"].to_numpy())
-    return facet_agreement(_opened.model, values_by_facet(_opened.items), among=among)
+    return facet_agreement(_opened.model, facet_values(_opened), among=among)
 
 
 def agreement(opened: Checkpoint) -> dict[str, Agreement]:

@@ -967,11 +967,17 @@ def facets(
     it was trained on, where that is on this machine; what was found is then stored with the
     checkpoint, as facets.json.
     """
-    from fame.data.catalogue import values_by_facet
     from fame.facets.agreement import NEIGHBOURS, facet_agreement
     from fame.facets.estimates import items_among
     from fame.opening import write_opening
-    from fame.survey import FACETS, rests_on_sasrec, sasrec_at, sasrec_beside, survey_facets
+    from fame.survey import (
+        FACETS,
+        facet_values,
+        rests_on_sasrec,
+        sasrec_at,
+        sasrec_beside,
+        survey_facets,
+    )
 
     loaded = _load_checkpoint(checkpoint, "cpu")
     if name:
@@ -990,7 +996,7 @@ def facets(
             f"Only tables were measured; lists and names need histories. {error}{remedy}", err=True
         )
         among = items_among(loaded.items["train_count"].to_numpy())
-        agreement = facet_agreement(loaded.model, values_by_facet(loaded.items), among=among)
+        agreement = facet_agreement(loaded.model, facet_values(loaded), among=among)
     else:
         # Names that rest on less would take the place of those that are stored.
         weaker = control is None and rests_on_sasrec(loaded)

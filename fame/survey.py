@@ -19,8 +19,9 @@ import numpy as np
 import pandas as pd
 
 from fame.checkpoint import Checkpoint, load_checkpoint, neighbours
+from fame.data.attributes import ItemAttributes
 from fame.data.catalogue import facet_columns, values_by_facet
-from fame.data.head_values import decade
+from fame.data.head_values import TITLE, decade, title_words
 from fame.data.sequences import HeldOut, Interactions, held_out
 from fame.errors import CheckpointError, DataError
 from fame.facets.agreement import NEIGHBOURS, Agreement, facet_agreement
@@ -263,7 +264,7 @@ def survey_facets(
     most = max(_FEWEST, _RANKED // (rankings * data.num_items))
     drawn = drawn_people(len(everybody), min(sample, most, len(everybody)), seed)
     histories = [everybody[person] for person in drawn]
-    values = values_by_facet(checkpoint.items)
+    values = facet_values(checkpoint)
     among = items_among(checkpoint.items["train_count"].to_numpy(), seed=seed)
     on_progress("Looking at nearest items", None)
     agreement = facet_agreement(model, values, among=among)
@@ -360,7 +361,7 @@ def own_facets(
 
     Args: as of :func:`survey_facets`, but of fewer people: rows of tables are means over seeds.
     """
-    values = values_by_facet(checkpoint.items)
+    values = facet_values(checkpoint)
     model, shares = checkpoint.model, _own_facets(checkpoint, list(values), ())
     if not any(shares):
         return []
@@ -407,7 +408,7 @@ def survey_experts(
     """
     examples, everybody = everybody_of(data)
     drawn = drawn_people(len(everybody), min(EXPERT_PEOPLE, len(everybody)), seed)
-    values = values_with_decades(checkpoint.items)
+    values = facet_values(checkpoint, decades=True)
     return experts_report(
         checkpoint.model,
         [everybody[person] for person in drawn],
@@ -427,6 +428,26 @@ def expert_goals_of(checkpoint: Checkpoint, facets: Facets) -> ExpertGoals:
         if head.facet is not None or (shares and shares[head.head])
     ]
     return expert_goals(facets.experts, facets.expert_share, named)
+
+
+def facet_values(checkpoint: Checkpoint, *, decades: bool = False) -> dict[str, list[list[str]]]:
+    """By facet the values of every item: of the columns, and the words of titles where a head is
+    made of those.
+
+    Args:
+        decades: Whether a year has its decade too.
+    """
+    items = checkpoint.items
+    values = values_with_decades(items) if decades else values_by_facet(items)
+    if TITLE in _known_facets(checkpoint):
+        values[TITLE] = title_words(ItemAttributes.of(items).titles)
+    return values
+
+
+def _known_facets(checkpoint: Checkpoint) -> set[str]:
+    """What :func:`facet_values` has values of."""
+    made_of = {name for share in checkpoint.model_config.facet_shares for name in share}
+    return {*facet_columns(checkpoint.items), *(made_of & {TITLE})}
 
 
 def values_with_decades(items: pd.DataFrame) -> dict[str, list[list[str]]]:
@@ -544,7 +565,7 @@ def read_facets(checkpoint: Checkpoint) -> Facets | None:
     if found is None:
         return None
     file, document = found
-    spaces = space_names(checkpoint.model)
+    spaces, facets = space_names(checkpoint.model), _known_facets(checkpoint)
     try:
         types = get_type_hints(Facets)
         measures = {name: read_as(types[name], document[name]) for name in _MEASURES}
@@ -560,12 +581,12 @@ def read_facets(checkpoint: Checkpoint) -> Facets | None:
             and all(isinstance(head.why, str) for head in heads)
             and all(head.name is None or isinstance(head.name, str) for head in heads)
             and all(list(facet.spaces) == spaces for facet in agreement.values())
-            and set(causes) == set(lists) <= set(values_by_facet(checkpoint.items))
+            and set(causes) == set(lists) <= facets
             and all(
                 len(moved) == len(heads) and all(isinstance(one, float) for one in moved)
                 for moved in causes.values()
             )
-            and _fits(Measures(**measures), spaces, set(values_by_facet(checkpoint.items)))
+            and _fits(Measures(**measures), spaces, facets)
         )
     except (TypeError, KeyError, AttributeError, ValueError):
         whole = False
@@ -618,7 +639,7 @@ def _read_experts(document: dict[str, Any], checkpoint: Checkpoint) -> dict[str,
     shares, intervals = read["expert_share"], read["expert_share_interval"]
     model = checkpoint.model
     heads, several = model.heads if model.experts else 0, model.experts > 1
-    facets = set(values_with_decades(checkpoint.items))
+    facets = _known_facets(checkpoint)
     whole = (
         [(one.head, one.expert) for one in use]
         == [(one.head, one.expert) for one in lists]

@@ -20,6 +20,7 @@ from fame.errors import DataError
 
 _LEVEL = re.compile(r"(?P<facet>.+)_(?P<level>\d+)")
 _PATH = " > "
+TITLE = "title"  # names the words of titles, which are no column of facets
 _WORD = re.compile(r"\w\w+")
 _NEXT_VALUE = re.compile(r",(?=[^,=]+=)")
 
@@ -53,8 +54,7 @@ def head_values(
 
     A column gives its values, ``year`` also the decade of each, and ``category`` all columns
     ``category_1``, ``category_2``, ..: a value of a level is the whole path down to it, since
-    "Accessories" of one shelf are not those of another. ``title`` gives the words of titles, but
-    for those of one item alone and those of more than half of the items.
+    "Accessories" of one shelf are not those of another. ``title`` gives :func:`title_words`.
 
     Args:
         shares: ``[H]`` the columns of each head; none for a free head.
@@ -159,13 +159,13 @@ def decade(year: int) -> str:
 def _column(attributes: ItemAttributes, name: str) -> tuple[np.ndarray, np.ndarray]:
     """Items (rows) and names of their values, ``(n,)`` each, of one column or group of columns."""
     facets = attributes.facets
-    if not facets and name != "title":
+    if not facets and name != TITLE:
         raise DataError(
             f"head_facets names {name!r}, and this catalogue says nothing of its items; leave "
             "head_facets empty, or import the data with attributes (data import --items FILE)."
         )
     wider: list[str] = []
-    if name == "title":
+    if name == TITLE:
         item, own = _title_words(attributes.titles)
     elif name in facets:
         item, own = facets[name].item, _labels(facets[name])
@@ -198,18 +198,22 @@ def _column(attributes: ItemAttributes, name: str) -> tuple[np.ndarray, np.ndarr
     return item, np.array([f"{name}={value}" for value in own], dtype=object)
 
 
-def _title_words(titles: Sequence[str | None]) -> tuple[np.ndarray, np.ndarray]:
-    """Items (rows) and their titles' words that several items have in common, ``(n,)`` each."""
+def title_words(titles: Sequence[str | None]) -> list[list[str]]:
+    """The words of every title, in lower case and each once, that tell items apart or together.
+
+    Those of one title alone and those of more than half of them do not.
+    """
     by_item = [sorted(set(_WORD.findall(title.lower()))) if title else [] for title in titles]
     times = Counter(chain.from_iterable(by_item))
-    pairs = [
-        (item, word)
-        for item, words in enumerate(by_item)
-        for word in words
-        if 2 <= times[word] <= len(titles) / 2
-    ]
-    items, words = zip(*pairs, strict=True) if pairs else ((), ())
-    return np.array(items, dtype=np.int64), np.array(words, dtype=object)
+    most = len(titles) / 2
+    return [[word for word in words if 2 <= times[word] <= most] for words in by_item]
+
+
+def _title_words(titles: Sequence[str | None]) -> tuple[np.ndarray, np.ndarray]:
+    """Items (rows) and the words of their titles, ``(n,)`` each."""
+    by_item = title_words(titles)
+    item = np.repeat(np.arange(len(by_item)), list(map(len, by_item)))
+    return item, np.array(list(chain.from_iterable(by_item)), dtype=object)
 
 
 def _labels(facet: FacetValues) -> np.ndarray:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from fame.data.head_values import TITLE
 from fame.models.registry import MODELS
 from fame.presentation.text import one_line, shortened
 
@@ -115,6 +116,8 @@ def grounds_told(why: str, called: Callable[[int], str]) -> str:
     """
     told = _NUMBERED.sub(lambda found: called(int(found[1]) - 1), why)
     told = _COLUMN.sub(lambda found: facet_label(found[0]), told)
+    told = told.replace(f"a value of {TITLE} ", "a word of their titles ")
+    told = told.replace(f"when {TITLE} changes", "when the words of titles change")
     told = re.sub(r"(?<=\d)%", " %", told)
     told = re.sub(r"(?<![\w.])-(?=\d)", "−", told)
     return _INTERVAL.sub(r"\1 (95 %: \2)", told)
@@ -131,10 +134,10 @@ UNNAMED = HeadNames()  # every head by its number
 
 def facet_label(column: str) -> str:
     """``category_2`` as ``Category 2``."""
-    return column.replace("_", " ").capitalize()
+    return "Words of titles" if column == TITLE else column.replace("_", " ").capitalize()
 
 
-_FACETS = {"genres": "Genre", "year": "Era", "brand": "Brand"}
+_FACETS = {"genres": "Genre", "year": "Era", "brand": "Brand", TITLE: "Words"}
 
 
 def facet_name(column: str) -> str:

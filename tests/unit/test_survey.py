@@ -33,6 +33,7 @@ from fame.survey import (
     OwnFacet,
     _own_facets,
     expert_goals_of,
+    facet_values,
     own_facets,
     read_facets,
     read_faithfulness,
@@ -347,6 +348,30 @@ def test_facets_are_measured_named_and_read_back(faceted: Checkpoint, tmp_path: 
     assert use == ExpertsReport(
         found.expert_people, found.experts, found.expert_share, found.expert_share_interval
     )
+
+
+def test_words_of_titles_are_a_facet_where_a_head_is_made_of_them(tmp_path: Path, monkeypatch):
+    plain = planted.catalogue()
+    titles = [f"It is of {year}" for year in plain["year"]]
+    items = plain.drop(columns="year").assign(title=titles)
+    monkeypatch.setattr(planted, "catalogue", lambda: items)
+    config, model = planted.built_config("genres/title"), planted.built_model("genres/title")
+    write_description(tmp_path, config, TrainConfig(), PLANTED, items)
+    write_weights(tmp_path, model.state_dict())
+    made = load_checkpoint(tmp_path)
+    found = survey_facets(made, PLANTED, sample=120, seed=3)
+    assert [head.name for head in found.heads] == ["Genre", "Words"]
+    assert [head.facet for head in found.heads] == ["genres", "title"]
+    assert read_facets(made) == found
+    assert [(own.facet, own.head) for own in own_facets(made, PLANTED, sample=120)] == [
+        ("genres", 0), ("title", 1),
+    ]  # fmt: skip
+    # "It is of" stands in every title, and tells no item from another.
+    for decades in (False, True):
+        words = facet_values(made, decades=decades)["title"]
+        assert words == [[title[-4:]] for title in titles]
+    other = replace(made, model_config=replace(made.model_config, head_facets="genres/"))
+    assert list(facet_values(other)) == ["genres"]
 
 
 def test_experts_are_measured_over_no_more_people_than_drawn(

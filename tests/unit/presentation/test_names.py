@@ -8,6 +8,7 @@ from fame.presentation.names import (
     UNNAMED,
     HeadNames,
     expert_name,
+    facet_label,
     facet_name,
     grounds_told,
     value_name,
@@ -111,3 +112,14 @@ def test_stored_grounds_are_told_as_figures_are_elsewhere():
         "+2.9 to +7.1); over labels permuted +15.0 (95 %: +12.1 to +18.0); no sure lead over Kind "
         "(−3.7, 95 % −5.5 to −2.3); the others' by −0.094, 0.024; a self-made x-1."
     )
+
+
+def test_the_words_of_titles_are_called_so():
+    assert (facet_name("title"), facet_label("title")) == ("Words", "Words of titles")
+    stored = "5.0% of its list share a value of title with the item; none when title changes in it."
+    told = grounds_told(stored, ["Words"].__getitem__)
+    assert told == (
+        "5.0 % of its list share a word of their titles with the item; "
+        "none when the words of titles change in it."
+    )
+    assert HeadNames(("Words", None)).names == ("Words", None)  # taken by nothing else
