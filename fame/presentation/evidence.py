@@ -1,6 +1,7 @@
 """What can be seen of a head in the lists themselves: values that items share.
 
-An item *has* the values of its facet columns; of a year its decade counts.
+An item *has* the values of its facet columns; of a year its decade counts. Where a head is made of
+words, it has those of its title too.
 """
 
 from __future__ import annotations
@@ -9,12 +10,14 @@ import math
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
 
+from fame.data.attributes import ItemAttributes
 from fame.data.catalogue import FacetKind, facet_columns
-from fame.data.head_values import decade
+from fame.data.head_values import TITLE, decade, title_words
 from fame.presentation.facts import facet_text
 from fame.presentation.text import one_line
 
@@ -39,6 +42,11 @@ class Shared:
     count: int
     among: int
 
+    @property
+    def is_word(self) -> bool:
+        """Whether it is a word of their titles, and no value of a column."""
+        return self.column == TITLE
+
 
 class ItemFacts:
     """A catalogue's facets, an item at a time.
@@ -49,8 +57,20 @@ class ItemFacts:
 
     def __init__(self, items: pd.DataFrame) -> None:
         self.kinds: dict[str, FacetKind] = facet_columns(items)
+        self._items = items
         self._columns = {name: items[name].tolist() for name in self.kinds}
         self._levels = [name for name in reversed(self.kinds) if is_level(name)]
+
+    @cached_property
+    def _words(self) -> list[list[str]]:
+        """Of every item the words of its title."""
+        return title_words(ItemAttributes.of(self._items).titles)
+
+    @cached_property
+    def _telling(self) -> dict[str, float]:
+        """How much a word tells of an item: the logarithm of how few have it."""
+        times = Counter(word for own in self._words for word in own)
+        return {word: math.log(len(self._words) / many) for word, many in times.items()}
 
     def values(self, item: int, columns: Iterable[str] | None = None) -> list[Value]:
         """The values of an item, of all facet columns or of some."""
@@ -87,6 +107,7 @@ class ItemFacts:
     ) -> Shared | None:
         """The value that most items of a list have; of levels the deepest that half of them share.
 
+        Of words it is the one that tells most of those who have it: many titles have a "with".
         ``None`` where no item of the list has a value in these columns.
         """
         best: Shared | None = None
@@ -96,7 +117,7 @@ class ItemFacts:
             )
             if not counts:
                 continue
-            (_, value), number = max(counts.items(), key=lambda pair: (pair[1], pair[0]))
+            (_, value), number = max(counts.items(), key=self._weight)
             found = Shared(column, value, number, len(listed))
             if is_level(column) and 2 * number >= len(listed):
                 return found
@@ -104,16 +125,25 @@ class ItemFacts:
                 best = found
         return best
 
+    def _weight(self, counted: tuple[Value, int]) -> tuple[float, Value]:
+        (column, value), number = counted
+        return number * (self._telling[value] if column == TITLE else 1), (column, value)
+
     def columns_of(self, share: Sequence[str]) -> list[str]:
-        """The facet columns of one share of ``head_facets``; ``category`` means every level."""
+        """The facet columns of one share of ``head_facets``; ``category`` means every level.
+
+        ``title``, of whose words a head may be made, stands among them.
+        """
         return [
             column
-            for column in self.kinds
+            for column in (*self.kinds, TITLE)
             if column in share or (is_level(column) and "category" in share)
         ]
 
     def _told(self, column: str, item: int) -> list[tuple[str, str]]:
         """An item's values in one column: as they are shown, and as they are compared."""
+        if column == TITLE:
+            return [(word, word) for word in self._words[item - 1]]
         value = self._columns[column][item - 1]
         if self.kinds[column] == "list":
             return [(text, text) for text in map(_text, value)]

@@ -56,12 +56,16 @@ def gate_sentence(gate: Sequence[float] | np.ndarray, called: HeadNames) -> str:
 def evidence_phrase(shared: Shared) -> str:
     """``9 of 10 are Konad``; where no two agree, that."""
     if shared.count == 1 < shared.among:
+        if shared.is_word:
+            return "no two have a word in common"
         return f"no two have the same {facet_label(shared.column).lower()}"
     verb = "is" if shared.count == 1 else "are"
     whole = shared.count == shared.among
     among = (
         f"all {shared.among}" if whole and shared.count > 1 else f"{shared.count} of {shared.among}"
     )
+    if shared.is_word:
+        return f"{among} {'says' if shared.count == 1 else 'say'} “{shortened(shared.value, 40)}”"
     of_time = "from the " if shared.column == "year" else ""  # a decade
     return f"{among} {verb} {of_time}{shortened(shared.value, 40)}"
 
@@ -70,6 +74,8 @@ def evidence_label(shared: Shared) -> str:
     """The same where there is little room: ``Konad: 9 of 10``."""
     if shared.count == 1 < shared.among:
         return "no two alike"
+    if shared.is_word:
+        return f"“{shortened(shared.value, 20)}”: {shared.count} of {shared.among}"
     return f"{shortened(shared.value, 20)}: {shared.count} of {shared.among}"
 
 

@@ -100,3 +100,22 @@ def test_the_stage_is_told_by_its_largest_heads():
     assert sentences.stage_sentence(1, [(1.0, None)], None, called) == (
         "What the head makes of 1 click – Brand (100 % of the mix)."
     )
+
+
+def test_a_head_of_words_has_those_of_titles_and_shares_the_one_that_tells_most():
+    titles = ["Train with wooden cars", "With wooden blocks", "Set with puzzles", "Item d", "Cars"]
+    items = pd.DataFrame({"item_id": list("abcde"), "title": titles, "train_count": [1] * 5})
+    toys = ItemFacts(pd.concat([items, items.assign(item_id=list("fghij"), title=list("FGHIJ"))]))
+    assert toys.columns_of(["title"]) == ["title"]
+    assert toys.columns_of(["brand"]) == []
+    assert toys.values(1, ["title"]) == [("title", "cars"), ("title", "with"), ("title", "wooden")]
+    assert toys.values(1) == []  # no column of facets: only who asks for words has them
+    assert toys.values(4, ["title"]) == []  # called by its id
+    # "with" is in three of them, "wooden" in two; of ten items three and two.
+    assert toys.shared([1, 2, 3], ["title"]) == Shared("title", "with", 3, 3)
+    assert toys.shared([1, 2, 4], ["title"]) == Shared("title", "wooden", 2, 3)
+    assert sentences.evidence_phrase(Shared("title", "wooden", 2, 3)) == "2 of 3 say “wooden”"
+    assert sentences.evidence_phrase(Shared("title", "wooden", 1, 1)) == "1 of 1 says “wooden”"
+    assert sentences.evidence_label(Shared("title", "wooden", 2, 3)) == "“wooden”: 2 of 3"
+    alone = Shared("title", "wooden", 1, 3)
+    assert sentences.evidence_phrase(alone) == "no two have a word in common"
