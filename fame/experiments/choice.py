@@ -25,7 +25,7 @@ from fame.data.click_agreement import (
     consecutive_clicks,
     value_matrix,
 )
-from fame.data.head_values import facet_names, head_values
+from fame.data.head_values import TITLE, facet_names, head_values, title_words
 from fame.data.registry import SETS
 from fame.data.sequences import Interactions, training_prefixes, training_windows
 from fame.errors import DataError, FameError
@@ -130,7 +130,7 @@ def choose_settings(dataset: Dataset, given: Mapping[str, Any] | None = None) ->
     """
     given = dict(given or {})
     figures = _Figures.of(dataset)
-    words = _has_words(dataset.items)
+    words = _Words.of(dataset.items)
     columns = judge_columns(dataset)
     plain = {
         **ModelConfig().to_dict(),
@@ -143,7 +143,7 @@ def choose_settings(dataset: Dataset, given: Mapping[str, Any] | None = None) ->
     judged = tuple(
         sorted(named, key=lambda column: (column.head is None, column.head or 0, column.name))
     )
-    why = _paragraph(dataset.interactions.name, figures, settings, judged, words, won)
+    why = _paragraph(dataset.interactions.name, figures, settings, judged, words.any, won)
     return Choice(settings, given, why, _like(figures), judged)
 
 
@@ -176,28 +176,41 @@ def _like(figures: _Figures) -> str:
     return "ml-100k" if figures.clicks <= _SMALL else "ml-1m"
 
 
-def _has_words(items: pd.DataFrame) -> bool:
-    """Whether items can start from the catalogue: some share a word that others lack."""
-    try:
-        catalogue_vectors(items, 2)
-    except FameError:
-        return False
-    return True
+@dataclass(frozen=True)
+class _Words:
+    """What words there are.
+
+    Attributes:
+        any: Whether items can start from the catalogue: some share a word that others lack.
+        titles: Whether a head can be made of the words of titles: most items have some.
+    """
+
+    any: bool
+    titles: bool
+
+    @classmethod
+    def of(cls, items: pd.DataFrame) -> _Words:
+        try:
+            catalogue_vectors(items, 2)
+        except FameError:
+            return cls(any=False, titles=False)
+        titled = [bool(own) for own in title_words(ItemAttributes.of(items).titles)]
+        return cls(any=True, titles=sum(titled) >= _COVERED * len(titled))
 
 
 # --- settings ---------------------------------------------------------------------------------
 
 
 def _settings(
-    figures: _Figures, columns: Sequence[Column], words: bool, given: dict[str, Any]
+    figures: _Figures, columns: Sequence[Column], words: _Words, given: dict[str, Any]
 ) -> dict[str, Any]:
     """All settings of a set: its like's recipe, fitted to its size, its columns and what is given.
 
     Values that no configuration takes are passed on, so that they are told as they always are.
     """
     model: ModelName = given.get("model", "fame")
-    shape = _heads(figures, columns, given)
-    from_words = words and (figures.short or figures.item_clicks <= _FEW_CLICKS)
+    shape = _heads(figures, columns, words, given)
+    from_words = words.any and (figures.short or figures.item_clicks <= _FEW_CLICKS)
     head_facets = str(given.get("head_facets", shape["head_facets"]))
     recipe = load_recipe(_like(figures), _kind(model, head_facets, from_words))
     chosen = {**recipe, **_by_size(figures, recipe), **shape, "start_facets": ""}
@@ -226,8 +239,14 @@ def _heads_rank(settings: Mapping[str, Any]) -> bool:
     return model in MODELS and MODELS[model].heads_rank and settings.get("facets") != "off"
 
 
-def _heads(figures: _Figures, columns: Sequence[Column], given: dict[str, Any]) -> dict[str, Any]:
-    """``heads``, ``width`` and ``head_facets`` that fit one another and what is given of them."""
+def _heads(
+    figures: _Figures, columns: Sequence[Column], words: _Words, given: dict[str, Any]
+) -> dict[str, Any]:
+    """``heads``, ``width`` and ``head_facets`` that fit one another and what is given of them.
+
+    Of short histories the head behind those of columns is made of the words of titles, as in the
+    recipes of the shops; of films that ranked worse (fame/experiments/recipes/README.md).
+    """
     chosen = [column for column in columns if column.head is not None]
     names = [column.name for column in sorted(chosen, key=lambda column: column.head or 0)]
     per_head = 64 if figures.short and figures.clicks > 50_000 else 32
@@ -247,6 +266,8 @@ def _heads(figures: _Figures, columns: Sequence[Column], given: dict[str, Any]) 
         while isinstance(given.get("width"), int) and given["width"] % heads:
             heads -= 1  # at 1 at the latest it is a divisor
     names = names[: max(heads - 1, 0)]
+    if names and figures.short and words.titles:
+        names.append(TITLE)
     shares = "/".join([*names, *[""] * (heads - len(names))]) if names else ""
     return {"heads": heads, "width": per_head * heads, "head_facets": shares}
 
@@ -447,8 +468,10 @@ def _paragraph(
             "alone say little of most of them."
         )
     else:
-        lacks = "" if words else ", since the catalogue has no words that some items share"
-        said.append(f"Items start from noise (item_start=random){lacks}.")
+        why = "" if words else ", since the catalogue has no words that some items share"
+        if "" not in str(all_settings["head_facets"] or "/").split("/"):
+            why = ", since all heads are made of values"
+        said.append(f"Items start from noise (item_start=random){why}.")
     said += _about_heads(settings, columns)
     if won:
         said.append(f"Given and kept: {_listed(won, *won)}.")
@@ -470,7 +493,10 @@ def _about_heads(settings: Mapping[str, Any], columns: Sequence[Column]) -> list
             f"by popularity alone in {_percent(column.agreement.chance)})"
             for column in named
         ]
-        free = settings["heads"] - len({column.head for column in named})
+        shares = str(settings["head_facets"]).split("/")
+        if TITLE in shares:
+            parts.append(f"head {shares.index(TITLE) + 1} is made of the words of titles")
+        free = shares.count("")
         left = f", and {free} head{'s are' if free > 1 else ' is'} left free" if free > 0 else ""
         said.append(
             f"Heads are facets (head_facets={settings['head_facets']}): {'; '.join(parts)}{left}."

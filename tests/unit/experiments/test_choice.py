@@ -162,6 +162,37 @@ def test_long_histories_are_trained_as_films_are() -> None:
     assert choice.settings["head_facets"].startswith("kind/")
 
 
+def with_words(data: Dataset, titled: int = ITEMS) -> Dataset:
+    """Items with one of twelve words in their titles, so many of them."""
+    titles = [f"thing of {'abcdefghijkl'[item % 12] * 3}" for item in range(titled)]
+    titles += [f"Item i{item + 1}" for item in range(titled, ITEMS)]  # stand-ins, no titles
+    return replace(data, items=data.items.assign(title=titles))
+
+
+def test_of_short_histories_one_head_is_made_of_the_words_of_titles(mine: Dataset) -> None:
+    choice = choose_settings(with_words(mine))
+    model, training = build_configs(choice.settings, "test")
+    assert (model.head_facets, model.heads) == ("kind/maker/title", 3)
+    assert (training.item_start, training.head_loss_shares) == ("random", "")
+    assert "head 3 is made of the words of titles." in choice.why and "free" not in choice.why
+    assert "random), since all heads are made of values" in choice.why
+    head_values(ItemAttributes.of(with_words(mine).items), model.facet_shares, ITEMS)
+    more = choose_settings(with_words(mine), {"heads": 4})
+    assert more.settings["head_facets"] == "kind/maker/title/"
+    assert "words of titles, and 1 head is left free" in more.why
+    assert more.settings["item_start"] == "catalogue"
+
+
+@pytest.mark.parametrize("why_not", ["most items have no title", "histories are long", "no column"])
+def test_no_head_is_made_of_words(mine: Dataset, why_not: str) -> None:
+    data = with_words(mine, ITEMS // 3)
+    if why_not == "histories are long":
+        data = with_words(shop(length=60, people=60))
+    elif why_not == "no column":
+        data = with_words(shop(by=(0.0, 0.0)))
+    assert "title" not in choose_settings(data).settings["head_facets"]
+
+
 def test_a_set_that_says_nothing_of_its_items_gets_no_facets(mine: Dataset) -> None:
     bare = replace(mine, items=align(None, mine.items["item_id"].tolist()))
     choice = choose_settings(bare)
