@@ -116,6 +116,7 @@ def grounds_told(why: str, called: Callable[[int], str]) -> str:
     """
     told = _NUMBERED.sub(lambda found: called(int(found[1]) - 1), why)
     told = _COLUMN.sub(lambda found: facet_label(found[0]), told)
+    told = told.replace(f"Nearest is {TITLE},", "Nearest are the words of titles,")
     told = told.replace(f"a value of {TITLE} ", "a word of their titles ")
     told = told.replace(f"when {TITLE} changes", "when the words of titles change")
     told = re.sub(r"(?<=\d)%", " %", told)

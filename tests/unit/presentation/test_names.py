@@ -116,9 +116,13 @@ def test_stored_grounds_are_told_as_figures_are_elsewhere():
 
 def test_the_words_of_titles_are_called_so():
     assert (facet_name("title"), facet_label("title")) == ("Words", "Words of titles")
-    stored = "5.0% of its list share a value of title with the item; none when title changes in it."
+    stored = (
+        "Nearest is title, but 5.0% of its list share a value of title with the item; none when "
+        "title changes in it."
+    )
     told = grounds_told(stored, ["Words"].__getitem__)
     assert told == (
+        "Nearest are the words of titles, but "
         "5.0 % of its list share a word of their titles with the item; "
         "none when the words of titles change in it."
     )
