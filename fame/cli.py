@@ -521,12 +521,12 @@ def _training_bar() -> Iterator[
     tuple[Callable[[Progress], None], Callable[[Ranked], None], Callable[[str], None]]
 ]:
     """A progress bar over an epoch's steps, then over the people whom its validation ranks, with
-    rate and time left, and the log above it."""
+    rate and time left, at the end over those of all rankings, and the log above it."""
     from tqdm import tqdm
     from tqdm.contrib.logging import logging_redirect_tqdm
 
     phases = {
-        "evaluating": "Ranking the test split",
+        "evaluating": "Ranking both splits",
         "projecting": "Projecting with UMAP",
         "naming": "Looking which heads are facets",
         "surveying": "Looking at everybody",
@@ -545,8 +545,9 @@ def _training_bar() -> Iterator[
                 )
             doing = "Ranking" if at.epoch is None else f"Epoch {at.epoch}/{at.epochs}"
             bar.set_description_str(doing, refresh=False)
-            left = tqdm.format_interval(max(at.eta_seconds, 0))
-            bar.set_postfix_str(f"{told}, at most {left} left", refresh=False)
+            if at.eta_seconds is not None:
+                told += f", at most {tqdm.format_interval(max(at.eta_seconds, 0))} left"
+            bar.set_postfix_str(told, refresh=False)
             if shown != (type(at), at.epoch):  # a bar that only falls back waits for its old height
                 shown = type(at), at.epoch
                 bar.reset(total)
@@ -1152,7 +1153,8 @@ def reproduce(
         str,
         typer.Option(
             help="Rows, joined by commas: fame, paper (the paper's equations), sasrec; own-view, "
-            "no-words and all-heads (former recipes of heads that are facets); fame-start "
+            "no-words and all-heads (former recipes of heads that are facets, FAME itself where "
+            "there was none); fame-start "
             "(facets are where items start, not what they are), and that as no-experts, no-facets, "
             "uniform-gate, neither, heads x experts such as 4x2, or 4x2-clicks from clicks alone; "
             "bsarec; bound-0.2 and the like (how long items' own parts may be); or the groups "

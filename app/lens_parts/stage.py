@@ -24,6 +24,7 @@ import components
 import resources
 import state
 import tables
+from fame.data.head_values import TITLE
 from fame.errors import CheckpointError
 from fame.lens.compare import Comparison
 from fame.presentation import sentences
@@ -120,7 +121,10 @@ class _Stage:
         self.ids = self.items["item_id"]
         self.known: ItemFacts = resources.item_facts(scene.opened)
         self.held: frozenset[Value] = self.known.held_by(scene.trace.read)
-        self.clicked = {value for item in scene.trace.read for value in self.known.values(item)}
+        asked = [*self.known.kinds, TITLE]  # experts of any head may be called after words
+        self.clicked = {
+            value for item in scene.trace.read for value in self.known.values(item, asked)
+        }
 
     @property
     def many(self) -> bool:

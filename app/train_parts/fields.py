@@ -113,7 +113,8 @@ LISTS: dict[str, tuple[str, str, str]] = {
         "nothing",
         "Columns of the catalogue joined by commas, one share a head with slashes between: "
         "`genres/year/` makes items of three heads out of what their genres and their years and "
-        "decades have learned, and leaves the last head free. The number of shares is the number "
+        "decades have learned, and leaves the last head free. `title` stands for the words of "
+        "titles. The number of shares is the number "
         "of heads. Empty: every item is one vector.",
     ),
     "start_facets": (

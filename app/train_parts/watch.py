@@ -147,13 +147,14 @@ def _waits_for(run: RunFolder, status: Status) -> str:
 
 
 def _figures(status: Status) -> list[tuple[str, str]]:
-    """The figures of a step, those that are known."""
+    """The figures of a step, those that are known; after training what it takes alone."""
     found = []
-    if status.loss is not None:
+    learns = status.phase == "training"
+    if learns and status.loss is not None:
         found.append(("Loss", f"{status.loss:.4f}"))
-    if status.learning_rate:
+    if learns and status.learning_rate:
         found.append(("Learning rate", f"{status.learning_rate:.2g}"))
-    if status.positions_per_second:
+    if learns and status.positions_per_second:
         found.append(("Clicks a second", f"{status.positions_per_second:,.0f}"))
     if status.host_memory_mb:
         found.append(("Memory", f"{status.host_memory_mb / 1000:.1f} GB"))

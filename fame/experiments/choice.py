@@ -2,7 +2,8 @@
 
 A set of short histories is trained as Amazon Beauty is, one of long histories as MovieLens 100K or
 1M; batches, drawn items and width follow the set's size, and heads become facets of the columns
-that people choose by (:mod:`fame.data.click_agreement`). Held-out clicks have no part in it.
+that people choose by (:mod:`fame.data.click_agreement`), and one may be made of the words of
+titles. Held-out clicks have no part in it.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from fame.experiments.recipes import has_recipe, load_recipe
 from fame.models.registry import MODELS
 from fame.training.item_start import catalogue_vectors
 
-_NAMED_HEADS = 2  # heads that are facets, at most; one more is free
+_NAMED_HEADS = 2  # heads that are facets of columns, at most; one more is of words, or free
 # Histories up to here are short: half of Amazon Beauty's have at most 6 clicks, of MovieLens 100K's
 # 65. Reading every click's history by itself costs some 10 times as much there, 100 times beyond.
 _SHORT = 20
@@ -182,7 +183,8 @@ class _Words:
 
     Attributes:
         any: Whether items can start from the catalogue: some share a word that others lack.
-        titles: Whether a head can be made of the words of titles: most items have some.
+        titles: Whether a head can be made of the words of titles: most items have some, and they
+            tell items apart.
     """
 
     any: bool
@@ -194,7 +196,12 @@ class _Words:
             catalogue_vectors(items, 2)
         except FameError:
             return cls(any=False, titles=False)
-        titled = [bool(own) for own in title_words(ItemAttributes.of(items).titles)]
+        attributes = ItemAttributes.of(items)
+        titled = [bool(own) for own in title_words(attributes.titles)]
+        try:
+            head_values(attributes, [(TITLE,)], len(items))
+        except DataError:  # one word alone, say
+            return cls(any=True, titles=False)
         return cls(any=True, titles=sum(titled) >= _COVERED * len(titled))
 
 
@@ -244,8 +251,8 @@ def _heads(
 ) -> dict[str, Any]:
     """``heads``, ``width`` and ``head_facets`` that fit one another and what is given of them.
 
-    Of short histories the head behind those of columns is made of the words of titles, as in the
-    recipes of the shops; of films that ranked worse (fame/experiments/recipes/README.md).
+    Of short histories the head behind those of columns is made of the words of titles, as on Toys;
+    of films that ranked worse (fame/experiments/recipes/README.md).
     """
     chosen = [column for column in columns if column.head is not None]
     names = [column.name for column in sorted(chosen, key=lambda column: column.head or 0)]
@@ -486,16 +493,16 @@ def _about_heads(settings: Mapping[str, Any], columns: Sequence[Column]) -> list
     """Which heads are facets, of what, and why the other columns are not."""
     said = []
     named = [column for column in columns if column.head is not None]
-    if named:
+    shares = str(settings.get("head_facets", "")).split("/")
+    of_words = [head for head, share in enumerate(shares) if TITLE in share.split(",")]
+    if named or of_words:
         parts = [
             f"head {(column.head or 0) + 1} is made of {column.name} ({column.values:,} values; "
             f"items clicked in a row share it in {_percent(column.agreement.observed)} of pairs, "
             f"by popularity alone in {_percent(column.agreement.chance)})"
             for column in named
         ]
-        shares = str(settings["head_facets"]).split("/")
-        if TITLE in shares:
-            parts.append(f"head {shares.index(TITLE) + 1} is made of the words of titles")
+        parts += [f"head {head + 1} is made of the words of titles" for head in of_words]
         free = shares.count("")
         left = f", and {free} head{'s are' if free > 1 else ' is'} left free" if free > 0 else ""
         said.append(

@@ -7,6 +7,7 @@ from typing import Any
 from fame.baselines import COUNTING
 from fame.checkpoint import Checkpoint, read_choice, read_start
 from fame.config import ModelConfig, ModelName, TrainConfig
+from fame.data.head_values import TITLE
 from fame.data.registry import SETS
 from fame.data.repeats import repeats_sentence
 from fame.experiments.recipes import has_recipe, load_recipe
@@ -103,12 +104,18 @@ def _start(model: ModelConfig, training: TrainConfig) -> list[str]:
     ]
 
 
+def _column(name: str) -> str:
+    return "the words of titles" if name == TITLE else name
+
+
 def _made_of(model: ModelConfig) -> list[str]:
     """What items are made of, and how far a named head may tell items of the same values apart."""
     if not made_of_values(model):
         return []
     heads = [
-        f"head {head} by {' and '.join(share)}" if share else f"head {head} by itself, freely"
+        f"head {head} by {' and '.join(map(_column, share))}"
+        if share
+        else f"head {head} by itself, freely"
         for head, share in enumerate(model.facet_shares, start=1)
     ]
     own = "their own slice of the items" if model.expert_view == "own" else "whole items"

@@ -1,14 +1,14 @@
 """What can be seen of a head in the lists themselves: values that items share.
 
-An item *has* the values of its facet columns; of a year its decade counts. Where a head is made of
-words, it has those of its title too.
+An item *has* the values of its facet columns; of a year its decade counts. The words of its title
+are had only where they are asked for, as for a head that is made of them.
 """
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -107,7 +107,8 @@ class ItemFacts:
     ) -> Shared | None:
         """The value that most items of a list have; of levels the deepest that half of them share.
 
-        Of words it is the one that tells most of those who have it: many titles have a "with".
+        Of words it is the one that tells most among those that at least half as many titles have
+        as the most frequent one, and two at least where there are: many titles have a "with".
         ``None`` where no item of the list has a value in these columns.
         """
         best: Shared | None = None
@@ -117,7 +118,8 @@ class ItemFacts:
             )
             if not counts:
                 continue
-            (_, value), number = max(counts.items(), key=self._weight)
+            told = self._that_tell(counts) if column == TITLE else counts
+            (_, value), number = max(told.items(), key=lambda pair: (pair[1], pair[0]))
             found = Shared(column, value, number, len(listed))
             if is_level(column) and 2 * number >= len(listed):
                 return found
@@ -125,9 +127,13 @@ class ItemFacts:
                 best = found
         return best
 
-    def _weight(self, counted: tuple[Value, int]) -> tuple[float, Value]:
-        (column, value), number = counted
-        return number * (self._telling[value] if column == TITLE else 1), (column, value)
+    def _that_tell(self, counts: Mapping[Value, int]) -> dict[Value, int]:
+        """Of the words that many have, the one that tells most by ``count log(V / items)``."""
+        most = max(counts.values())
+        least = max(min(2, most), math.ceil(most / 2))
+        frequent = [word for word, count in counts.items() if count >= least]
+        best = max(frequent, key=lambda word: (counts[word] * self._telling[word[1]], word))
+        return {best: counts[best]}
 
     def columns_of(self, share: Sequence[str]) -> list[str]:
         """The facet columns of one share of ``head_facets``; ``category`` means every level.

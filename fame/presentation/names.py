@@ -114,11 +114,12 @@ def grounds_told(why: str, called: Callable[[int], str]) -> str:
         why: :attr:`fame.facets.naming.NamedHead.why`.
         called: What a head is called, by its number from 0.
     """
-    told = _NUMBERED.sub(lambda found: called(int(found[1]) - 1), why)
-    told = _COLUMN.sub(lambda found: facet_label(found[0]), told)
-    told = told.replace(f"Nearest is {TITLE},", "Nearest are the words of titles,")
+    # Before heads are called by their names, which are data.
+    told = why.replace(f"Nearest is {TITLE},", "Nearest are the words of titles,")
     told = told.replace(f"a value of {TITLE} ", "a word of their titles ")
     told = told.replace(f"when {TITLE} changes", "when the words of titles change")
+    told = _NUMBERED.sub(lambda found: called(int(found[1]) - 1), told)
+    told = _COLUMN.sub(lambda found: facet_label(found[0]), told)
     told = re.sub(r"(?<=\d)%", " %", told)
     told = re.sub(r"(?<![\w.])-(?=\d)", "−", told)
     return _INTERVAL.sub(r"\1 (95 %: \2)", told)

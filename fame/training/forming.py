@@ -9,6 +9,7 @@ head width · ``E`` experts in each head · ``V`` real items · ``W`` values of 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
@@ -18,8 +19,10 @@ from scipy.sparse import csr_matrix
 from torch import Tensor
 
 from fame.data.attributes import FacetValues, ItemAttributes
+from fame.data.head_values import TITLE, title_words
 from fame.data.sequences import Interactions, held_out
 from fame.facets.forming import PEOPLE, Forming
+from fame.facets.values import value_indicator
 from fame.models.sequence_model import LastPosition, SequenceModel
 from fame.training.workers import Workers
 
@@ -29,11 +32,17 @@ class FormingRecord:
 
     Args:
         attributes: What the catalogue says of the items.
+        made_of: What heads are made of; words of titles count as a facet where they are among it.
         seed: Of people, items and permutations: the same for all runs, so that they compare.
     """
 
     def __init__(
-        self, data: Interactions, attributes: ItemAttributes | None = None, *, seed: int = 0
+        self,
+        data: Interactions,
+        attributes: ItemAttributes | None = None,
+        *,
+        made_of: Iterable[str] = (),
+        seed: int = 0,
     ) -> None:
         examples = held_out(data, "valid")
         drawn = np.sort(np.random.default_rng(seed).permutation(len(examples))[:PEOPLE])
@@ -42,9 +51,14 @@ class FormingRecord:
         self._place = np.full(len(examples), -1)
         self._place[drawn] = np.arange(len(drawn))
         self._kept: list[tuple[np.ndarray, LastPosition]] = []
-        known = {} if attributes is None else attributes.facets
+        facets = {}
+        if attributes is not None:
+            known = attributes.facets.items()
+            facets = {facet: _indicator(own, data.num_items) for facet, own in known}
+            if TITLE in made_of:
+                facets[TITLE] = value_indicator(title_words(attributes.titles))
         self._forming = Forming(
-            {facet: _indicator(own, data.num_items) for facet, own in known.items()},
+            facets,
             [data.items[examples.starts[i] : examples.ends[i]].astype(np.int64) for i in drawn],
             examples.targets[drawn].astype(np.int64),
             data.train_counts[1:],

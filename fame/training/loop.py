@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import chain
 from typing import Any, cast
 
 import numpy as np
@@ -63,17 +64,18 @@ class Progress:
 
 @dataclass(frozen=True)
 class Ranked:
-    """How far the ranking is that validates an epoch: ``done`` of so many ``people``.
+    """How far a ranking is: ``done`` of so many ``people``.
 
-    ``eta_seconds`` is as that of :class:`Progress`. After training ``epoch`` is ``None``: the best
-    epoch's model ranks both splits then, and its heads the test split; a person of each is counted.
+    While an epoch is validated ``eta_seconds`` is as that of :class:`Progress`. After training
+    ``epoch`` and ``eta_seconds`` are ``None`` and ``epochs`` those that were made: the best epoch's
+    model ranks both splits, and its heads the test split; people are counted each time.
     """
 
     epoch: int | None
     epochs: int
     done: int
     people: int
-    eta_seconds: float
+    eta_seconds: float | None
 
 
 @dataclass
@@ -256,7 +258,8 @@ def fit(
     """
     workers = workers or Workers(next(state.model.parameters()).device)
     objective = workers.synchronised(Objective(state.model, config, attributes))
-    forming = FormingRecord(data, attributes)
+    made_of = chain.from_iterable(state.model.config.facet_shares)
+    forming = FormingRecord(data, attributes, made_of=made_of)
     while state.epoch < config.epochs and not out_of_patience(state, config):
         started = time.perf_counter()
         try:

@@ -398,15 +398,14 @@ def _survey(
 
 
 def _told_by(record: Record, state: TrainState, data: Interactions) -> Reader:
-    """A reader for all rankings after training, one after another, that tells how far they are."""
+    """A reader for all rankings after training, one after another, that tells how far they are.
+
+    Not how long they take: heads' own lists take several times as long as the fused ones.
+    """
     test, valid = len(held_out(data, "test")), len(held_out(data, "valid"))
     people = test + valid + (test if state.model.experts else 0)
 
-    def tell(done: int, elapsed: float) -> None:
-        left = elapsed * (people - done) / done
-        record.ranked(Ranked(None, state.epoch, done, people, left))
-
-    return counting(tell)
+    return counting(lambda done, _: record.ranked(Ranked(None, state.epoch, done, people, None)))
 
 
 def _final_metrics(

@@ -311,6 +311,7 @@ def test_how_far_a_run_is_whether_it_learns_or_ranks(open_app, run):
             app = open_app(TRAIN)
             assert_calm(app)
             assert wanted in [bar.proto.text for bar in app.get("progress")]
+            assert ("Clicks a second" in html_of(app)) == (phase == "training")
 
 
 def test_past_runs_stand_side_by_side_with_their_figures(open_app, run):

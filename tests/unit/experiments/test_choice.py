@@ -183,11 +183,22 @@ def test_of_short_histories_one_head_is_made_of_the_words_of_titles(mine: Datase
     assert more.settings["item_start"] == "catalogue"
 
 
-@pytest.mark.parametrize("why_not", ["most items have no title", "histories are long", "no column"])
+def test_a_given_head_of_words_is_told_too(mine: Dataset) -> None:
+    for given, head in (("title/", 1), ("kind/maker,title", 2)):
+        choice = choose_settings(with_words(mine), {"head_facets": given})
+        assert f"head {head} is made of the words of titles" in choice.why
+
+
+@pytest.mark.parametrize(
+    "why_not", ["most items have no title", "histories are long", "no column", "one word"]
+)
 def test_no_head_is_made_of_words(mine: Dataset, why_not: str) -> None:
     data = with_words(mine, ITEMS // 3)
     if why_not == "histories are long":
         data = with_words(shop(length=60, people=60))
+    elif why_not == "one word":
+        titles = [f"red {item}" if item % 2 else f"Thing {item}" for item in range(ITEMS)]
+        data = replace(mine, items=mine.items.assign(title=titles))
     elif why_not == "no column":
         data = with_words(shop(by=(0.0, 0.0)))
     assert "title" not in choose_settings(data).settings["head_facets"]

@@ -4,6 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fame.facets.naming import Evidence
+from fame.lens.faithfulness import Estimate
 from fame.presentation.names import (
     UNNAMED,
     HeadNames,
@@ -126,4 +128,14 @@ def test_the_words_of_titles_are_called_so():
         "5.0 % of its list share a word of their titles with the item; "
         "none when the words of titles change in it."
     )
+    lead = Estimate(mean=0.1, low=0.05, high=0.15)
+    weighed = Evidence(0, "title", 0.5, {"Head 2": lead}, [0.1, 0.2], ["Head 1", "Head 2"])
+    told = [
+        grounds_told(why, ["Mine", "Nearest is title, it"].__getitem__)
+        for why in (weighed.shown, f"Nearest is title, but {'; '.join(weighed.lacking)}.")
+    ]
+    assert told[0].startswith("50.0 % of its list share a word of their titles with the item that")
+    assert "by 0.100 when the words of titles change in the histories" in told[0]
+    assert told[1].startswith("Nearest are the words of titles, but its list moves by 0.100 when")
+    assert all("Nearest is title, it" in one for one in told)  # a name is left as it is
     assert HeadNames(("Words", None)).names == ("Words", None)  # taken by nothing else

@@ -109,6 +109,22 @@ def test_the_validation_item_is_asked_for_and_the_test_item_never_seen():
     assert found[0] == found[1]
 
 
+def test_words_of_titles_are_recorded_where_a_head_is_made_of_them():
+    titles = tuple(f"it is of {value[0]}" for value in planted.VALUES["year"])
+    attributes = replace(ATTRIBUTES, titles=titles)
+    model = random_model(TINY, planted.ITEMS)
+    tables = {}
+    for made_of in ((), ("title",)):
+        record = FormingRecord(DATA, attributes, made_of=made_of)
+        model_ranks(model, DATA, "valid", on_read=record.keep)
+        found = record.take(model, Workers(CPU))
+        assert found is not None
+        tables[made_of] = found["tables"]
+    assert "title" not in tables[()]
+    # The one word that tells titles apart is the year.
+    assert tables["title",]["title"] == tables[()]["year"]
+
+
 def test_a_resumed_run_keeps_the_record_and_goes_on_with_the_same_sample(tmp_path):
     whole = trained()
     first = trained(replace(TRAIN, epochs=2))
