@@ -300,7 +300,7 @@ def test_a_finished_run_opens_in_lens(open_app, home):
 
 
 def test_how_far_a_run_is_whether_it_learns_or_ranks(open_app, run):
-    at = {"epoch": 2, "epochs": 4, "step": 5, "steps": 5}
+    at = {"epoch": 2, "epochs": 4, "step": 5, "steps": 5, "positions_per_second": 100.0}
     ranking = {"ranked": 1_280, "to_rank": 30_000}
     for phase, told, wanted in (
         ("training", at, "Epoch 2 of 4 · step 5 of 5"),

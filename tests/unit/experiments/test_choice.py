@@ -197,7 +197,7 @@ def test_no_head_is_made_of_words(mine: Dataset, why_not: str) -> None:
     if why_not == "histories are long":
         data = with_words(shop(length=60, people=60))
     elif why_not == "one word":
-        titles = [f"red {item}" if item % 2 else f"Thing {item}" for item in range(ITEMS)]
+        titles = [f"red {item}" if item % 2 else f"thing{item}" for item in range(ITEMS)]
         data = replace(mine, items=mine.items.assign(title=titles))
     elif why_not == "no column":
         data = with_words(shop(by=(0.0, 0.0)))

@@ -129,7 +129,7 @@ def test_rows_of_the_recipe_of_before_stay_under_a_name_of_their_own(
 
     def load(data: str, kind: str) -> dict[str, object]:
         facets = {"heads": 3, "width": 192, "start_facets": "", "head_facets": "brand/category/"}
-        return {**load_recipe(data, kind), **(facets if kind == "fame" else {})}
+        return {**load_recipe(data, kind), **(facets if kind in ("fame", "fame-columns") else {})}
 
     films = replace(DATA, data="ml-20m")
     for name in ("fame", "sasrec"):

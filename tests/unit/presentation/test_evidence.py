@@ -114,13 +114,12 @@ def test_a_head_of_words_has_those_of_titles_and_shares_the_one_that_tells_most(
     # "with" is in three of them, "wooden" in two; of ten items three and two.
     assert toys.shared([1, 2, 3], ["title"]) == Shared("title", "with", 3, 3)
     assert toys.shared([1, 2, 4], ["title"]) == Shared("title", "wooden", 2, 3)
-    # A word of one title alone tells more than "with" does, and is shared by nobody.
-    rare = ItemFacts(items.assign(title=[f"{title} word{n}" for n, title in enumerate(titles)]))
-    assert rare.shared([2, 3, 4], ["title"]) == Shared("title", "with", 2, 3)
-    words = ["zebra", "with zebra", "with", "with", "with", *["other"] * 5]
-    ten = items.assign(item_id=list("fghij"))
-    many = ItemFacts(pd.concat([items, ten]).assign(title=words))
-    assert many.shared([2, 3, 4, 5], ["title"]) == Shared("title", "with", 4, 4)
+    # A word of two titles in forty tells more than "with" does, and nobody here shares it.
+    ids = [f"i{item}" for item in range(40)]
+    titles = ["with"] * 20 + ["seldom"] * 2 + [f"Item {own}" for own in ids[22:]]
+    many = ItemFacts(pd.DataFrame({"item_id": ids, "title": titles, "train_count": 1}))
+    assert many.shared([1, 2, 3, 21], ["title"]) == Shared("title", "with", 3, 4)
+    assert many.shared([1, 2, 21, 22], ["title"]) == Shared("title", "seldom", 2, 4)
     assert sentences.evidence_phrase(Shared("title", "wooden", 2, 3)) == "2 of 3 say “wooden”"
     assert sentences.evidence_phrase(Shared("title", "wooden", 1, 1)) == "1 of 1 says “wooden”"
     assert sentences.evidence_label(Shared("title", "wooden", 2, 3)) == "“wooden”: 2 of 3"
