@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 from fame.checkpoint import Checkpoint, load_checkpoint, neighbours
-from fame.data.attributes import ItemAttributes
+from fame.data.attributes import known_titles
 from fame.data.catalogue import facet_columns, values_by_facet
 from fame.data.head_values import TITLE, decade, title_words
 from fame.data.sequences import HeldOut, Interactions, held_out
@@ -439,12 +439,12 @@ def facet_values(checkpoint: Checkpoint, *, decades: bool = False) -> dict[str, 
     """
     items = checkpoint.items
     values = values_with_decades(items) if decades else values_by_facet(items)
-    if TITLE in _known_facets(checkpoint):
-        values[TITLE] = title_words(ItemAttributes.of(items).titles)
+    if TITLE in known_facets(checkpoint):
+        values[TITLE] = title_words(known_titles(items))
     return values
 
 
-def _known_facets(checkpoint: Checkpoint) -> set[str]:
+def known_facets(checkpoint: Checkpoint) -> set[str]:
     """What :func:`facet_values` has values of."""
     made_of = {name for share in checkpoint.model_config.facet_shares for name in share}
     return {*facet_columns(checkpoint.items), *(made_of & {TITLE})}
@@ -565,7 +565,7 @@ def read_facets(checkpoint: Checkpoint) -> Facets | None:
     if found is None:
         return None
     file, document = found
-    spaces, facets = space_names(checkpoint.model), _known_facets(checkpoint)
+    spaces, facets = space_names(checkpoint.model), known_facets(checkpoint)
     try:
         types = get_type_hints(Facets)
         measures = {name: read_as(types[name], document[name]) for name in _MEASURES}
@@ -639,7 +639,7 @@ def _read_experts(document: dict[str, Any], checkpoint: Checkpoint) -> dict[str,
     shares, intervals = read["expert_share"], read["expert_share_interval"]
     model = checkpoint.model
     heads, several = model.heads if model.experts else 0, model.experts > 1
-    facets = _known_facets(checkpoint)
+    facets = known_facets(checkpoint)
     whole = (
         [(one.head, one.expert) for one in use]
         == [(one.head, one.expert) for one in lists]

@@ -24,7 +24,6 @@ import components
 import resources
 import state
 import tables
-from fame.data.head_values import TITLE
 from fame.errors import CheckpointError
 from fame.lens.compare import Comparison
 from fame.presentation import sentences
@@ -32,7 +31,7 @@ from fame.presentation.evidence import Fact, ItemFacts, Shared, Value
 from fame.presentation.names import expert_name, value_name
 from fame.presentation.palette import HELD_OUT, head_colour
 from fame.presentation.text import APART, count, percent, written
-from fame.survey import Facets
+from fame.survey import Facets, known_facets
 from lens_parts import desk
 from lens_parts import scene as change
 from lens_parts.scene import Scene
@@ -121,9 +120,9 @@ class _Stage:
         self.ids = self.items["item_id"]
         self.known: ItemFacts = resources.item_facts(scene.opened)
         self.held: frozenset[Value] = self.known.held_by(scene.trace.read)
-        asked = [*self.known.kinds, TITLE]  # experts of any head may be called after words
+        facets = known_facets(scene.opened)
         self.clicked = {
-            value for item in scene.trace.read for value in self.known.values(item, asked)
+            value for item in scene.trace.read for value in self.known.values(item, facets)
         }
 
     @property

@@ -44,8 +44,13 @@ class ItemAttributes:
     def of(cls, items: pd.DataFrame) -> ItemAttributes:
         """Reads a catalogue whose row i describes item i + 1; its arrays cannot be written to."""
         facets = {name: _indexed(own) for name, own in values_by_facet(items).items()}
-        known = zip(items["title"], has_title(items), strict=True)
-        return cls(MappingProxyType(facets), tuple(str(t) if has else None for t, has in known))
+        return cls(MappingProxyType(facets), known_titles(items))
+
+
+def known_titles(items: pd.DataFrame) -> tuple[str | None, ...]:
+    """The title of every item of a catalogue; ``None`` where there is a stand-in for one."""
+    known = zip(items["title"], has_title(items), strict=True)
+    return tuple(str(title) if has else None for title, has in known)
 
 
 def _indexed(by_item: list[list[str]]) -> FacetValues:

@@ -26,7 +26,7 @@ from fame.data.click_agreement import (
     consecutive_clicks,
     value_matrix,
 )
-from fame.data.head_values import TITLE, facet_names, head_values, title_words
+from fame.data.head_values import TITLE, facet_names, head_values
 from fame.data.registry import SETS
 from fame.data.sequences import Interactions, training_prefixes, training_windows
 from fame.errors import DataError, FameError
@@ -196,13 +196,12 @@ class _Words:
             catalogue_vectors(items, 2)
         except FameError:
             return cls(any=False, titles=False)
-        attributes = ItemAttributes.of(items)
-        titled = [bool(own) for own in title_words(attributes.titles)]
         try:
-            head_values(attributes, [(TITLE,)], len(items))
+            made = head_values(ItemAttributes.of(items), [(TITLE,)], len(items))
         except DataError:  # one word alone, say
             return cls(any=True, titles=False)
-        return cls(any=True, titles=sum(titled) >= _COVERED * len(titled))
+        titled = np.count_nonzero(np.diff(made.start))  # the padding has none
+        return cls(any=True, titles=bool(titled >= _COVERED * len(items)))
 
 
 # --- settings ---------------------------------------------------------------------------------

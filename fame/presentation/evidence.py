@@ -15,7 +15,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from fame.data.attributes import ItemAttributes
+from fame.data.attributes import known_titles
 from fame.data.catalogue import FacetKind, facet_columns
 from fame.data.head_values import TITLE, decade, title_words
 from fame.presentation.facts import facet_text
@@ -64,7 +64,7 @@ class ItemFacts:
     @cached_property
     def _words(self) -> list[list[str]]:
         """Of every item the words of its title."""
-        return title_words(ItemAttributes.of(self._items).titles)
+        return title_words(known_titles(self._items))
 
     @cached_property
     def _telling(self) -> dict[str, float]:
@@ -118,8 +118,10 @@ class ItemFacts:
             )
             if not counts:
                 continue
-            told = self._that_tell(counts) if column == TITLE else counts
-            (_, value), number = max(told.items(), key=lambda pair: (pair[1], pair[0]))
+            if column == TITLE:
+                (_, value), number = self._most_telling(counts)
+            else:
+                (_, value), number = max(counts.items(), key=lambda pair: (pair[1], pair[0]))
             found = Shared(column, value, number, len(listed))
             if is_level(column) and 2 * number >= len(listed):
                 return found
@@ -127,13 +129,13 @@ class ItemFacts:
                 best = found
         return best
 
-    def _that_tell(self, counts: Mapping[Value, int]) -> dict[Value, int]:
+    def _most_telling(self, counts: Mapping[Value, int]) -> tuple[Value, int]:
         """Of the words that many have, the one that tells most by ``count log(V / items)``."""
         most = max(counts.values())
         least = max(min(2, most), math.ceil(most / 2))
         frequent = [word for word, count in counts.items() if count >= least]
         best = max(frequent, key=lambda word: (counts[word] * self._telling[word[1]], word))
-        return {best: counts[best]}
+        return best, counts[best]
 
     def columns_of(self, share: Sequence[str]) -> list[str]:
         """The facet columns of one share of ``head_facets``; ``category`` means every level.
